@@ -1,0 +1,56 @@
+# make demo and make test do all the set-up that they need, on a fresh clone.
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TRAIN := $(VENV)/.installed-train
+DEV := $(VENV)/.installed-dev
+ARGS ?=
+
+.PHONY: help demo setup test check format bench soak clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(TRAIN): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[train]"
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[all,dev]"
+	@touch $@ $(TRAIN)
+
+demo: $(TRAIN)   ## install what training needs, then train, measure and predict on the embedded data
+	@$(BIN)/python -m olhar demo
+
+setup: $(DEV)    ## install every extra and the tools
+
+test: $(DEV)     ## the tests; ARGS="-k word" for some of them
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+check: $(DEV)    ## format, lint, strict types, the import rule, docs
+	$(BIN)/python -m ruff format --check src tests benchmarks
+	$(BIN)/python -m ruff check src tests benchmarks
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+format: $(DEV)   ## mend format and lint
+	$(BIN)/python -m ruff format src tests benchmarks
+	$(BIN)/python -m ruff check --fix src tests benchmarks
+
+bench: $(DEV)    ## speed, measured on this machine
+	$(BIN)/python benchmarks/training_loop.py
+
+soak: $(DEV)     ## the long proofs; results are kept in docs/experiments.md
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
+clean:           ## remove what make made
+	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

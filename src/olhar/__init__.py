@@ -1,0 +1,69 @@
+"""olhar: from a data set or a folder of photos to a classifier that is trained, measured and stored.
+
+    import olhar
+    run = olhar.train("mnist", "lenet5", epochs=5)
+    run.report                          # renders in a notebook
+    olhar.load("runs/mnist-lenet5").predict("seven.png").label
+
+Names are loaded when they are first used, so that importing olhar costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from olhar._version import __version__
+
+if TYPE_CHECKING:
+    from olhar.classifier import Classifier, Prediction
+    from olhar.classifier import load_classifier as load
+    from olhar.datasets import Dataset
+    from olhar.datasets import load_named as load_dataset
+    from olhar.errors import OlharError
+    from olhar.evaluation.report import Report
+    from olhar.pipeline import Run, evaluate, load_run, resume, train
+
+__all__ = [
+    "Classifier",
+    "Dataset",
+    "OlharError",
+    "Prediction",
+    "Report",
+    "Run",
+    "__version__",
+    "evaluate",
+    "load",
+    "load_dataset",
+    "load_run",
+    "resume",
+    "train",
+]
+
+_HOMES = {
+    "Classifier": ("olhar.classifier", "Classifier"),
+    "Dataset": ("olhar.datasets", "Dataset"),
+    "OlharError": ("olhar.errors", "OlharError"),
+    "Prediction": ("olhar.classifier", "Prediction"),
+    "Report": ("olhar.evaluation.report", "Report"),
+    "Run": ("olhar.pipeline", "Run"),
+    "evaluate": ("olhar.pipeline", "evaluate"),
+    "load": ("olhar.classifier", "load_classifier"),
+    "load_dataset": ("olhar.datasets", "load_named"),
+    "load_run": ("olhar.pipeline", "load_run"),
+    "resume": ("olhar.pipeline", "resume"),
+    "train": ("olhar.pipeline", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'olhar' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

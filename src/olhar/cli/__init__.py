@@ -1,0 +1,91 @@
+"""The command line: parse, call, print; no logic.
+
+A result goes to standard output; progress, notes and errors go to standard error. Exit status: 0
+done, 1 failed, 2 wrong usage or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from olhar._version import __version__
+from olhar.cli import data, demo, evaluate, networks, predict, resume, train
+from olhar.errors import OlharError
+from olhar.i18n import _, set_language
+
+_COMMANDS = (demo, data, networks, train, resume, evaluate, predict)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="olhar",
+        description=str(
+            _("From a data set to an image classifier that is trained, measured and stored.")
+        ),
+        epilog=str(_("Start with: olhar demo. Help on a command: olhar COMMAND --help")),
+    )
+    parser.add_argument("--version", action="version", version=f"olhar {__version__}")
+    parser.add_argument("--lang", metavar="LANG", help=str(_("language of texts: en or pt_BR")))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=str(_("commands")))
+    for module in _COMMANDS:
+        module.add_command(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        _choose_language(words)
+        parser = build_parser()
+        args = parser.parse_args(words)
+        if args.command is None:
+            parser.print_help()
+            return 0
+        status: int = args.run_command(args)
+        sys.stdout.flush()
+        return status
+    except OlharError as error:
+        print(_("error: {message}", message=error), file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(_("interrupted"), file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def run_and_leave() -> NoReturn:
+    """Run one command and leave the process at once.
+
+    Taking apart what torch has loaded takes Python a second or more, for nothing.
+    """
+    try:
+        status = main()
+    except SystemExit as leaving:  # argparse's, after --help or wrong usage
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _choose_language(words: Sequence[str]) -> None:
+    """`--lang` before the texts of the parser itself are made."""
+    for index, word in enumerate(words):
+        tag = word.partition("=")[2] if word.startswith("--lang=") else ""
+        if word == "--lang" and index + 1 < len(words):
+            tag = words[index + 1]
+        if tag:
+            set_language(tag)

@@ -1,0 +1,43 @@
+"""`olhar evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.progress import build_progress
+from olhar.i18n import _
+
+
+def add_command(commands: Subparsers) -> None:
+    """Add the command to the parser."""
+    text = str(_("measure a model on a split of a data set"))
+    parser = commands.add_parser("evaluate", help=text, description=text)
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help=str(_("a run folder or a model/ folder"))
+    )
+    parser.add_argument(
+        "--data", metavar="DATA", help=str(_("a data set; default the one it was trained on"))
+    )
+    parser.add_argument(
+        "--split",
+        default="test",
+        metavar="SPLIT",
+        help=str(_("train, val or test, as the model's own run divided the data; or all")),
+    )
+    add_json(parser)
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and print the report."""
+    from olhar import pipeline
+
+    with build_progress() as progress:
+        report = pipeline.evaluate(args.model, args.data, split=args.split, progress=progress)
+    if args.json:
+        print_json(report.to_dict())
+    else:
+        print(report.summary())
+    return 0

@@ -1,0 +1,105 @@
+"""Progress on standard error: a bar with an estimate on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from olhar.i18n import Text, _
+from olhar.progress import Progress
+
+
+def build_progress() -> Progress:
+    """What suits standard error."""
+    return BarProgress() if sys.stderr.isatty() else LineProgress()
+
+
+def _epoch_line(row: Mapping[str, float], epochs: int, left_s: float) -> Text:
+    return _(
+        "epoch {epoch}/{epochs}  train loss {train_loss} acc {train_accuracy}  "
+        "val loss {val_loss} acc {val_accuracy}  {seconds} s  ~{left} left",
+        epoch=int(row["epoch"]),
+        epochs=epochs,
+        train_loss=f"{row['train_loss']:.4f}",
+        train_accuracy=f"{row['train_accuracy']:.4f}",
+        val_loss=f"{row['val_loss']:.4f}",
+        val_accuracy=f"{row['val_accuracy']:.4f}",
+        seconds=f"{row['seconds']:.1f}",
+        left=_duration(left_s),
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class LineProgress(Progress):
+    """Notes and a line an epoch."""
+
+    def note(self, text: Text) -> None:
+        """Print the sentence."""
+        print(text, file=sys.stderr, flush=True)
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        """Print the epoch's figures and the time left."""
+        left_s = (epochs - row["epoch"]) * row["seconds"]
+        print(_epoch_line(row, epochs, left_s), file=sys.stderr, flush=True)
+
+
+class BarProgress(LineProgress):
+    """A bar for the stage under way; epochs scroll by above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._bars: Any = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task: Any = None
+        self._shown = 0.0
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._bars.stop()
+
+    def note(self, text: Text) -> None:
+        """Print the sentence above the bar."""
+        self._bars.console.print(str(text), markup=False, highlight=False)
+
+    def start(self, title: Text, total: int) -> None:
+        """A new bar in place of the old."""
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._task = self._bars.add_task(str(title), total=total, figures="")
+
+    def advance(self, done: int, text: str = "") -> None:
+        """Move the bar."""
+        if self._task is not None and time.monotonic() - self._shown > 0.1:
+            self._bars.update(self._task, completed=done, figures=text)
+            self._shown = time.monotonic()
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        """Print the epoch's figures above the bar."""
+        self.note(_epoch_line(row, epochs, (epochs - row["epoch"]) * row["seconds"]))

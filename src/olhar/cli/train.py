@@ -1,0 +1,116 @@
+"""`olhar train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from olhar.cli.options import (
+    Subparsers,
+    add_json,
+    add_recipe_flags,
+    collect_settings,
+    number,
+    print_json,
+    whole_number,
+)
+from olhar.cli.progress import build_progress
+from olhar.i18n import _
+
+if TYPE_CHECKING:
+    from olhar.pipeline import Run
+
+
+def add_command(commands: Subparsers) -> None:
+    """Add the command to the parser."""
+    text = str(_("train, measure, and write the run folder"))
+    parser = commands.add_parser("train", help=text, description=text)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help=str(_("a data set: cifar10, mnist, fashion_mnist, digits")),
+    )
+    parser.add_argument("--network", metavar="NAME", help=str(_("a network; see olhar networks")))
+    parser.add_argument(
+        "--run", type=Path, metavar="FOLDER", help=str(_("run folder; default runs/DATA-NETWORK"))
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help=str(_("replace the run folder if it exists"))
+    )
+    add_json(parser)
+    add_recipe_flags(parser)
+    group = parser.add_argument_group(str(_("data")))
+    group.add_argument(
+        "--val", metavar="SHARE|COUNT", help=str(_("validation images; default 0.1, at most 5000"))
+    )
+    group.add_argument(
+        "--test",
+        metavar="SHARE|COUNT",
+        help=str(_("test images, where the data has no test split; default 0.2, at most 5000")),
+    )
+    group.add_argument(
+        "--split-seed", default="0", metavar="N", help=str(_("another number splits otherwise"))
+    )
+    group.add_argument(
+        "--channels", metavar="1|3", help=str(_("grey or colour; default as the data is"))
+    )
+    group.add_argument(
+        "--size", metavar="PIXELS", help=str(_("side of the input; default the network's own"))
+    )
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as the arguments say."""
+    settings = collect_settings(args)
+    sizes = {
+        "val": number("--val", args.val),
+        "test": number("--test", args.test),
+        "channels": whole_number("--channels", args.channels),
+        "size": whole_number("--size", args.size),
+        "split_seed": whole_number("--split-seed", args.split_seed) or 0,
+    }
+    from olhar import pipeline
+
+    with build_progress() as progress:
+        done = pipeline.train(
+            args.data,
+            args.network,
+            run=args.run,
+            recipe=args.recipe,
+            overwrite=args.overwrite,
+            progress=progress,
+            **{**sizes, **settings},
+        )
+    print_run(done, as_json=args.json)
+    return 0
+
+
+def print_run(done: Run, *, as_json: bool) -> None:
+    """The result of a training."""
+    history = done.history
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    if as_json:
+        print_json(
+            {
+                "run": str(done.path),
+                **done.report.to_dict(),
+                "epochs": len(history),
+                "best_epoch": int(best["epoch"]),
+                "val_accuracy": best["val_accuracy"],
+                "seconds": round(sum(row["seconds"] for row in history), 3),
+            }
+        )
+        return
+    print(done.report.summary())
+    print()
+    print(
+        _(
+            "Run folder: {path} (model/, metrics.json, predictions.csv, and the pictures "
+            "learning_curve.png, confusion_matrix.png, samples.png, worst_errors.png)",
+            path=done.path,
+        )
+    )
+    print(_("Next: olhar predict {path} PHOTO...", path=done.path))

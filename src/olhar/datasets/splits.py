@@ -1,0 +1,179 @@
+"""Which images train, which choose, which are the exam: fixed by the data and `split_seed` alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.datasets.dataset import Dataset
+from olhar.errors import ConfigError, DataError
+from olhar.i18n import _
+
+DEFAULT_VAL, DEFAULT_TEST = 0.1, 0.2
+LARGEST_DEFAULT = 5_000
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Three disjoint index arrays into a data set's pool, each sorted, (n,) int64."""
+
+    train: NDArray[np.int64]
+    val: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    def sizes(self) -> dict[str, int]:
+        """How many images each split has."""
+        return {"train": len(self.train), "val": len(self.val), "test": len(self.test)}
+
+
+def split_dataset(
+    dataset: Dataset,
+    *,
+    val: float | None = None,
+    test: float | None = None,
+    split_seed: int = 0,
+) -> Splits:
+    """Stratified train, validation and test splits.
+
+    Where the makers of the set gave a test part, that is the test; where they gave only a "val"
+    part, that is the test; otherwise the test is cut from the pool. Validation is cut from what
+    is left (or is the makers' "val" where they gave a "test" too). Every class keeps at least one
+    training image.
+
+    Args:
+        dataset: the data set.
+        val: share (below 1) or count (1 and above) of validation images; default a tenth of the
+            training images, at most 5,000.
+        test: share or count of test images, where the set has no test part; default a fifth, at
+            most 5,000.
+        split_seed: another number gives another split. Has nothing to do with the training seed.
+
+    Raises:
+        ConfigError: a size that leaves a split empty.
+        DataError: a class with too few images to be in all three splits.
+    """
+    parts = dataset.parts
+    rest = parts.get("train", np.arange(len(dataset)))
+    test_part = parts.get("test", parts.get("val"))
+    if test_part is None:
+        rest, test_part = _cut(dataset, rest, test, DEFAULT_TEST, split_seed, "test")
+    elif test is not None:
+        raise ConfigError(
+            _(
+                "--test {given} cannot be used: '{name}' has a test split of its own, with {count} images",
+                given=test,
+                name=dataset.name,
+                count=len(test_part),
+            )
+        )
+    if "val" in parts and "test" in parts:
+        if val is not None:
+            raise ConfigError(
+                _(
+                    "--val {given} cannot be used: '{name}' has a validation split of its own, with "
+                    "{count} images",
+                    given=val,
+                    name=dataset.name,
+                    count=len(parts["val"]),
+                )
+            )
+        train_part, val_part = rest, parts["val"]
+    else:
+        train_part, val_part = _cut(dataset, rest, val, DEFAULT_VAL, split_seed, "val")
+    return Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
+
+
+def _cut(
+    dataset: Dataset,
+    pool: NDArray[np.int64],
+    size: float | None,
+    default: float,
+    split_seed: int,
+    split: str,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Divide `pool` into (what is left, what is cut), stratified by class."""
+    labels = dataset.labels[pool]
+    present, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        few = dataset.class_names[present[counts.argmin()]]
+        raise DataError(
+            _(
+                "class '{name}' has {count} image(s) to divide, too few to have some in each split; "
+                "each class needs at least 3: add images or remove the class",
+                name=few,
+                count=int(counts.min()),
+            )
+        )
+    count = _count(size, default, len(pool), split)
+    if count < len(present) or len(pool) - count < len(present):
+        raise ConfigError(
+            _(
+                "--{split} {given} would take {count} of {total} images; with {classes} classes "
+                "allowed: {low} to {high}",
+                split=split,
+                given=size if size is not None else default,
+                count=count,
+                total=len(pool),
+                classes=len(present),
+                low=len(present),
+                high=len(pool) - len(present),
+            )
+        )
+    taken = _stratified_choice(labels, count, split_seed)  # (n,) bool
+    return pool[~taken], pool[taken]
+
+
+def _count(size: float | None, default: float, total: int, split: str) -> int:
+    if size is None:
+        return min(max(math.ceil(default * total), 1), LARGEST_DEFAULT)
+    if not math.isfinite(size) or size <= 0 or (size >= 1 and size != int(size)):
+        raise ConfigError(
+            _(
+                "--{split} {given} is neither a share between 0 and 1 nor a whole number of images",
+                split=split,
+                given=size,
+            )
+        )
+    return math.ceil(size * total) if size < 1 else int(size)
+
+
+def _stratified_choice(labels: NDArray[np.int64], count: int, split_seed: int) -> NDArray[np.bool_]:
+    """Choose `count` of the items in proportion to the classes, of each at least one and not all.
+
+    Written here rather than taken from a library, so that a split never changes with a library's
+    version. Shares are rounded by largest remainder (Hamilton).
+    """
+    sizes = np.bincount(labels)
+    exact = sizes * count / len(labels)
+    wanted = np.clip(exact.astype(np.int64), np.minimum(sizes, 1), np.maximum(sizes - 1, 0))
+    while wanted.sum() < count:  # give to whoever is most short of its share
+        wanted[np.argmin(np.where(wanted < sizes - 1, wanted - exact, np.inf))] += 1
+    while wanted.sum() > count:  # take from whoever is most above it
+        wanted[np.argmax(np.where(wanted > 1, wanted - exact, -np.inf))] -= 1
+    generator = np.random.Generator(np.random.PCG64(split_seed))
+    taken = np.zeros(len(labels), bool)
+    for index, size in enumerate(wanted):
+        members = np.flatnonzero(labels == index)
+        taken[generator.permutation(members)[:size]] = True
+    return taken
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Any]:
+    """What `olhar data NAME --json` prints: counts by class, default split sizes, fingerprint."""
+    counts = np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
+    names = zip(dataset.class_names, dataset.shown_names, counts, strict=True)
+    return {
+        "name": dataset.name,
+        "images": len(dataset),
+        "image_shape": list(dataset.image_shape),
+        "classes": [
+            {"index": index, "name": name, "shown": shown, "images": count}
+            for index, (name, shown, count) in enumerate(names)
+        ],
+        "splits": split_dataset(dataset).sizes(),
+        "fingerprint": dataset.fingerprint,
+    }

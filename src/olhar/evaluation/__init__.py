@@ -1,0 +1,1 @@
+"""What was measured: metrics, reports and plots; torch-free."""

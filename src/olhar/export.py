@@ -1,0 +1,140 @@
+"""A trained network → one ONNX file that takes pixels and gives probabilities, and proof of it.
+
+Normalisation and temperature are inside the graph, so whoever runs it cannot get them wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from olhar.classifier import GOLDEN_COUNT, open_session, run_session
+from olhar.errors import ExportError
+from olhar.i18n import _
+from olhar.networks.build import Normalise
+from olhar.preprocess import Preprocess
+
+TOLERANCE = 1e-4
+_OPSET = 18
+
+
+class Deployed(nn.Module):
+    """uint8 images (N, C, H, W) → probabilities (N, K): normalise, network, temperature, softmax.
+
+    Source of the temperature: Guo et al. 2017, section 4.2.
+    """
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocess.mean, preprocess.std)
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) uint8 → (N, K) float32."""
+        logits = self.network(self.normalise(images))
+        return torch.softmax(logits.float() / self.temperature, 1)
+
+
+def export_network(
+    network: nn.Module,
+    preprocess: Preprocess,
+    samples: NDArray[np.uint8],
+    *,
+    temperature: float = 1.0,
+) -> tuple[bytes, dict[str, NDArray[np.generic]]]:
+    """A network on any device → (model.onnx, golden inputs and probabilities), in fp32.
+
+    Args:
+        network: trained; it is moved to the CPU and to evaluation mode.
+        preprocess: its own.
+        samples: (n, C, H, W) uint8 real inputs; up to 16 are kept as the golden ones.
+        temperature: divides the logits.
+
+    Raises:
+        ExportError: the ONNX graph and the network differ by more than 1e-4 in a probability.
+    """
+    network.to("cpu", torch.float32)
+    deployed = Deployed(network, preprocess, temperature).eval()
+    golden = _golden_inputs(samples)
+    inputs = torch.from_numpy(golden)
+    with torch.inference_mode():
+        expected = deployed(inputs).numpy()  # (16, K) float32
+    onnx = _to_onnx(deployed, inputs)
+    found = run_session(open_session(onnx), golden)
+    worst = float(np.abs(found - expected).max())
+    if not worst <= TOLERANCE:
+        raise ExportError(
+            _(
+                "the exported model differs from the network by {worst} in a probability; "
+                "at most {tolerance} is allowed. This is a fault of the export: please report it",
+                worst=f"{worst:.1e}",
+                tolerance=TOLERANCE,
+            )
+        )
+    return onnx, {"images": golden, "probabilities": expected}
+
+
+def _golden_inputs(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """16 inputs: the samples, repeated where there are fewer."""
+    return np.ascontiguousarray(samples[np.arange(GOLDEN_COUNT) % len(samples)])
+
+
+def _to_onnx(deployed: nn.Module, inputs: torch.Tensor) -> bytes:
+    with _quiet():
+        program = torch.onnx.export(
+            deployed,
+            (inputs,),
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            opset_version=_OPSET,
+            input_names=["images"],
+            output_names=["probabilities"],
+            dynamic_shapes={"images": {0: torch.export.Dim("N")}},
+        )
+    assert program is not None
+    model = program.model_proto
+    # What the exporter notes for its own debugging names this machine's folders.
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for node in model.graph.node:
+        node.name = node.name.rsplit("/", 1)[-1]
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's notes on libraries that it would use if they were there."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def network_weights(network: nn.Module) -> dict[str, NDArray[np.generic]]:
+    """The network's weights and running statistics as fp32 arrays, by name."""
+    return {
+        name: np.ascontiguousarray(value.detach().cpu().float().numpy())
+        for name, value in network.state_dict().items()
+        if value.dim() > 0
+    }

@@ -1,0 +1,82 @@
+"""Text for people: one function, `_()`, translated when it is shown.
+
+Does not know: who shows the text, or where. A `Text` keeps its literal and its values until it is
+turned into a string, so that an error raised in one language can be read in another.
+"""
+
+from __future__ import annotations
+
+import functools
+import gettext
+import locale
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("en", "pt_BR")
+_LOCALES = Path(__file__).parent / "locales"
+_chosen: list[str] = []
+
+
+def normalise_language(tag: str) -> str | None:
+    """`pt`, `pt-BR`, `pt_BR.UTF-8` → `pt_BR`; `en…`, `C` → `en`; anything else → None."""
+    head = tag.replace("-", "_").split(".")[0].lower()
+    if head.startswith("pt"):
+        return "pt_BR"
+    return "en" if head.startswith("en") or head in {"c", "posix"} else None
+
+
+def language() -> str:
+    """The language in force: set_language(), else `OLHAR_LANG`, else the locale, else English."""
+    candidates = (
+        _chosen[-1] if _chosen else "",
+        os.environ.get("OLHAR_LANG", ""),
+        _system_locale(),
+    )
+    for tag in candidates:
+        found = normalise_language(tag) if tag else None
+        if found:
+            return found
+    return "en"
+
+
+def set_language(tag: str) -> None:
+    """Choose the language of this process; one of `LANGUAGES` or any spelling of it."""
+    found = normalise_language(tag)
+    if found is None:
+        allowed = ", ".join(LANGUAGES)
+        raise ValueError(f"unknown language {tag!r}; allowed: {allowed}")
+    _chosen[:] = [found]
+
+
+def _system_locale() -> str:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if os.environ.get(name):
+            return os.environ[name]
+    try:
+        return locale.getlocale()[0] or ""
+    except ValueError:
+        return ""
+
+
+@functools.cache
+def _catalogue(tag: str) -> gettext.NullTranslations:
+    return gettext.translation("olhar", _LOCALES, languages=[tag], fallback=True)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A message for people: an English literal with named placeholders, and their values."""
+
+    literal: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        translated = _catalogue(language()).gettext(self.literal)
+        return translated.format(**self.values) if self.values else translated
+
+
+def _(literal: str, **values: Any) -> Text:
+    """Mark `literal` for translation; `values` fill its `{named}` placeholders when it is shown."""
+    return Text(literal, values)

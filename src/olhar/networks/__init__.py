@@ -1,0 +1,1 @@
+"""Networks by name. The tables (`specs`) are torch-free; `build` makes them compute."""

@@ -1,0 +1,313 @@
+"""Networks as tables: names, settings, layers and their arithmetic. Torch-free.
+
+Does not know: weights, images, or how a layer computes (networks.build does).
+Each family is a function from (settings, input side) to a list of `Layer`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from olhar.errors import ConfigError, NetworkSizeError, unknown_name
+from olhar.i18n import _
+from olhar.networks import cnn_names
+
+ACTIVATIONS = ("relu", "tanh", "sigmoid")
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of a network's table.
+
+    Attributes:
+        kind: conv, dense, batch_norm, flatten, dropout, max_pool, avg_pool, or an activation.
+        size: output channels or units, where the kind has them.
+        kernel: side of the kernel or pooling window.
+        padding: pixels added on each side.
+        rate: of dropout.
+    """
+
+    kind: str
+    size: int = 0
+    kernel: int = 0
+    padding: int = 0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network: its settings with their defaults, its native input sizes, its table."""
+
+    layers: Callable[[Settings, int], list[Layer]]
+    defaults: Mapping[str, Any]
+    sizes: tuple[int, ...] = (28, 32)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A network that can be built: everything that decides its shape.
+
+    Attributes:
+        name: canonical name.
+        settings: every setting of its family with its value.
+        size: side of the square input, in pixels.
+        channels: 1 or 3.
+        num_classes: how many outputs.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    size: int
+    channels: int
+    num_classes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for config.toml and model/config.json."""
+        return {
+            "name": self.name,
+            "size": self.size,
+            "channels": self.channels,
+            "num_classes": self.num_classes,
+            "settings": {
+                k: list(v) if isinstance(v, tuple) else v for k, v in self.settings.items()
+            },
+        }
+
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one input."""
+        return self.channels, self.size, self.size
+
+
+def _lenet5(settings: Settings, size: int) -> list[Layer]:
+    del settings
+    return _lenet(size, "tanh", "avg_pool", (120, 84))
+
+
+def _ivannet(settings: Settings, size: int) -> list[Layer]:
+    del settings
+    return _lenet(size, "tanh", "avg_pool", (120, 84), norm=True, pool_rate=0.25, dense_rate=0.5)
+
+
+def _gmnet(settings: Settings, size: int) -> list[Layer]:
+    width, rate = settings["width"], settings["dropout"]
+    return _lenet(
+        size,
+        settings["activation"],
+        "avg_pool",
+        (width, width),
+        norm=True,
+        pool_rate=rate,
+        dense_rate=rate,
+    )
+
+
+def _lenet(
+    size: int,
+    activation: str,
+    pool: str,
+    dense: tuple[int, ...],
+    *,
+    norm: bool = False,
+    pool_rate: float = 0.0,
+    dense_rate: float = 0.0,
+) -> list[Layer]:
+    # 28-pixel digits are padded to the 32 pixels of the paper; larger inputs are not.
+    layers = []
+    for channels, padding in ((6, 2 if size < 32 else 0), (16, 0)):
+        layers += [Layer("conv", channels, 5, padding), Layer(activation)]
+        layers += [Layer("batch_norm")] if norm else []
+        layers += [Layer(pool, kernel=2)]
+        layers += [Layer("dropout", rate=pool_rate)] if pool_rate else []
+    layers += [Layer("flatten")]
+    return layers + _dense(dense, activation, dense_rate)
+
+
+def _cnn_32_64_64(settings: Settings, size: int) -> list[Layer]:
+    del settings, size
+    layers = []
+    for channels in (32, 64):
+        layers += [Layer("conv", channels, 3), Layer("relu"), Layer("max_pool", kernel=2)]
+    layers += [Layer("conv", 64, 3), Layer("relu"), Layer("flatten")]
+    return layers + _dense((64,), "relu", 0.0)
+
+
+def _cnn(settings: Settings, size: int) -> list[Layer]:
+    del size
+    layers = []
+    for block in range(settings["blocks"]):
+        channels, rate = 32 * 2**block, settings["block_dropout"]
+        layers += [Layer("conv", channels, 3, 1), Layer("relu")]
+        layers += [Layer("conv", channels, 3), Layer("relu"), Layer("max_pool", kernel=2)]
+        layers += [Layer("dropout", rate=rate)] if rate else []
+    layers += [Layer("flatten")]
+    return layers + _dense(settings["dense"], settings["activation"], settings["dropout"])
+
+
+def _dense(sizes: tuple[int, ...], activation: str, rate: float) -> list[Layer]:
+    layers = []
+    for size in sizes:
+        layers += [Layer("dense", size), Layer(activation)]
+        layers += [Layer("dropout", rate=rate)] if rate else []
+    return layers
+
+
+FAMILIES: Mapping[str, Family] = {
+    "lenet5": Family(_lenet5, {}, source="LeCun et al. 1998, section II.B"),
+    "ivannet": Family(_ivannet, {}, source="LeNet-5 with batch normalisation and dropout"),
+    "gmnet": Family(
+        _gmnet,
+        {"activation": "relu", "dropout": 0.2, "width": 180},
+        source="IvanNet, its settings found by a random search",
+    ),
+    "cnn-32-64-64": Family(_cnn_32_64_64, {}, source="the TensorFlow CNN tutorial's network"),
+}
+CNN = Family(
+    _cnn,
+    {"blocks": 2, "dense": (512,), "dropout": 0.0, "activation": "relu", "block_dropout": 0.0},
+    source="VGG-style blocks (Simonyan and Zisserman 2015) in the size of a course project",
+)
+LISTED = (*FAMILIES, *cnn_names.PUBLISHED)
+
+_ALLOWED: Mapping[str, tuple[float, float]] = {
+    "dropout": (0, 0.95),
+    "block_dropout": (0, 0.95),
+    "width": (1, 65_536),
+    "blocks": (1, 8),
+}
+
+
+def _family(name: str) -> Family:
+    return FAMILIES.get(name, CNN)
+
+
+def resolve_network(
+    name: str, settings: Settings | None = None
+) -> tuple[str, dict[str, Any], str | None]:
+    """A name as typed and the settings that differ → (canonical name, all settings, what was meant).
+
+    The third is None unless the name had to be understood: then it is the name that was typed.
+
+    Raises:
+        UnknownNameError: no such network, or no such setting.
+        ConfigError: a setting out of its range.
+    """
+    given = dict(settings or {})
+    typed = name.strip()
+    if typed.lower() in FAMILIES:
+        canonical, values = typed.lower(), dict(FAMILIES[typed.lower()].defaults)
+    else:
+        parsed = cnn_names.parse(typed)
+        if parsed is None:
+            raise unknown_name(_("network"), name, LISTED)
+        values = dict(CNN.defaults) | parsed
+        canonical = cnn_names.derive(values)
+    for key, value in given.items():
+        if key not in values:
+            raise unknown_name(_("setting of network {name}", name=canonical), key, values)
+        values[key] = _checked(key, value, values[key])
+    if canonical not in FAMILIES:
+        canonical, understood = cnn_names.derive(values), canonical
+        return canonical, values, None if typed == understood else typed
+    return canonical, values, None
+
+
+def _checked(key: str, value: Any, like: Any) -> Any:
+    """A setting's value in the type of its default, within its range."""
+    if key == "activation":
+        if value not in ACTIVATIONS:
+            raise unknown_name(_("activation"), str(value), ACTIVATIONS)
+        return value
+    if key == "dense":
+        return cnn_names.parse_dense(value)
+    low, high = _ALLOWED[key]
+    try:
+        number = float(value)
+        wrong = not low <= number <= high or (isinstance(like, int) and number != int(number))
+    except (TypeError, ValueError):
+        wrong = True
+    if wrong:
+        raise ConfigError(
+            _(
+                "{key} is {given}; allowed: {kind} from {low} to {high}",
+                key=key,
+                given=value,
+                kind=_("whole numbers") if isinstance(like, int) else _("numbers"),
+                low=low,
+                high=high,
+            )
+        )
+    return int(number) if isinstance(like, int) else number
+
+
+def network_source(name: str) -> str:
+    """Where a network comes from."""
+    return _family(name).source
+
+
+def native_size(name: str, image_size: int) -> int:
+    """The native input side of network `name` for images of this side: the next larger, or the largest."""
+    sizes = _family(name).sizes
+    return min((s for s in sizes if s >= image_size), default=max(sizes))
+
+
+def check_size(spec: NetworkSpec) -> None:
+    """Raise NetworkSizeError, naming the smallest input, if the arithmetic does not allow `spec.size`."""
+    if _fits(spec, spec.size):
+        return
+    smallest = next(size for size in range(1, 4096) if _fits(spec, size))
+    raise NetworkSizeError(
+        _(
+            "network {name} cannot take images of {size}x{size} pixels; the smallest is "
+            "{smallest}x{smallest}: use --size {smallest} or a network with fewer layers",
+            name=spec.name,
+            size=spec.size,
+            smallest=smallest,
+        )
+    )
+
+
+def _fits(spec: NetworkSpec, size: int) -> bool:
+    return all(side >= 1 for _layer, _inputs, side in _walk(spec, size))
+
+
+def walk(spec: NetworkSpec) -> Iterator[tuple[Layer, int]]:
+    """Each layer with its input channels (before flattening) or input units (after)."""
+    for layer, inputs, _side in _walk(spec, spec.size):
+        yield layer, inputs
+
+
+def _walk(spec: NetworkSpec, size: int) -> Iterator[tuple[Layer, int, int]]:
+    """Each layer of the network at an input side: (layer, inputs, side after it)."""
+    inputs, side = spec.channels, size
+    table = _family(spec.name).layers(spec.settings, size)
+    for layer in [*table, Layer("dense", spec.num_classes)]:
+        if layer.kind == "conv":
+            side += 2 * layer.padding - layer.kernel + 1
+        elif layer.kind in {"max_pool", "avg_pool"}:
+            side //= layer.kernel
+        yield layer, inputs, side
+        if layer.kind == "flatten":
+            inputs *= side * side
+        elif layer.size:
+            inputs = layer.size
+
+
+def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
+    """(parameters, trainable parameters) of a network; the first counts running statistics too.
+
+    Raises:
+        NetworkSizeError: the input is too small for the layers.
+    """
+    check_size(spec)
+    trainable = running = 0
+    for layer, inputs in walk(spec):
+        if layer.kind in {"conv", "dense"}:
+            trainable += inputs * layer.size * max(1, layer.kernel) ** 2 + layer.size
+        elif layer.kind == "batch_norm":
+            trainable += 2 * inputs
+            running += 2 * inputs
+    return trainable + running, trainable

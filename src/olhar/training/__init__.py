@@ -1,0 +1,1 @@
+"""Training: recipes (torch-free), batch augmentations, optimisers, and the one loop."""

@@ -1,0 +1,265 @@
+"""The one training loop.
+
+Does not know: files, data sets, run folders, or how validation is done (it is handed in). Every
+epoch's order, augmentation and dropout follow from (seed, epoch) alone, so a training that goes on
+from a checkpoint ends in the same weights, bit for bit, on the same machine.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from olhar.errors import DivergedError
+from olhar.i18n import _
+from olhar.training.augment import augment
+from olhar.training.machine import Machine
+from olhar.training.optimizers import build_optimizer, lr_at
+from olhar.training.recipe import Recipe
+
+Row = dict[str, float]
+Weights = dict[str, torch.Tensor]
+Validate = Callable[[nn.Module], tuple[float, float]]
+
+_SECONDS_BETWEEN_STEPS_SHOWN = 0.2
+
+
+@dataclass
+class FitState:
+    """Everything that a training needs to go on after an epoch.
+
+    Attributes:
+        epoch: epochs done.
+        network: weights after that epoch.
+        optimizer: tensors by "parameter index.name".
+        best: weights of the epoch with the highest validation accuracy (of equals: lower loss).
+        best_epoch: which epoch that was, counted from 1.
+        history: one row an epoch.
+    """
+
+    epoch: int = 0
+    network: Weights = field(default_factory=dict)
+    optimizer: Weights = field(default_factory=dict)
+    best: Weights = field(default_factory=dict)
+    best_epoch: int = 0
+    history: list[Row] = field(default_factory=list)
+
+
+def fit(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    indices: torch.Tensor,
+    recipe: Recipe,
+    machine: Machine,
+    *,
+    normalise: nn.Module,
+    validate: Validate,
+    on_step: Callable[[int, int, float, float], None] = lambda *_: None,
+    on_epoch: Callable[[FitState], None] = lambda _: None,
+    state: FitState | None = None,
+) -> FitState:
+    """Train `network` in place; returns the last state, whose `best` are the weights to keep.
+
+    Args:
+        network: normalised images (N, C, H, W) → logits (N, K).
+        images: (N, H, W, C) uint8, the whole pool; may be memory-mapped.
+        labels: (N,) int64.
+        indices: (n,) int64, which of the pool train.
+        recipe: what to do.
+        machine: how to compute it.
+        normalise: uint8 (N, C, H, W) → float32 network input.
+        validate: network → (loss, accuracy) on the validation split.
+        on_step: hears (step, steps of the epoch, mean loss, accuracy so far), a few times a second.
+        on_epoch: hears the state after each epoch.
+        state: where an earlier training ended.
+
+    Raises:
+        DivergedError: the loss is no number any more.
+    """
+    torch.set_num_threads(machine.threads)
+    device = torch.device(machine.device)
+    network.to(device)
+    if machine.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normalise.to(device)
+    labels = labels.to(device)
+    images = _on_device(images, device)
+    optimizer = build_optimizer(network, recipe)
+    state = state or FitState()
+    if state.epoch:
+        network.load_state_dict(state.network)
+        restore_optimizer(optimizer, state.optimizer)
+    batch = min(recipe.batch_size, len(indices))
+    steps = len(indices) // batch
+    for epoch in range(state.epoch + 1, recipe.epochs + 1):
+        started = time.perf_counter()
+        generator = _seed_epoch(recipe.seed, epoch)
+        order = indices[torch.randperm(len(indices), generator=generator)]
+        network.train()
+        totals = torch.zeros(2, device=device)  # summed loss, correct
+        shown = started
+        for step in range(steps):
+            members = order[step * batch : (step + 1) * batch]
+            step_lr = lr_at((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
+            for group in optimizer.param_groups:
+                group["lr"] = step_lr
+            x, y = _batch(images, labels, members)
+            x = augment(normalise(x), recipe, generator)
+            totals += _step(network, optimizer, x, y, recipe, machine)
+            now = time.perf_counter()
+            if now - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
+                loss, correct = (totals / (step + 1)).tolist()
+                _check_finite(loss, epoch, step + 1, recipe)
+                on_step(step + 1, steps, loss, correct / batch)
+                shown = now
+        train_loss, train_correct = (totals / steps).tolist()
+        _check_finite(train_loss, epoch, steps, recipe)
+        val_loss, val_accuracy = validate(network)
+        row: Row = {
+            "epoch": epoch,
+            "step": epoch * steps,
+            "lr": step_lr,
+            "train_loss": train_loss,
+            "train_accuracy": train_correct / batch,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "seconds": time.perf_counter() - started,
+        }
+        state = _after_epoch(state, network, optimizer, row)
+        on_epoch(state)
+        if recipe.patience and epoch - state.best_epoch >= recipe.patience:
+            break
+    return state
+
+
+def _step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    recipe: Recipe,
+    machine: Machine,
+) -> torch.Tensor:
+    """One step on a batch; returns (loss, correct) without waiting for the device."""
+    with torch.autocast(
+        torch.device(machine.device).type, torch.bfloat16, enabled=machine.precision == "bf16"
+    ):
+        logits = network(x)
+    logits = logits.float()
+    loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+
+
+def _batch(
+    images: torch.Tensor, labels: torch.Tensor, members: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows `members` of the pool: (n, C, H, W) uint8 in channels-last order, and (n,) int64."""
+    x = images[members.to(images.device)].permute(0, 3, 1, 2)
+    return x.to(labels.device, non_blocking=True), labels[members.to(labels.device)]
+
+
+def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed dropout, and a generator for order and augmentation, from (seed, epoch)."""
+    number = seed * 1_000_003 + epoch
+    torch.manual_seed(number)
+    return torch.Generator().manual_seed(number)
+
+
+def _on_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The pool on the device if less than half of its free memory is enough, else where it is."""
+    if device.type != "cuda":
+        return images
+    free, _total = torch.cuda.mem_get_info(device)
+    return images.to(device) if images.numel() < free / 2 else images
+
+
+def _check_finite(loss: float, epoch: int, step: int, recipe: Recipe) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            _(
+                "training diverged: the loss is {loss} in epoch {epoch}, step {step}. "
+                "The learning rate {lr} is probably too high: try --lr {lower}",
+                loss=loss,
+                epoch=epoch,
+                step=step,
+                lr=recipe.lr,
+                lower=f"{recipe.lr / 10:g}",
+            )
+        )
+
+
+def _after_epoch(
+    state: FitState, network: nn.Module, optimizer: torch.optim.Optimizer, row: Row
+) -> FitState:
+    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    best = state.history[state.best_epoch - 1] if state.best_epoch else None
+    better = best is None or (row["val_accuracy"], -row["val_loss"]) > (
+        best["val_accuracy"],
+        -best["val_loss"],
+    )
+    return FitState(
+        epoch=int(row["epoch"]),
+        network=weights,
+        optimizer=optimizer_tensors(optimizer),
+        best=weights if better else state.best,
+        best_epoch=int(row["epoch"]) if better else state.best_epoch,
+        history=[*state.history, row],
+    )
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Weights:
+    """The optimiser's tensors, by "parameter index.name"."""
+    return {
+        f"{index}.{name}": value
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    values: dict[int, Weights] = {}
+    for key, value in tensors.items():
+        index, _dot, name = key.partition(".")
+        values.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": values, "param_groups": groups})
+
+
+def build_validation(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    indices: torch.Tensor,
+    machine: Machine,
+    normalise: nn.Module,
+    *,
+    batch_size: int = 512,
+) -> Validate:
+    """A callable network → (mean cross-entropy, accuracy) on rows `indices` of the pool."""
+    device = torch.device(machine.device)
+    on_device = labels.to(device)
+
+    @torch.inference_mode()
+    def validate(network: nn.Module) -> tuple[float, float]:
+        network.eval()
+        loss, correct = 0.0, 0
+        for members in torch.split(indices, batch_size):
+            x, y = _batch(images, on_device, members)
+            with torch.autocast(device.type, torch.bfloat16, enabled=machine.precision == "bf16"):
+                logits = network(normalise(x))
+            loss += F.cross_entropy(logits.float(), y, reduction="sum").item()
+            correct += int((logits.argmax(1) == y).sum())
+        return loss / len(indices), correct / len(indices)
+
+    return validate

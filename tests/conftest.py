@@ -1,0 +1,64 @@
+"""What the tests share: the data folder, a cache of their own, and the command line as a user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+# Machines differ, and the first example of a test may load a library: no deadlines.
+hypothesis.settings.register_profile("olhar", deadline=None)
+hypothesis.settings.load_profile("olhar")
+
+DATA = os.environ.get("OLHAR_DATA", "")
+needs_data = pytest.mark.skipif(not DATA, reason="OLHAR_DATA names no folder with real data")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One cache for all tests, apart from the user's."""
+    os.environ["OLHAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["OLHAR_LANG"] = "en"
+
+
+@dataclass
+class Done:
+    """What a command left."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def olhar(*words: object, stdin: bytes | None = None, timeout_s: float = 300, **env: str) -> Done:
+    """Run the command line in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "olhar", *map(str, words)],
+        input=stdin,
+        capture_output=True,
+        timeout=timeout_s,
+        env={**os.environ, **env},
+        check=False,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the embedded data set, made once; tests must not change it."""
+    path = tmp_path_factory.mktemp("runs") / "d"
+    done = olhar("train", "--data", "digits", "--network", "lenet5", "--run", path, "--json")
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] >= 0.975
+    return path

@@ -1,0 +1,158 @@
+"""Networks: published parameter counts, the grammar of names, sizes, and their refusal."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
+from olhar.networks import cnn_names
+from olhar.networks.build import Normalise, build_network
+from olhar.networks.specs import (
+    LISTED,
+    NetworkSpec,
+    count_parameters,
+    native_size,
+    resolve_network,
+)
+
+
+def spec(name: str, size: int, channels: int, classes: int = 10, **settings: object) -> NetworkSpec:
+    canonical, values, _typed = resolve_network(name, settings)
+    return NetworkSpec(canonical, values, size, channels, classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "size", "parameters"),
+    [
+        ("lenet5", 1, 28, 61_706),
+        ("lenet5", 1, 32, 61_706),
+        ("lenet5", 3, 32, 62_006),
+        ("cnn-32-64-64", 3, 32, 122_570),
+        ("ivannet", 1, 28, 61_794),
+        ("gmnet", 1, 28, 109_230),
+        ("2cnn+256+256_20dropout", 3, 32, 724_010),
+        ("2cnn+512_0dropout", 3, 32, 1_250_858),
+        ("2cnn+512_10dropout", 3, 32, 1_250_858),
+        ("2cnn+512_20dropout", 3, 32, 1_250_858),
+        ("2cnn+512+256_50dropout", 3, 32, 1_379_626),
+        ("2cnn+1024_50dropout", 3, 32, 2_436_138),
+        ("2cnn+1204_50dropout", 3, 32, 2_852_838),
+        ("3cnn+512_50dropout", 3, 32, 554_794),
+        ("3cnn+128+128+128_50dropout_sigmoid", 3, 32, 386_986),
+    ],
+)
+def test_published_parameter_counts(name: str, channels: int, size: int, parameters: int) -> None:
+    wanted = spec(name, size, channels)
+    assert count_parameters(wanted)[0] == parameters
+    network = build_network(wanted)
+    trainable = sum(parameter.numel() for parameter in network.parameters())
+    running = sum(buffer.numel() for buffer in network.buffers() if buffer.dim())
+    assert count_parameters(wanted) == (trainable + running, trainable)
+
+
+@pytest.mark.parametrize(("width", "parameters"), [(120, 66_510), (240, 159_150), (300, 216_270)])
+def test_gmnet_width(width: int, parameters: int) -> None:
+    assert count_parameters(spec("gmnet", 28, 1, width=width))[0] == parameters
+
+
+def test_trainable_parameters_leave_out_running_statistics() -> None:
+    assert count_parameters(spec("ivannet", 28, 1)) == (61_794, 61_794 - 2 * (6 + 16))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("2cnn+51+2562_50dropout", "2cnn+512+256_50dropout"),
+        ("2cnn+256+256_dropout", "2cnn+256+256_20dropout"),
+        ("3cnn-128-128-128-50dropout-sigmoid", "3cnn+128+128+128_50dropout_sigmoid"),
+        ("3cnn+512", "3cnn+512_50dropout"),
+        ("2cnn", "2cnn+512_0dropout"),
+    ],
+)
+def test_other_spellings_are_understood_and_said(typed: str, meant: str) -> None:
+    canonical, _settings, said = resolve_network(typed)
+    assert (canonical, said) == (meant, typed)
+
+
+def test_published_block_dropout() -> None:
+    assert resolve_network("3cnn+512_50dropout")[1]["block_dropout"] == 0.25
+    assert resolve_network("2cnn+512_20dropout")[1]["block_dropout"] == 0.25
+    assert resolve_network("2cnn+1204_50dropout")[1]["block_dropout"] == 0.0
+    assert resolve_network("2cnn+256+256_20dropout")[1]["block_dropout"] == 0.0
+
+
+@given(
+    blocks=st.integers(1, 8),
+    dense=st.lists(st.integers(1, 4096), min_size=1, max_size=4),
+    percent=st.integers(0, 95),
+    activation=st.sampled_from(["relu", "tanh", "sigmoid"]),
+)
+def test_names_and_settings_are_one_to_one(
+    blocks: int, dense: list[int], percent: int, activation: str
+) -> None:
+    settings = {
+        "blocks": blocks,
+        "dense": tuple(dense),
+        "dropout": percent / 100,
+        "activation": activation,
+    }
+    name = cnn_names.derive(settings)
+    if name.replace("_", "+") in cnn_names.MISSPELT:
+        return
+    parsed = cnn_names.parse(name)
+    assert parsed is not None
+    assert {key: parsed[key] for key in settings} == settings
+    dashed = cnn_names.parse(name.replace("+", "-").replace("_", "-"))
+    assert dashed == parsed
+
+
+def test_a_setting_changes_the_name() -> None:
+    canonical, settings, _typed = resolve_network("2cnn+512_20dropout", {"dropout": "0.5"})
+    assert canonical == "2cnn+512_50dropout"
+    assert settings["dropout"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["lenet", "resnet9000", "", "0cnn+512", "cnn"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError):
+        resolve_network(name)
+
+
+def test_unknown_settings_name_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="width"):
+        resolve_network("gmnet", {"widht": 3})
+
+
+@pytest.mark.parametrize("value", [-1, 2, "much", float("nan")])
+def test_settings_out_of_range_are_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="dropout"):
+        resolve_network("gmnet", {"dropout": value})
+
+
+@given(name=st.sampled_from(LISTED), size=st.integers(1, 48), channels=st.sampled_from([1, 3]))
+def test_any_size_works_or_names_the_smallest(name: str, size: int, channels: int) -> None:
+    wanted = spec(name, size, channels, classes=3)
+    try:
+        network = build_network(wanted).eval()
+    except NetworkSizeError as error:
+        smallest = int(str(error).split("the smallest is ")[1].split("x")[0])
+        assert smallest > size
+        network = build_network(spec(name, smallest, channels, classes=3)).eval()
+        size = smallest
+    with torch.inference_mode():
+        assert network(torch.zeros(2, channels, size, size)).shape == (2, 3)
+
+
+@pytest.mark.parametrize(("image", "native"), [(8, 28), (28, 28), (30, 32), (32, 32), (256, 32)])
+def test_native_size(image: int, native: int) -> None:
+    assert native_size("lenet5", image) == native
+
+
+def test_normalise_is_what_it_says() -> None:
+    images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+    expected = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(Normalise(mean, std)(images), expected, atol=1e-5, rtol=1e-5)

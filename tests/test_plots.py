@@ -1,0 +1,175 @@
+"""The pictures are drawn, with any class names, from real digits, without pyplot or a display."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from olhar.errors import NoPermissionError, StorageError
+from olhar.evaluation import plots
+
+ODD = [
+    "a$b$",
+    "x_y^2",
+    "<script>",
+    "new\nline",
+    "😀",
+    "w" * 200,
+    "$\\frac{$",
+    "日本",
+    "\udcff",
+    "ع",
+]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    loaded = load_digits()
+    images = (loaded.images[:120, :, :, None] * 15.9).astype(np.uint8)
+    labels = loaded.target[:120].astype(np.int64)
+    probs = np.full((120, 10), 0.02, dtype=np.float32)
+    predicted = np.where(np.arange(120) % 4 == 0, (labels + 1) % 10, labels)
+    probs[np.arange(120), predicted] = np.linspace(0.5, 0.9, 120)
+    return images, labels, probs
+
+
+def confusion_of(k, n=600):
+    rng = np.random.default_rng(0)
+    confusion = np.zeros((k, k), dtype=np.int64)
+    labels = rng.integers(0, k, n)
+    np.add.at(confusion, (labels, np.where(rng.random(n) < 0.8, labels, rng.integers(0, k, n))), 1)
+    return confusion
+
+
+def texts(figure):
+    return [t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def history(epochs):
+    keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+    return [{"epoch": e, **dict.fromkeys(keys, 1 / e)} for e in range(1, epochs + 1)]
+
+
+def saved(figure, path):
+    plots.save_figure(figure, path)
+    with Image.open(path) as image:
+        image.load()
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+        return np.asarray(image.convert("L"))
+
+
+@pytest.mark.parametrize("k", [2, 10, 30])
+def test_confusion_matrix(k, tmp_path):
+    confusion = confusion_of(k)
+    figure = plots.plot_confusion_matrix(confusion, [f"class {i}" for i in range(k)])
+    assert saved(figure, tmp_path / "c.png").std() > 5
+    shown = texts(figure)
+    assert {"true class (rows)", "predicted class (columns)", "class 1"} <= set(shown)
+    cell = f"{confusion[0, 0] / confusion[0].sum():.0%}\n{confusion[0, 0]}"
+    assert (cell in shown) == (k <= plots.NUMBERS_UP_TO)
+
+
+def test_confusion_matrix_rows_run_down_and_columns_across(tmp_path):
+    figure = plots.plot_confusion_matrix([[0, 8], [0, 0]], ["a", "b"])
+    pixels = saved(figure, tmp_path / "c.png")
+    box = figure.axes[0].get_window_extent().extents * 150 / figure.dpi
+    left, bottom, right, top = (int(v) for v in box)
+    height = len(pixels)
+    corner = pixels[height - top + 20, right - 20], pixels[height - bottom - 20, left + 20]
+    assert corner[0] < 100 < corner[1]  # row a, column b: up and to the right
+
+
+def test_learning_curve_marks_the_best_epoch(tmp_path):
+    figure = plots.plot_learning_curve(history(9), 4)
+    saved(figure, tmp_path / "l.png")
+    assert "best epoch: 4" in texts(figure)
+    for axes in figure.axes:
+        assert [4] in [list(line.get_xdata()) for line in axes.lines]
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_short_histories(epochs, tmp_path):
+    rows = history(epochs)
+    for row in rows:
+        row["val_loss"] = float("nan")
+    saved(plots.plot_learning_curve(rows, None), tmp_path / "l.png")
+    saved(plots.plot_learning_curve(rows, 1), tmp_path / "l.png")
+
+
+def test_samples_mark_the_wrong_ones(digits, tmp_path):
+    figure = plots.plot_samples(*digits, [str(i) for i in range(10)])
+    saved(figure, tmp_path / "s.png")
+    panels = [axes for axes in figure.axes if axes.images]
+    assert len(panels) == 25
+    wrong = [axes for axes in panels if axes.get_title(loc="left").startswith("✗")]
+    assert wrong
+    assert all("true: " in axes.get_title(loc="left") for axes in wrong)
+    assert f"wrong: {len(wrong)} of 25" in figure.get_suptitle()
+
+
+def test_worst_errors_come_first(digits, tmp_path):
+    _, labels, probs = digits
+    names = [f"folder/with/a/long/name/{i}.jpg" for i in range(len(labels))]
+    figure = plots.plot_worst_errors(*digits, [str(i) for i in range(10)], names)
+    saved(figure, tmp_path / "w.png")
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.images]
+    assert len(titles) == 16
+    gap = probs.max(axis=1) - probs[np.arange(120), labels]
+    worst = np.argmax(np.where(probs.argmax(axis=1) != labels, gap, -1))
+    assert titles[0].endswith(f"/{worst}.jpg")
+
+
+def test_no_errors_says_so(digits, tmp_path):
+    images, labels, _ = digits
+    right = np.eye(10, dtype=np.float32)[labels]
+    figure = plots.plot_worst_errors(images, labels, right, ODD, [""] * len(labels))
+    saved(figure, tmp_path / "w.png")
+    assert "no errors: all 120 images are right" in texts(figure)
+
+
+def test_any_class_name_can_be_drawn(digits, tmp_path):
+    images, labels, probs = digits
+    colour = np.repeat(images, 3, axis=3)
+    for name, figure in {
+        "c": plots.plot_confusion_matrix(confusion_of(10), ODD),
+        "s": plots.plot_samples(colour, labels, probs, ODD),
+        "w": plots.plot_worst_errors(colour, labels, probs, ODD, ODD * 12),
+    }.items():
+        saved(figure, tmp_path / f"{name}.png")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 300, 20, 3), (7, 20, 300, 1)])
+def test_odd_sizes(shape, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    labels = np.zeros(len(images), dtype=np.int64)
+    probs = np.tile(np.array([0.1, 0.9], dtype=np.float32), (len(images), 1))
+    saved(plots.plot_samples(images, labels, probs, ["a", "b"]), tmp_path / "s.png")
+    names = [str(i) for i in range(len(images))]
+    saved(plots.plot_worst_errors(images, labels, probs, ["a", "b"], names), tmp_path / "w.png")
+
+
+def test_equal_figures_are_equal_files(tmp_path):
+    for name in "ab":
+        plots.save_figure(plots.plot_learning_curve(history(3), 2), tmp_path / f"{name}.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises((StorageError, NoPermissionError), match="file"):
+        plots.save_figure(plots.plot_learning_curve([], None), tmp_path / "file" / "l.png")
+
+
+def test_import_is_light_and_drawing_needs_no_pyplot():
+    code = (
+        "import sys; from olhar.evaluation import plots, report;"
+        "heavy = {'matplotlib', 'sklearn', 'scipy', 'torch'} & set(sys.modules);"
+        "assert not heavy, heavy;"
+        "plots.plot_confusion_matrix([[1, 0], [0, 1]], ['a', 'b']);"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,138 @@
+"""Recipes: every setting is checked, misspelt ones are refused, the command line beats the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import olhar
+from olhar.errors import ConfigError, UnknownNameError
+from olhar.training.recipe import SETTINGS, Recipe, build_recipe, kept_recipe, parse_assignments
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", -3),
+        ("epochs", "2.5"),
+        ("epochs", "many"),
+        ("epochs", True),
+        ("lr", "nan"),
+        ("lr", float("inf")),
+        ("lr", 0),
+        ("lr", -1),
+        ("batch_size", 0),
+        ("momentum", 1),
+        ("warmup", 1.5),
+        ("flip", "perhaps"),
+        ("optimizer", "adma"),
+        ("schedule", "onecycle"),
+        ("seed", -1),
+        ("patience", -1),
+    ],
+)
+def test_values_that_cannot_be_are_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=key):
+        build_recipe({key: value})
+
+
+def test_a_misspelt_setting_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="epochs"):
+        build_recipe({"epoch": 100})
+
+
+def test_text_becomes_its_own_type() -> None:
+    recipe = build_recipe({"epochs": "7", "lr": "1e-2", "flip": "true", "optimizer": "sgd"})
+    assert recipe == Recipe(epochs=7, lr=0.01, flip=True, optimizer="sgd")
+
+
+@given(st.dictionaries(st.text(max_size=12), st.text(max_size=12) | st.floats() | st.none()))
+def test_nonsense_is_a_config_error_or_a_recipe(settings: dict[str, object]) -> None:
+    try:
+        build_recipe(settings)
+    except ConfigError as error:
+        assert str(error)
+
+
+@given(st.sampled_from(SETTINGS), st.text(max_size=8) | st.floats() | st.integers())
+def test_any_value_is_a_config_error_or_a_recipe(key: str, value: object) -> None:
+    try:
+        assert isinstance(build_recipe({key: value}), Recipe)
+    except ConfigError as error:
+        assert key in str(error)
+
+
+def test_assignments() -> None:
+    assert parse_assignments(["lr=0.1", "batch-size=8"]) == {"lr": "0.1", "batch_size": "8"}
+    assert parse_assignments(["lr=0.1", "lr=1e-1"]) == {"lr": "0.1"}
+    for wrong in (["lr"], ["=3"], ["lr="], ["lr=0.1", "lr=0.2"]):
+        with pytest.raises(ConfigError):
+            parse_assignments(wrong)
+
+
+def test_every_kept_recipe_is_a_recipe() -> None:
+    folder = Path(__file__).parents[1] / "src" / "olhar" / "training" / "recipes"
+    stems = [path.stem for path in folder.glob("*.toml")]
+    assert "default" in stems
+    for stem in stems:
+        network, _dot, data = stem.partition(".")
+        build_recipe(kept_recipe(network, data))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--epochs", "0"], "epochs"),
+        (["--epochs", "-1"], "epochs"),
+        (["--lr", "nan"], "lr"),
+        (["--set", "epoch=3"], "epochs"),
+        (["--set", "learning_rate=3"], "unknown"),
+        (["--set", "epochs=3", "--epochs", "4"], "twice"),
+        (["--set", "width=3"], "width"),
+        (["--network", "lenet6"], "lenet5"),
+        (["--data", "cifar11"], "cifar10"),
+        (["--val", "nan"], "--val"),
+        (["--val", "x"], "--val"),
+        (["--test", "5000"], "--test"),
+        (["--channels", "2"], "channels"),
+        (["--size", "4"], "smallest"),
+        (["--recipe", "nowhere.toml"], "nowhere.toml"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_wrong_settings_end_with_2_and_leave_nothing(
+    words: list[str], says: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    done = olhar("train", "--data", "digits", "--network", "lenet5", "--run", run, *words)
+    assert done.status == 2
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_file_is_beaten_by_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text('[about]\nsource = "mine"\n', encoding="utf-8")
+    file.write_text('epochs = 9\nlr = 0.01\nnetwork = "gmnet"\nwidth = 20\n', encoding="utf-8")
+    words = ["train", "--data", "digits", "--recipe", file, "--run", tmp_path / "run"]
+    done = olhar(*words, "--epochs", "1", "--json")
+    assert done.status == 0, done.err
+    assert done.json["epochs"] == 1
+    config = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert "lr = 0.01" in config
+    assert "width = 20" in config
+    assert "--set epochs=1" in config
+
+
+def test_a_broken_recipe_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_bytes(b"epochs = = 3\xff")
+    done = olhar("train", "--data", "digits", "--recipe", file, "--run", tmp_path / "run")
+    assert done.status == 2
+    assert "r.toml" in done.err

@@ -1,0 +1,283 @@
+"""A training as a user runs it: what it writes, that it repeats, and that it survives being killed."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import olhar as package
+from conftest import DATA, needs_data, olhar
+from olhar.errors import DivergedError
+from olhar.networks.build import Normalise, build_network
+from olhar.networks.specs import NetworkSpec
+from olhar.run import HISTORY_COLUMNS, RunFolder
+from olhar.training.checkpoint import load_checkpoint
+from olhar.training.fit import FitState, build_validation, fit
+from olhar.training.machine import Machine
+from olhar.training.optimizers import lr_at
+from olhar.training.recipe import Recipe
+
+TRAIN = ("train", "--data", "digits", "--network", "gmnet")
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def test_the_run_folder_holds_what_the_design_says(digits_run: Path) -> None:
+    names = {path.name for path in digits_run.iterdir()}
+    assert names == {
+        *("config.toml", "history.csv", "metrics.json", "predictions.csv"),
+        *("learning_curve.png", "confusion_matrix.png", "samples.png", "worst_errors.png"),
+        *("checkpoint.safetensors", "model"),
+    }
+    assert {path.name for path in (digits_run / "model").iterdir()} == {
+        *("config.json", "model.safetensors", "model.onnx", "labels.txt", "golden.safetensors"),
+    }
+    config = tomllib.loads((digits_run / "config.toml").read_text(encoding="utf-8"))
+    assert config["format"] == 1
+    assert config["data"]["sizes"] == {"train": 1293, "val": 144, "test": 360}
+    assert config["network"]["name"] == "lenet5"
+    assert config["preprocess"]["size"] == 28
+    assert config["machine"]["precision"] in {"fp32", "bf16"}
+    rows = list(csv.DictReader((digits_run / "history.csv").open(encoding="utf-8")))
+    assert tuple(rows[0]) == HISTORY_COLUMNS
+    assert [int(row["epoch"]) for row in rows] == list(range(1, config["recipe"]["epochs"] + 1))
+
+
+def test_every_published_figure_agrees_with_predictions_csv(digits_run: Path) -> None:
+    metrics = RunFolder(digits_run).read_metrics()
+    rows = list(csv.DictReader((digits_run / "predictions.csv").open(encoding="utf-8")))
+    assert len(rows) == metrics["n"] == 360
+    assert metrics["split"] == "test"
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert right / len(rows) == metrics["accuracy"]
+    low, high = metrics["intervals"]["accuracy"]
+    assert low < metrics["accuracy"] < high
+    confusion = np.array(metrics["confusion_matrix"])
+    assert confusion.sum() == 360
+    assert confusion.trace() == right
+
+
+def test_the_recorded_command_repeats_the_run_bit_for_bit(tmp_path: Path) -> None:
+    first = olhar(*TRAIN, "--epochs", 2, "--seed", 3, "--set", "width=40", "--run", tmp_path / "a")
+    assert first.status == 0, first.err
+    config = RunFolder(tmp_path / "a").read_config()
+    assert config["command"].startswith("olhar train --data digits --network gmnet")
+    words = config["command"].split()[1:]
+    words[words.index("--run") + 1] = str(tmp_path / "b")
+    again = olhar(*words)
+    assert again.status == 0, again.err
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    other = olhar(*TRAIN, "--epochs", 2, "--seed", 4, "--set", "width=40", "--run", tmp_path / "c")
+    assert other.status == 0
+    assert weights(tmp_path / "a") != weights(tmp_path / "c")
+    assert RunFolder(tmp_path / "c").read_config()["data"] == config["data"]
+
+
+def test_a_run_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.toml").write_text("format = 1\n", encoding="utf-8")
+    done = olhar(*TRAIN, "--epochs", 1, "--run", run)
+    assert done.status == 2
+    assert "--overwrite" in done.err
+    assert [path.name for path in run.iterdir()] == ["config.toml"]
+    assert olhar(*TRAIN, "--epochs", 1, "--run", run, "--overwrite").status == 0
+    assert (run / "model").is_dir()
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (foreign / "cat.jpg").write_bytes(b"mine")
+    refused = olhar(*TRAIN, "--epochs", 1, "--run", foreign, "--overwrite")
+    assert refused.status == 2
+    assert (foreign / "cat.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("stop", ["kill", "interrupt"])
+def test_a_run_that_is_stopped_goes_on_to_the_same_weights(stop: str, tmp_path: Path) -> None:
+    words = [*TRAIN, "--epochs", "30", "--set", "translate=0.1", "--set", "rotate=10"]
+    whole = olhar(*words, "--run", tmp_path / "whole")
+    assert whole.status == 0, whole.err
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-m", "olhar", *words, "--run", str(cut)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(RunFolder(cut).read_history()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL if stop == "kill" else signal.SIGINT)
+    status = process.wait(60)
+    assert status == (-signal.SIGKILL if stop == "kill" else 130)
+    assert not (cut / "model").exists()
+    unfinished = olhar("predict", cut, "x.png")
+    assert unfinished.status == 2
+    assert "olhar resume" in unfinished.err
+    done = olhar("resume", cut, "--json")
+    assert done.status == 0, done.err
+    assert weights(tmp_path / "whole") == weights(cut)
+    assert done.json["epochs"] == 30
+    ended = olhar("resume", cut, "--json")
+    assert ended.status == 0
+    assert ended.json["accuracy"] == done.json["accuracy"]
+
+
+def test_resume_of_something_else(tmp_path: Path) -> None:
+    assert olhar("resume", tmp_path).status == 2
+    run = tmp_path / "run"
+    assert olhar(*TRAIN, "--epochs", 2, "--run", run).status == 0
+    shutil.rmtree(run / "model")
+    (run / "metrics.json").unlink()
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "checkpoint.safetensors").write_bytes(b"nonsense")
+    done = olhar("resume", damaged)
+    assert done.status == 2
+    assert "checkpoint" in done.err
+    assert olhar("resume", run).status == 0
+    assert (run / "metrics.json").is_file()
+
+
+def test_python_interface(tmp_path: Path) -> None:
+    run = package.train("digits", "lenet5", run=tmp_path / "run", epochs=2, val=0.2)
+    assert run.report.n == 360
+    assert len(run.history) == 2
+    assert "<table" in run._repr_html_()
+    label = run.classifier.predict(np.zeros((8, 8), np.uint8)).label
+    assert label in run.classifier.class_names
+    assert package.evaluate(tmp_path / "run").accuracy == run.report.accuracy
+    assert package.load_run(tmp_path / "run").report == run.report
+
+
+def test_divergence_stops_the_run_with_a_reason(tmp_path: Path) -> None:
+    words = ["--epochs", "3", "--optimizer", "sgd", "--lr", "100", "--set", "momentum=0.99"]
+    words += ["--set", "schedule=constant", "--network", "2cnn+64_0dropout"]
+    done = olhar("train", "--data", "digits", "--run", tmp_path / "run", *words)
+    assert done.status == 1
+    assert "--lr" in done.err
+    assert "Traceback" not in done.err
+
+
+SPEC = NetworkSpec("lenet5", {}, 28, 1, 2)
+
+
+def run_fit(recipe: Recipe, state: FitState | None = None, **kept: object) -> FitState:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (96, 28, 28, 1), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(96) % 2
+    images[labels == 1, :14] = 0  # easy to tell apart
+    machine = Machine("cpu", "fp32", channels_last=False, threads=2)
+    normalise = Normalise((0.5,), (0.3,))
+    validate = build_validation(images, labels, torch.arange(64, 96), machine, normalise)
+    torch.manual_seed(recipe.seed)
+    network = build_network(SPEC)
+    arguments = {"validate": validate, "normalise": normalise, "state": state, **kept}
+    return fit(network, images, labels, torch.arange(64), recipe, machine, **arguments)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+def test_every_optimizer_and_schedule_learns(optimizer: str, schedule: str) -> None:
+    lr = {"adamw": 0.003, "sgd": 0.03, "rmsprop": 0.0005}[optimizer]
+    recipe = Recipe(epochs=6, batch_size=16, optimizer=optimizer, schedule=schedule, lr=lr)
+    state = run_fit(recipe)
+    assert state.history[state.best_epoch - 1]["val_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+def test_a_checkpoint_goes_on_to_the_same_weights(optimizer: str, tmp_path: Path) -> None:
+    from olhar.training.checkpoint import save_checkpoint
+
+    recipe = Recipe(epochs=5, batch_size=16, optimizer=optimizer, flip=True, zoom=0.1, lr=0.001)
+    saved = tmp_path / "checkpoint.safetensors"
+
+    def on_epoch(state: FitState) -> None:
+        if state.epoch == 2:
+            save_checkpoint(saved, state)
+
+    whole = run_fit(recipe, on_epoch=on_epoch)
+    gone_on = run_fit(recipe, load_checkpoint(saved))
+    assert whole.best_epoch == gone_on.best_epoch
+    for name, value in whole.network.items():
+        assert torch.equal(value, gone_on.network[name]), name
+
+
+def test_patience_stops_early_and_the_best_weights_are_kept() -> None:
+    recipe = Recipe(epochs=50, batch_size=64, patience=3, lr=1e-9, schedule="constant")
+    state = run_fit(recipe)
+    assert state.epoch == state.best_epoch + 3
+    assert state.epoch < 50
+
+
+def test_nan_is_divergence() -> None:
+    recipe = Recipe(epochs=3, batch_size=16, optimizer="sgd", lr=100, schedule="constant")
+    with pytest.raises(DivergedError, match="--lr"):
+        run_fit(recipe, normalise=Normalise((0.0,), (1e-30,)))
+
+
+@pytest.mark.parametrize("epochs", [1, 10])
+def test_the_schedule_scales_with_the_epochs(epochs: int) -> None:
+    recipe = Recipe(lr=1.0, warmup=0.25)
+    steps = 40 * epochs
+    rates = [lr_at(step, steps, recipe) for step in range(steps)]
+    assert max(rates) <= 1.0
+    assert abs(rates.index(max(rates)) / steps - 0.25) < 0.05
+    assert rates[-1] < 0.001
+
+
+@needs_data
+@pytest.mark.slow
+def test_cifar10_in_two_epochs(tmp_path: Path) -> None:
+    run = tmp_path / "c10"
+    words = ["--data", "cifar10", "--network", "cnn-32-64-64", "--run", run]
+    done = olhar("train", *words, "--epochs", 2, "--seed", 0, "--json")
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] > 0.6
+    assert done.json["n"] == 10_000
+    again = olhar("evaluate", run, "--data", "cifar10", "--split", "test", "--json")
+    assert again.json["accuracy"] == done.json["accuracy"]
+    photos = olhar("predict", run, Path(DATA) / "photos", "--json")
+    assert photos.status == 0
+    files = [answer["file"] for answer in photos.json]
+    assert len(files) == 30
+    assert files == sorted(files, key=lambda file: Path(file).parts)
+    assert all(answer["top"][0]["label"] == answer["label"] for answer in photos.json)
+
+
+@needs_data
+@pytest.mark.slow
+def test_mnist_with_lenet5(tmp_path: Path) -> None:
+    words = ["--data", "mnist", "--network", "lenet5", "--run", tmp_path / "mnist"]
+    done = olhar("train", *words, "--epochs", 2, "--json")
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] > 0.97
+
+
+def test_torch_free_commands_never_import_torch(digits_run: Path, tmp_path: Path) -> None:
+    blocker = tmp_path / "sitecustomize.py"
+    blocker.write_text(
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'onnxscript', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n",
+        encoding="utf-8",
+    )
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = olhar("evaluate", digits_run, "--data", "digits", "--json", **env)
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] == RunFolder(digits_run).read_metrics()["accuracy"]
+    from PIL import Image
+
+    Image.new("L", (20, 30)).save(tmp_path / "x.png")
+    assert olhar("predict", digits_run, tmp_path / "x.png", **env).status == 0
+    refused = olhar("train", "--data", "digits", "--run", tmp_path / "run", **env)
+    assert refused.status == 2
+    assert "olhar[train]" in refused.err
