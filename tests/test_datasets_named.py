@@ -89,7 +89,6 @@ def test_digits_needs_no_files(tmp_path):
     assert digits.class_names == tuple("0123456789")
     assert digits.parts == {}
     assert digits.fingerprint == load_named("digits").fingerprint
-    assert not (tmp_path / "cache").exists()
 
 
 @needs_data

@@ -15,8 +15,8 @@ from typing import NoReturn
 
 from olhar._version import __version__
 from olhar.cli import data, demo, evaluate, networks, predict, resume, train
-from olhar.errors import OlharError
-from olhar.i18n import _, set_language
+from olhar.errors import OlharError, unknown_name
+from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
 _COMMANDS = (demo, data, networks, train, resume, evaluate, predict)
 
@@ -87,5 +87,7 @@ def _choose_language(words: Sequence[str]) -> None:
         tag = word.partition("=")[2] if word.startswith("--lang=") else ""
         if word == "--lang" and index + 1 < len(words):
             tag = words[index + 1]
+        if tag and normalise_language(tag) is None:
+            raise unknown_name(_("language"), tag, LANGUAGES)
         if tag:
             set_language(tag)

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from olhar.errors import ModelError, explain_os_errors
-from olhar.files import write_atomic_with
+from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.training.fit import FitState, Weights
 
@@ -28,9 +28,7 @@ def save_checkpoint(path: Path, state: FitState) -> None:
         "best_epoch": state.best_epoch,
         "history": state.history,
     }
-    write_atomic_with(
-        path, lambda aside: save_file(tensors, aside, metadata={"olhar": json.dumps(facts)})
-    )
+    write_atomic(path, save(tensors, metadata={"olhar": json.dumps(facts)}))
 
 
 def load_checkpoint(path: Path) -> FitState:

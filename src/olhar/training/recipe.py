@@ -187,7 +187,7 @@ def merge_setting(settings: dict[str, Any], key: str, value: Any, flag: str) -> 
                 flag=flag,
             )
         )
-    settings[key] = value
+    settings.setdefault(key, value)
 
 
 def _same(key: str, first: Any, second: Any) -> bool:
