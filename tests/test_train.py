@@ -21,9 +21,11 @@ from conftest import DATA, needs_data, olhar
 from olhar.errors import DivergedError
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
+from olhar.pipeline import _balanced
+from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder
 from olhar.training.checkpoint import load_checkpoint
-from olhar.training.fit import FitState, build_validation, fit
+from olhar.training.fit import FitState, build_validation, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.optimizers import lr_at
 from olhar.training.recipe import Recipe
@@ -224,6 +226,37 @@ def test_nan_is_divergence() -> None:
     recipe = Recipe(epochs=3, batch_size=16, optimizer="sgd", lr=100, schedule="constant")
     with pytest.raises(DivergedError, match="--lr"):
         run_fit(recipe, normalise=Normalise((float("nan"),), (1.0,)))
+
+
+def test_minutes_choose_the_epochs_and_are_recorded(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--data", "digits", "--network", "lenet5", "--run", run]
+    done = olhar("train", *words, "--minutes", "0.3")
+    assert done.status == 0, done.err
+    recipe = RunFolder(run).read_config()["recipe"]
+    assert recipe["minutes"] == 0.3
+    assert recipe["epochs"] == len(RunFolder(run).read_history())
+    assert f"{recipe['epochs']} epochs fit into 0.3 minutes" in done.err
+    both = olhar("train", *words, "--minutes", "1", "--epochs", "2")
+    assert both.status == 2
+    assert "minutes" in both.err
+
+
+@pytest.mark.parametrize("balance", ["weights", "sampling"])
+def test_balance_helps_the_rare_class(balance: str) -> None:
+    shares = class_shares(torch.tensor([0] * 30 + [2] * 10))
+    assert shares.tolist() == [1.5, 1.0, 0.5]
+    recipe = Recipe(epochs=2, batch_size=16, balance=balance)
+    assert run_fit(recipe).epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"), [([10, 10], "none"), ([20, 10], "weights"), ([200, 10], "sampling")]
+)
+def test_balance_is_chosen_by_how_unequal_the_classes_are(counts: list[int], expected: str) -> None:
+    labels = np.repeat(np.arange(2), counts)
+    assert _balanced(Recipe(), labels, Progress()).balance == expected
+    assert _balanced(Recipe(balance="none"), labels, Progress()).balance == "none"
 
 
 @pytest.mark.parametrize("epochs", [1, 10])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from olhar._version import __version__
 from olhar.classifier import Classifier, ModelConfig, load_classifier, save_classifier
 from olhar.datasets import NAMED, Dataset, Splits, load_named, prepare_dataset, split_dataset
-from olhar.errors import DataError, MissingExtraError, unknown_name
+from olhar.errors import ConfigError, DataError, MissingExtraError, unknown_name
 from olhar.evaluation.report import Report, build_report, prediction_rows
 from olhar.files import write_atomic_with
 from olhar.i18n import _
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 DEFAULT_NETWORK = "cnn-32-64-64"
 SPLITS = ("train", "val", "test")
 _ROWS_AT_ONCE = 1024
+_UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
+_AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
+_MOST_EPOCHS = 300  # more of them teach a small network nothing
 
 Probs = NDArray[np.float32]
 
@@ -168,6 +171,10 @@ def train(
     wanted, own = divide_settings(asked, network_settings, canonical)
     kept = {} if recipe is not None else kept_recipe(canonical, data if data in NAMED else "")
     final = build_recipe({**kept, **wanted})
+    if final.minutes and "epochs" in wanted:
+        raise ConfigError(
+            _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
+        )
     data_settings = DataSettings(data, val, test, split_seed, channels, size)
     _require_training()
     dataset, splits, spec, preprocess = _open(data_settings, canonical, network_settings, progress)
@@ -175,6 +182,11 @@ def train(
     from olhar.training.machine import choose_machine, describe_machine
 
     machine = choose_machine(spec, final.device, final.precision)
+    final = _balanced(final, dataset.labels[splits.train], progress)
+    if final.minutes:
+        final = _timed(
+            _Job(RunFolder(path), dataset, splits, spec, preprocess, final, machine), progress
+        )
     config = {
         "olhar": __version__,
         "command": _command(data_settings, spec.name, path, {**wanted, **own}),
@@ -292,6 +304,58 @@ def _tensor(images: NDArray[np.uint8]) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(images)
+
+
+def _balanced(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
+    """The recipe with `balance` decided, by how unequal the classes of the training images are."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    ratio = float(counts.max() / counts.min())
+    if recipe.balance != "auto":
+        return recipe
+    if ratio < _UNEQUAL:
+        return dataclasses.replace(recipe, balance="none")
+    balance = "weights" if ratio < _VERY_UNEQUAL else "sampling"
+    what = _("class weights in the loss") if balance == "weights" else _("balanced sampling")
+    progress.note(
+        _(
+            "the largest class has {ratio} times the images of the smallest; using {what} "
+            "(--set balance=none leaves the classes as they are)",
+            ratio=f"{ratio:.1f}",
+            what=what,
+        )
+    )
+    return dataclasses.replace(recipe, balance=balance)
+
+
+def _timed(job: _Job, progress: Progress) -> Recipe:
+    """The recipe with as many epochs as fit into its minutes, measured on this machine."""
+    import torch
+
+    from olhar.networks.build import Normalise, build_network
+    from olhar.training.fit import measure_epoch_s
+
+    torch.manual_seed(job.recipe.seed)
+    epoch_s = measure_epoch_s(
+        build_network(job.spec),
+        _tensor(job.dataset.images),
+        torch.from_numpy(job.dataset.labels),
+        torch.from_numpy(job.splits.train),
+        job.recipe,
+        job.machine,
+        normalise=Normalise(job.preprocess.mean, job.preprocess.std),
+    )
+    available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
+    epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
+    progress.note(
+        _(
+            "{epochs} epochs fit into {minutes} minutes: an epoch takes about {seconds} s here",
+            epochs=epochs,
+            minutes=f"{job.recipe.minutes:g}",
+            seconds=f"{epoch_s:.2f}",
+        )
+    )
+    return dataclasses.replace(job.recipe, epochs=epochs)
 
 
 def _save(job: _Job, state: FitState) -> None:

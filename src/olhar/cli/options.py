@@ -23,6 +23,7 @@ _RECIPE_FLAGS: dict[str, Text] = {
     "seed": _("of weights, order, dropout and augmentation (never of the split)"),
     "device": _("auto, cpu, cuda, cuda:1…"),
     "workers": _("processes that decode photos; 0 means one a core"),
+    "minutes": _("as many epochs as fit into this time, instead of --epochs"),
     "patience": _("stop after so many epochs without improvement; 0 never stops"),
 }
 

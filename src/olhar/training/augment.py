@@ -1,7 +1,9 @@
-"""Augmentations: pure functions on a batch of normalised images.
+"""Augmentations: pure functions on a batch.
 
-Each takes images (N, C, H, W) float32 and a generator, and returns images of the same shape. They
-draw one random number an image from the generator, so a batch is a function of the seed.
+Each takes images and a generator and returns images of the same shape. Whole-pixel ones work on
+uint8 images (N, H, W, C) as the pool holds them; the others on normalised images (N, C, H, W)
+float32. Random numbers are drawn on the CPU, so that a batch is a function of the seed on every
+device.
 """
 
 from __future__ import annotations
@@ -14,71 +16,136 @@ import torch.nn.functional as F
 from olhar.training.recipe import Recipe
 
 
-def augment(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """All augmentations that `recipe` asks for."""
-    if recipe.flip:
-        images = flip(images, generator)
-    if recipe.rotate or recipe.zoom:
-        images = affine(images, recipe.rotate, recipe.zoom, recipe.translate, generator)
-    elif recipe.translate:
-        images = translate(images, recipe.translate, generator)
+def augment_pixels(
+    images: torch.Tensor, recipe: Recipe, generator: torch.Generator
+) -> torch.Tensor:
+    """What `recipe` asks for on pixels (N, H, W, C) uint8: flip, and translate where it is alone."""
+    share = 0.0 if _is_affine(recipe) else recipe.translate
+    if recipe.flip or share:
+        return shift(images, share, generator, flip=recipe.flip)
     return images
 
 
-def flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror each image left to right with probability 1/2."""
-    mirrored = _uniform(images, generator) < 0.5
-    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+def augment_normalised(
+    images: torch.Tensor, recipe: Recipe, generator: torch.Generator
+) -> torch.Tensor:
+    """What `recipe` asks for on normalised images (N, C, H, W) float32: all the rest."""
+    if _is_affine(recipe):
+        images = affine(images, recipe, generator)
+    if recipe.colour:
+        images = colour(images, recipe.colour, generator)
+    if recipe.cutout:
+        images = cutout(images, recipe.cutout, generator)
+    return images
 
 
-def translate(images: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Shift each image by whole pixels, up to `share` of its side, each way; edges are reflected.
+def _is_affine(recipe: Recipe) -> bool:
+    return bool(recipe.rotate or recipe.zoom or recipe.shear)
+
+
+def shift(
+    images: torch.Tensor, share: float, generator: torch.Generator, *, flip: bool
+) -> torch.Tensor:
+    """Shift each image by whole pixels, and mirror half of them; edges are reflected.
 
     Source: Krizhevsky et al. 2012, section 4.1, with reflection instead of larger crops.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        share: largest shift each way, as a share of the side.
+        generator: where the random numbers come from.
+        flip: whether to mirror left to right with probability 1/2.
     """
-    count, _, height, width = images.shape
-    reach = max(1, round(share * min(height, width)))
-    padded = F.pad(images, (reach, reach, reach, reach), mode="reflect")
-    choices = 2 * reach + 1
-    places = (_uniform(images, generator) * choices * choices).long()  # (N,)
-    result = torch.empty_like(images)
-    order = places.argsort()
-    bounds = torch.bincount(places, minlength=choices * choices).cumsum(0).tolist()
-    start = 0
-    for place, end in enumerate(bounds):
-        if end > start:
-            members, top, left = order[start:end], place // choices, place % choices
-            window = padded[:, :, top : top + height, left : left + width]
-            result[members] = window[members]
-            start = end
-    assert start == count
-    return result
+    count, height, width, channels = images.shape
+    reach = round(share * min(height, width))
+    down, right = (_whole(count, reach, generator) for _ in range(2))
+    rows = _reflected(torch.arange(height) + down, height)  # (N, H)
+    columns = _reflected(torch.arange(width) + right, width)  # (N, W)
+    if flip:
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    first = torch.arange(count).view(-1, 1, 1) * height * width
+    places = first + rows.unsqueeze(2) * width + columns.unsqueeze(1)  # (N, H, W)
+    pixels = images.reshape(-1, channels)
+    moved = pixels.index_select(0, places.view(-1).to(images.device))
+    return moved.view(images.shape)
 
 
-def affine(
-    images: torch.Tensor, degrees: float, zoom: float, share: float, generator: torch.Generator
-) -> torch.Tensor:
-    """Rotate, scale and shift each image; bilinear, edges repeated.
+def _whole(count: int, reach: int, generator: torch.Generator) -> torch.Tensor:
+    """(N, 1) whole numbers from -reach to reach."""
+    return torch.randint(-reach, reach + 1, (count, 1), generator=generator)
+
+
+def _reflected(places: torch.Tensor, side: int) -> torch.Tensor:
+    """Indices beyond 0..side-1, reflected at the edges."""
+    places = places.abs()
+    return torch.where(places >= side, 2 * (side - 1) - places, places).clamp(min=0)
+
+
+def affine(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+    """Rotate, shear, scale and shift each image; bilinear, edges repeated.
 
     Args:
         images: (N, C, H, W) float32.
-        degrees: largest rotation either way.
-        zoom: largest change of scale either way, as a share.
-        share: largest shift either way, as a share of the side.
+        recipe: its `rotate`, `shear`, `zoom` and `translate` are the largest changes either way.
         generator: where the random numbers come from.
     """
-    angle = (2 * _uniform(images, generator) - 1) * math.radians(degrees)
-    scale = 1 / (1 + (2 * _uniform(images, generator) - 1) * zoom)
-    right = (2 * _uniform(images, generator) - 1) * 2 * share
-    down = (2 * _uniform(images, generator) - 1) * 2 * share
+    angle = _spread(images, math.radians(recipe.rotate), generator)
+    slant = torch.tan(_spread(images, math.radians(recipe.shear), generator))
+    scale = 1 / (1 + _spread(images, recipe.zoom, generator))
+    right = _spread(images, 2 * recipe.translate, generator)
+    down = _spread(images, 2 * recipe.translate, generator)
     cos, sin = angle.cos() * scale, angle.sin() * scale
-    matrix = torch.stack([cos, -sin, right, sin, cos, down], 1).view(-1, 2, 3)
-    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    matrix = torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], 1)
+    grid = F.affine_grid(matrix.view(-1, 2, 3), list(images.shape), align_corners=False)
     return F.grid_sample(
         images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False
     )
 
 
-def _uniform(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(N,) float32 in [0, 1), drawn on the CPU so that every device sees the same numbers."""
-    return torch.rand(len(images), generator=generator).to(images.device)
+def colour(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:
+    """Change brightness, contrast and (of colour images) saturation of each image.
+
+    Source: Howard 2013, "Some Improvements on Deep Convolutional Neural Network Based Image
+    Classification", section 2, in normalised units.
+
+    Args:
+        images: (N, C, H, W) float32.
+        strength: largest change of each, as a share; brightness in standard deviations.
+        generator: where the random numbers come from.
+    """
+    brightness, contrast, saturation = (
+        _spread(images, strength, generator).view(-1, 1, 1, 1) for _ in range(3)
+    )
+    if images.shape[1] == 3:
+        grey = images.mean(1, keepdim=True)
+        images = torch.lerp(grey, images, 1 + saturation)
+    middle = images.mean((1, 2, 3), keepdim=True)
+    return torch.lerp(middle, images, 1 + contrast) + brightness
+
+
+def cutout(images: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Set a square of each image, anywhere, to the mean of the training images (0).
+
+    Source: DeVries and Taylor 2017, "Improved Regularization of Convolutional Neural Networks with
+    Cutout", section 3.
+
+    Args:
+        images: (N, C, H, W) float32.
+        share: side of the square, as a share of the image's side.
+        generator: where the random numbers come from.
+    """
+    height, width = images.shape[2:]
+    half = share * min(height, width) / 2
+    away = []
+    for side, shape in ((height, (1, 1, -1, 1)), (width, (1, 1, 1, -1))):
+        centre = torch.rand(len(images), generator=generator).to(images.device) * side
+        places = torch.arange(side, device=images.device).view(shape) + 0.5
+        away.append((places - centre.view(-1, 1, 1, 1)).abs() > half)
+    return images * (away[0] | away[1])
+
+
+def _spread(images: torch.Tensor, reach: float, generator: torch.Generator) -> torch.Tensor:
+    """(N,) float32, evenly spread from -reach to reach."""
+    drawn = torch.rand(len(images), generator=generator)
+    return ((2 * drawn - 1) * reach).to(images.device)

@@ -7,6 +7,7 @@ from a checkpoint ends in the same weights, bit for bit, on the same machine.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from torch import nn
 
 from olhar.errors import DivergedError
 from olhar.i18n import _
-from olhar.training.augment import augment
+from olhar.training.augment import augment_normalised, augment_pixels
 from olhar.training.machine import Machine
 from olhar.training.optimizers import build_optimizer, lr_at
 from olhar.training.recipe import Recipe
@@ -26,6 +27,7 @@ from olhar.training.recipe import Recipe
 Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
 Validate = Callable[[nn.Module], tuple[float, float]]
+OnStep = Callable[[int, int, float, float], None]
 
 _SECONDS_BETWEEN_STEPS_SHOWN = 0.2
 
@@ -61,7 +63,7 @@ def fit(
     *,
     normalise: nn.Module,
     validate: Validate,
-    on_step: Callable[[int, int, float, float], None] = lambda *_: None,
+    on_step: OnStep = lambda *_: None,
     on_epoch: Callable[[FitState], None] = lambda _: None,
     state: FitState | None = None,
 ) -> FitState:
@@ -84,80 +86,155 @@ def fit(
         DivergedError: the loss is no number any more.
     """
     torch.set_num_threads(machine.threads)
-    device = torch.device(machine.device)
-    network.to(device)
-    if machine.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalise.to(device)
-    labels = labels.to(device)
-    images = _on_device(images, device)
-    optimizer = build_optimizer(network, recipe)
+    training = _Training(network, images, labels, indices, recipe, machine, normalise)
     state = state or FitState()
     if state.epoch:
         network.load_state_dict(state.network)
-        restore_optimizer(optimizer, state.optimizer)
-    batch = min(recipe.batch_size, len(indices))
-    steps = len(indices) // batch
+        restore_optimizer(training.optimizer, state.optimizer)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
-        generator = _seed_epoch(recipe.seed, epoch)
-        order = indices[torch.randperm(len(indices), generator=generator)]
-        network.train()
-        totals = torch.zeros(2, device=device)  # summed loss, correct
-        shown = started
-        for step in range(steps):
-            members = order[step * batch : (step + 1) * batch]
-            step_lr = lr_at((epoch - 1) * steps + step, recipe.epochs * steps, recipe)
-            for group in optimizer.param_groups:
-                group["lr"] = step_lr
-            x, y = _batch(images, labels, members)
-            x = augment(normalise(x), recipe, generator)
-            totals += _step(network, optimizer, x, y, recipe, machine)
-            now = time.perf_counter()
-            if now - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
-                loss, correct = (totals / (step + 1)).tolist()
-                _check_finite(loss, epoch, step + 1, recipe)
-                on_step(step + 1, steps, loss, correct / batch)
-                shown = now
-        train_loss, train_correct = (totals / steps).tolist()
-        _check_finite(train_loss, epoch, steps, recipe)
+        train_loss, train_accuracy = training.epoch(epoch, on_step)
         val_loss, val_accuracy = validate(network)
         row: Row = {
             "epoch": epoch,
-            "step": epoch * steps,
-            "lr": step_lr,
+            "step": epoch * training.steps,
+            "lr": training.lr,
             "train_loss": train_loss,
-            "train_accuracy": train_correct / batch,
+            "train_accuracy": train_accuracy,
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "seconds": time.perf_counter() - started,
         }
-        state = _after_epoch(state, network, optimizer, row)
+        state = _after_epoch(state, network, training.optimizer, row)
         on_epoch(state)
         if recipe.patience and epoch - state.best_epoch >= recipe.patience:
             break
     return state
 
 
-def _step(
+class _Training:
+    """What stays the same from step to step."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        indices: torch.Tensor,
+        recipe: Recipe,
+        machine: Machine,
+        normalise: nn.Module,
+    ) -> None:
+        self.device = torch.device(machine.device)
+        self.network = network.to(self.device)
+        if machine.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.normalise = normalise.to(self.device)
+        self.images, self.labels = _on_device(images, self.device), labels.to(self.device)
+        self.indices = indices
+        self.recipe, self.machine = recipe, machine
+        self.optimizer = build_optimizer(network, recipe)
+        self.batch = min(recipe.batch_size, len(indices))
+        self.steps = len(indices) // self.batch
+        self.lr = 0.0
+        shares = class_shares(labels[indices])  # (K,)
+        self.class_weights = (1 / shares).to(self.device) if recipe.balance == "weights" else None
+        self.image_weights = (
+            1 / shares[labels[indices]].double() if recipe.balance == "sampling" else None
+        )
+
+    def epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float]:
+        """One pass; returns the mean (loss, accuracy) of its batches."""
+        generator = _seed_epoch(self.recipe.seed, epoch)
+        order = self._order(generator)
+        self.network.train()
+        totals = torch.zeros(2, device=self.device)  # summed loss, correct
+        shown = time.perf_counter()
+        for step in range(self.steps):
+            self._set_lr((epoch - 1) * self.steps + step)
+            totals += self._step(order[step * self.batch : (step + 1) * self.batch], generator)
+            if time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
+                loss, correct = (totals / (step + 1)).tolist()
+                _check_finite(loss, epoch, step + 1, self.recipe)
+                on_step(step + 1, self.steps, loss, correct / self.batch)
+                shown = time.perf_counter()
+        loss, correct = (totals / self.steps).tolist()
+        _check_finite(loss, epoch, self.steps, self.recipe)
+        return loss, correct / self.batch
+
+    def _order(self, generator: torch.Generator) -> torch.Tensor:
+        if self.image_weights is not None:
+            count = len(self.indices)
+            drawn = torch.multinomial(self.image_weights, count, True, generator=generator)  # noqa: FBT003
+            return self.indices[drawn]
+        return self.indices[torch.randperm(len(self.indices), generator=generator)]
+
+    def _set_lr(self, step: int) -> None:
+        self.lr = lr_at(step, self.recipe.epochs * self.steps, self.recipe)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+
+    def _step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One step on rows `members`; returns (loss, correct) without waiting for the device."""
+        pixels = self.images[members.to(self.images.device)]  # (N, H, W, C) uint8
+        pixels = augment_pixels(pixels, self.recipe, generator).to(self.device)
+        y = self.labels[members.to(self.device)]
+        x = augment_normalised(self.normalise(pixels.permute(0, 3, 1, 2)), self.recipe, generator)
+        with _autocast(self.machine):
+            logits = self.network(x)
+        logits = logits.float()
+        loss = F.cross_entropy(
+            logits, y, self.class_weights, label_smoothing=self.recipe.label_smoothing
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+
+
+def measure_epoch_s(
     network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    indices: torch.Tensor,
     recipe: Recipe,
     machine: Machine,
-) -> torch.Tensor:
-    """One step on a batch; returns (loss, correct) without waiting for the device."""
-    with torch.autocast(
-        torch.device(machine.device).type, torch.bfloat16, enabled=machine.precision == "bf16"
-    ):
-        logits = network(x)
-    logits = logits.float()
-    loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-    return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+    *,
+    normalise: nn.Module,
+    seconds: float = 3.0,
+) -> float:
+    """Seconds that an epoch's steps take on this machine, from some steps of a copy of `network`.
+
+    Validation, which is a forward pass over a tenth of the images, is in a surcharge of a tenth.
+    """
+    torch.set_num_threads(machine.threads)
+    trial = _Training(copy.deepcopy(network), images, labels, indices, recipe, machine, normalise)
+    trial.network.train()
+    generator = _seed_epoch(recipe.seed, 0)
+    order = trial._order(generator)
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < 4 or time.perf_counter() - begun < seconds:
+        start = len(times) % trial.steps * trial.batch
+        step_begun = time.perf_counter()
+        trial._set_lr(len(times) % trial.steps)
+        trial._step(order[start : start + trial.batch], generator).tolist()
+        times.append(time.perf_counter() - step_begun)
+    warm = sorted(times[2:])
+    return 1.1 * trial.steps * sum(warm) / len(warm)
+
+
+def class_shares(labels: torch.Tensor) -> torch.Tensor:
+    """How often each class is among `labels` (n,), relative to the mean of all: (K,) float32."""
+    counts = torch.bincount(labels).float()
+    present = counts > 0
+    shares = torch.where(present, counts, 1) / counts[present].mean()
+    return torch.where(present, shares, 1)
+
+
+def _autocast(machine: Machine) -> torch.autocast:
+    kind = torch.device(machine.device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=machine.precision == "bf16")
 
 
 def _batch(
@@ -256,7 +333,7 @@ def build_validation(
         loss, correct = 0.0, 0
         for members in torch.split(indices, batch_size):
             x, y = _batch(images, on_device, members)
-            with torch.autocast(device.type, torch.bfloat16, enabled=machine.precision == "bf16"):
+            with _autocast(machine):
                 logits = network(normalise(x))
             loss += F.cross_entropy(logits.float(), y, reduction="sum").item()
             correct += int((logits.argmax(1) == y).sum())

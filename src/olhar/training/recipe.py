@@ -20,6 +20,7 @@ from olhar.i18n import _
 OPTIMIZERS = ("adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 PRECISIONS = ("auto", "bf16", "fp32")
+BALANCES = ("auto", "none", "sampling", "weights")
 _RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -41,11 +42,17 @@ class Recipe:
         translate: largest shift, as a share of the side.
         rotate: largest rotation, in degrees.
         zoom: largest change of scale, as a share.
+        shear: largest slant, in degrees.
+        cutout: side of a square that is blanked in each image, as a share of the image's side.
+        colour: largest change of brightness, contrast and saturation, as a share.
+        balance: what is done about classes of unequal size: auto (by how unequal they are), none,
+            weights (of the loss), sampling (of the images).
         patience: stop after so many epochs without a better validation accuracy; 0 never stops.
         seed: of the weights, the order of images, dropout and augmentation.
         precision: auto (by a table of processor features), fp32, bf16.
         device: auto, cpu, cuda, cuda:1…
-        workers: processes that decode photos; 0 means one a core.
+        minutes: time for the whole training; the epochs are chosen to fit it. 0 means no limit.
+        workers: how many photos are decoded at once; 0 means one a core.
     """
 
     epochs: int = 20
@@ -61,10 +68,15 @@ class Recipe:
     translate: float = 0.0
     rotate: float = 0.0
     zoom: float = 0.0
+    shear: float = 0.0
+    cutout: float = 0.0
+    colour: float = 0.0
+    balance: str = "auto"
     patience: int = 0
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"
+    minutes: float = 0.0
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +100,10 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "translate": (0, 0.5, True),
     "rotate": (0, 180, True),
     "zoom": (0, 0.9, True),
+    "shear": (0, 60, True),
+    "cutout": (0, 0.9, True),
+    "colour": (0, 1, True),
+    "minutes": (0, 100_000, True),
     "patience": (0, 100_000, True),
     "seed": (0, 2**31 - 1, True),
     "workers": (0, 1024, True),
@@ -96,6 +112,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
+    "balance": BALANCES,
 }
 _TYPES: Mapping[str, Any] = typing.get_type_hints(Recipe)
 SETTINGS = tuple(_TYPES)
