@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
 from olhar.networks import cnn_names
-from olhar.networks.build import Normalise, build_network
+from olhar.networks.build import AvgPool, Normalise, build_network
 from olhar.networks.specs import (
     LISTED,
     NetworkSpec,
@@ -49,8 +49,8 @@ def test_published_parameter_counts(name: str, channels: int, size: int, paramet
     assert count_parameters(wanted)[0] == parameters
     network = build_network(wanted)
     trainable = sum(parameter.numel() for parameter in network.parameters())
-    running = sum(buffer.numel() for buffer in network.buffers() if buffer.dim())
-    assert count_parameters(wanted) == (trainable + running, trainable)
+    stored = sum(value.numel() for value in network.state_dict().values() if value.dim())
+    assert count_parameters(wanted) == (stored, trainable)
 
 
 @pytest.mark.parametrize(("width", "parameters"), [(120, 66_510), (240, 159_150), (300, 216_270)])
@@ -149,6 +149,15 @@ def test_any_size_works_or_names_the_smallest(name: str, size: int, channels: in
 @pytest.mark.parametrize(("image", "native"), [(8, 28), (28, 28), (30, 32), (32, 32), (256, 32)])
 def test_native_size(image: int, native: int) -> None:
     assert native_size("lenet5", image) == native
+
+
+@given(side=st.integers(2, 15), kernel=st.integers(2, 3), channels=st.integers(1, 4))
+def test_average_pooling_is_torchs(side: int, kernel: int, channels: int) -> None:
+    if side < kernel:
+        return
+    images = torch.rand(2, channels, side, side)
+    expected = torch.nn.functional.avg_pool2d(images, kernel)
+    torch.testing.assert_close(AvgPool(kernel, side)(images), expected)
 
 
 def test_normalise_is_what_it_says() -> None:

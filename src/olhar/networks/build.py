@@ -18,12 +18,12 @@ def build_network(spec: NetworkSpec) -> nn.Module:
         NetworkSizeError: the input is too small for the layers.
     """
     check_size(spec)
-    modules = [_module(layer, inputs) for layer, inputs in walk(spec)]
+    modules = [_module(layer, inputs, side) for layer, inputs, side in walk(spec)]
     _initialise(modules)
     return nn.Sequential(*modules)
 
 
-def _module(layer: Layer, inputs: int) -> nn.Module:
+def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
     match layer.kind:
         case "conv":
             return nn.Conv2d(inputs, layer.size, layer.kernel, padding=layer.padding)
@@ -34,7 +34,7 @@ def _module(layer: Layer, inputs: int) -> nn.Module:
         case "max_pool":
             return nn.MaxPool2d(layer.kernel)
         case "avg_pool":
-            return nn.AvgPool2d(layer.kernel)
+            return AvgPool(layer.kernel, side)
         case "dropout":
             return nn.Dropout(layer.rate)
         case "flatten":
@@ -56,6 +56,30 @@ def _initialise(modules: list[nn.Module]) -> None:
                 nn.init.xavier_uniform_(module.weight)
             assert module.bias is not None
             nn.init.zeros_(module.bias)
+
+
+class AvgPool(nn.Module):
+    """Average pooling as a product with a constant matrix.
+
+    Five times as fast as torch's own on the CPU for the few channels of a LeNet-5, which spends a
+    third of its time there otherwise (docs/experiments.md).
+    """
+
+    matrix: torch.Tensor
+
+    def __init__(self, kernel: int, side: int) -> None:
+        super().__init__()
+        self.kernel, self.out = kernel, side // kernel
+        columns = torch.eye(self.out).repeat_interleave(kernel, 0).repeat(kernel, 1)
+        self.register_buffer("matrix", columns / kernel**2, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, side, side) → (N, C, side // kernel, side // kernel)."""
+        covered = self.out * self.kernel
+        strips = x[:, :, :covered, :covered].reshape(
+            x.shape[0], x.shape[1], self.out, self.kernel * covered
+        )
+        return strips @ self.matrix
 
 
 class Normalise(nn.Module):

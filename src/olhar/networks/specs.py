@@ -6,6 +6,7 @@ Each family is a function from (settings, input side) to a list of `Layer`s.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -271,28 +272,22 @@ def check_size(spec: NetworkSpec) -> None:
 
 
 def _fits(spec: NetworkSpec, size: int) -> bool:
-    return all(side >= 1 for _layer, _inputs, side in _walk(spec, size))
+    return all(side >= 1 for _layer, _inputs, side in walk(dataclasses.replace(spec, size=size)))
 
 
-def walk(spec: NetworkSpec) -> Iterator[tuple[Layer, int]]:
-    """Each layer with its input channels (before flattening) or input units (after)."""
-    for layer, inputs, _side in _walk(spec, spec.size):
-        yield layer, inputs
-
-
-def _walk(spec: NetworkSpec, size: int) -> Iterator[tuple[Layer, int, int]]:
-    """Each layer of the network at an input side: (layer, inputs, side after it)."""
-    inputs, side = spec.channels, size
-    table = _family(spec.name).layers(spec.settings, size)
+def walk(spec: NetworkSpec) -> Iterator[tuple[Layer, int, int]]:
+    """Each layer, the output included: (layer, channels or units that it takes, side it takes)."""
+    inputs, side = spec.channels, spec.size
+    table = _family(spec.name).layers(spec.settings, spec.size)
     for layer in [*table, Layer("dense", spec.num_classes)]:
+        yield layer, inputs, side
         if layer.kind == "conv":
             side += 2 * layer.padding - layer.kernel + 1
         elif layer.kind in {"max_pool", "avg_pool"}:
             side //= layer.kernel
-        yield layer, inputs, side
-        if layer.kind == "flatten":
+        elif layer.kind == "flatten":
             inputs *= side * side
-        elif layer.size:
+        if layer.size:
             inputs = layer.size
 
 
@@ -304,7 +299,7 @@ def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
     """
     check_size(spec)
     trainable = running = 0
-    for layer, inputs in walk(spec):
+    for layer, inputs, _side in walk(spec):
         if layer.kind in {"conv", "dense"}:
             trainable += inputs * layer.size * max(1, layer.kernel) ** 2 + layer.size
         elif layer.kind == "batch_norm":

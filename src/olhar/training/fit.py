@@ -179,7 +179,10 @@ class _Training:
         pixels = self.images[members.to(self.images.device)]  # (N, H, W, C) uint8
         pixels = augment_pixels(pixels, self.recipe, generator).to(self.device)
         y = self.labels[members.to(self.device)]
-        x = augment_normalised(self.normalise(pixels.permute(0, 3, 1, 2)), self.recipe, generator)
+        x = self.normalise(pixels.permute(0, 3, 1, 2))  # (N, C, H, W), in channels-last order
+        if not self.machine.channels_last:
+            x = x.contiguous()
+        x = augment_normalised(x, self.recipe, generator)
         with _autocast(self.machine):
             logits = self.network(x)
         logits = logits.float()
