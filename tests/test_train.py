@@ -27,6 +27,7 @@ from olhar.run import HISTORY_COLUMNS, RunFolder
 from olhar.training.checkpoint import load_checkpoint
 from olhar.training.fit import FitState, build_validation, class_shares, fit
 from olhar.training.machine import Machine
+from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import lr_at
 from olhar.training.recipe import Recipe
 
@@ -188,16 +189,16 @@ def run_fit(recipe: Recipe, state: FitState | None = None, **kept: object) -> Fi
     return fit(network, images, labels, torch.arange(64), recipe, machine, **arguments)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd", "rmsprop"])
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
 def test_every_optimizer_and_schedule_learns(optimizer: str, schedule: str) -> None:
-    lr = {"adamw": 0.003, "sgd": 0.03, "rmsprop": 0.0005}[optimizer]
+    lr = {"adamw": 0.003, "muon": 0.003, "sgd": 0.03, "rmsprop": 0.0005}[optimizer]
     recipe = Recipe(epochs=6, batch_size=16, optimizer=optimizer, schedule=schedule, lr=lr)
     state = run_fit(recipe)
     assert state.history[state.best_epoch - 1]["val_accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd", "rmsprop"])
 def test_a_checkpoint_goes_on_to_the_same_weights(optimizer: str, tmp_path: Path) -> None:
     from olhar.training.checkpoint import save_checkpoint
 
@@ -213,6 +214,14 @@ def test_a_checkpoint_goes_on_to_the_same_weights(optimizer: str, tmp_path: Path
     assert whole.best_epoch == gone_on.best_epoch
     for name, value in whole.network.items():
         assert torch.equal(value, gone_on.network[name]), name
+
+
+def test_muon_makes_updates_orthogonal() -> None:
+    matrices = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0))
+    for batch in (matrices, matrices.mT):
+        values = torch.linalg.svdvals(orthogonalise(batch))
+        assert values.min() > 0.5
+        assert values.max() < 1.3
 
 
 def test_patience_stops_early_and_the_best_weights_are_kept() -> None:

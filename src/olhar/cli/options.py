@@ -19,7 +19,7 @@ _RECIPE_FLAGS: dict[str, Text] = {
     "batch_size": _("images a step"),
     "lr": _("highest learning rate"),
     "weight_decay": _("weight decay"),
-    "optimizer": _("adamw, sgd or rmsprop"),
+    "optimizer": _("adamw, muon, sgd or rmsprop"),
     "seed": _("of weights, order, dropout and augmentation (never of the split)"),
     "device": _("auto, cpu, cuda, cuda:1…"),
     "workers": _("processes that decode photos; 0 means one a core"),

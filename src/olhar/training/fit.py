@@ -21,11 +21,12 @@ from olhar.errors import DivergedError
 from olhar.i18n import _
 from olhar.training.augment import augment_normalised, augment_pixels
 from olhar.training.machine import Machine
-from olhar.training.optimizers import build_optimizer, lr_at
+from olhar.training.optimizers import build_optimizers, lr_at
 from olhar.training.recipe import Recipe
 
 Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
+Optimizers = list[torch.optim.Optimizer]
 Validate = Callable[[nn.Module], tuple[float, float]]
 OnStep = Callable[[int, int, float, float], None]
 
@@ -39,7 +40,7 @@ class FitState:
     Attributes:
         epoch: epochs done.
         network: weights after that epoch.
-        optimizer: tensors by "parameter index.name".
+        optimizer: tensors by "optimiser.parameter.name".
         best: weights of the epoch with the highest validation accuracy (of equals: lower loss).
         best_epoch: which epoch that was, counted from 1.
         history: one row an epoch.
@@ -90,7 +91,7 @@ def fit(
     state = state or FitState()
     if state.epoch:
         network.load_state_dict(state.network)
-        restore_optimizer(training.optimizer, state.optimizer)
+        restore_optimizers(training.optimizers, state.optimizer)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
         train_loss, train_accuracy = training.epoch(epoch, on_step)
@@ -105,7 +106,7 @@ def fit(
             "val_accuracy": val_accuracy,
             "seconds": time.perf_counter() - started,
         }
-        state = _after_epoch(state, network, training.optimizer, row)
+        state = _after_epoch(state, network, training.optimizers, row)
         on_epoch(state)
         if recipe.patience and epoch - state.best_epoch >= recipe.patience:
             break
@@ -133,7 +134,7 @@ class _Training:
         self.images, self.labels = _on_device(images, self.device), labels.to(self.device)
         self.indices = indices
         self.recipe, self.machine = recipe, machine
-        self.optimizer = build_optimizer(network, recipe)
+        self.optimizers = build_optimizers(network, recipe)
         self.batch = min(recipe.batch_size, len(indices))
         self.steps = len(indices) // self.batch
         self.lr = 0.0
@@ -171,8 +172,9 @@ class _Training:
 
     def _set_lr(self, step: int) -> None:
         self.lr = lr_at(step, self.recipe.epochs * self.steps, self.recipe)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr
 
     def _step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """One step on rows `members`; returns (loss, correct) without waiting for the device."""
@@ -189,9 +191,10 @@ class _Training:
         loss = F.cross_entropy(
             logits, y, self.class_weights, label_smoothing=self.recipe.label_smoothing
         )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
 
 
@@ -278,9 +281,7 @@ def _check_finite(loss: float, epoch: int, step: int, recipe: Recipe) -> None:
         )
 
 
-def _after_epoch(
-    state: FitState, network: nn.Module, optimizer: torch.optim.Optimizer, row: Row
-) -> FitState:
+def _after_epoch(state: FitState, network: nn.Module, optimizers: Optimizers, row: Row) -> FitState:
     weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
     best = state.history[state.best_epoch - 1] if state.best_epoch else None
     better = best is None or (row["val_accuracy"], -row["val_loss"]) > (
@@ -290,31 +291,34 @@ def _after_epoch(
     return FitState(
         epoch=int(row["epoch"]),
         network=weights,
-        optimizer=optimizer_tensors(optimizer),
+        optimizer=optimizer_tensors(optimizers),
         best=weights if better else state.best,
         best_epoch=int(row["epoch"]) if better else state.best_epoch,
         history=[*state.history, row],
     )
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Weights:
-    """The optimiser's tensors, by "parameter index.name"."""
+def optimizer_tensors(optimizers: Optimizers) -> Weights:
+    """Copies of the optimisers' tensors, by "optimiser.parameter.name"."""
     return {
-        f"{index}.{name}": value
+        f"{number}.{index}.{name}": value.detach().clone()
+        for number, optimizer in enumerate(optimizers)
         for index, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
         if isinstance(value, torch.Tensor)
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Weights) -> None:
+def restore_optimizers(optimizers: Optimizers, tensors: Weights) -> None:
     """Put back what `optimizer_tensors` gave."""
-    values: dict[int, Weights] = {}
-    for key, value in tensors.items():
-        index, _dot, name = key.partition(".")
-        values.setdefault(int(index), {})[name] = value
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": values, "param_groups": groups})
+    for number, optimizer in enumerate(optimizers):
+        values: dict[int, Weights] = {}
+        for key, value in tensors.items():
+            whose, index, name = key.split(".")
+            if int(whose) == number:
+                values.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": values, "param_groups": groups})
 
 
 def build_validation(

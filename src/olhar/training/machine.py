@@ -50,7 +50,9 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
-    widest = max((layer.size for layer, _inputs, _side in walk(spec) if layer.kind == "conv"), default=0)
+    widest = max(
+        (layer.size for layer, _inputs, _side in walk(spec) if layer.kind == "conv"), default=0
+    )
     if precision == "auto":
         fast_bf16 = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bf16()
         precision = "bf16" if fast_bf16 and widest >= _NARROW else "fp32"

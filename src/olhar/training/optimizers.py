@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from olhar.training.muon import Muon
 from olhar.training.recipe import Recipe
 
 
-def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser; biases and batch norms (one-dimensional) are not decayed."""
-    matrices = [p for p in network.parameters() if p.dim() > 1]
-    vectors = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": matrices, "weight_decay": recipe.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
+def build_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """The recipe's optimisers; biases and batch norms (one-dimensional) are not decayed.
+
+    muon is for hidden weights; the output layer, biases and batch norms go to an AdamW beside it.
+    """
+    trained = [p for p in network.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.dim() > 1]
+    vectors = [p for p in trained if p.dim() <= 1]
+    decay = recipe.weight_decay
+    groups = _groups((matrices, decay), (vectors, 0.0))
     match recipe.optimizer:
+        case "muon":
+            rest = _groups((matrices[-1:], decay), (vectors, 0.0))
+            hidden = _groups((matrices[:-1], decay))
+            adamw = torch.optim.AdamW(rest, lr=recipe.lr, fused=True)
+            return [
+                *([Muon(hidden, lr=recipe.lr, momentum=recipe.momentum)] if hidden else []),
+                adamw,
+            ]
         case "adamw":
-            return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+            return [torch.optim.AdamW(groups, lr=recipe.lr, fused=True)]
         case "sgd":
-            return torch.optim.SGD(
-                groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0,
-                fused=True,
-            )  # fmt: skip
+            nesterov = recipe.momentum > 0
+            return [
+                torch.optim.SGD(
+                    groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True
+                )
+            ]
         case _:
-            return torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum)
+            return [torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum)]
+
+
+def _groups(*members: tuple[list[nn.Parameter], float]) -> list[dict[str, Any]]:
+    """Parameter groups with their weight decay; empty ones are left out."""
+    return [
+        {"params": params, "weight_decay": weight_decay}
+        for params, weight_decay in members
+        if params
+    ]
 
 
 def lr_at(step: int, steps: int, recipe: Recipe) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 from olhar.errors import ConfigError, explain_os_errors, unknown_name
 from olhar.i18n import _
 
-OPTIMIZERS = ("adamw", "rmsprop", "sgd")
+OPTIMIZERS = ("adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 PRECISIONS = ("auto", "bf16", "fp32")
 BALANCES = ("auto", "none", "sampling", "weights")
@@ -31,10 +31,10 @@ class Recipe:
     Attributes:
         epochs: passes over the training images.
         batch_size: images a step; the last, smaller batch of an epoch is left out.
-        optimizer: adamw, sgd (Nesterov momentum), rmsprop.
+        optimizer: adamw, muon (for hidden weights, beside adamw), sgd (Nesterov momentum), rmsprop.
         lr: the highest learning rate of the schedule.
         weight_decay: decoupled for adamw, L2 otherwise; never on biases and batch norms.
-        momentum: of sgd and rmsprop.
+        momentum: of muon, sgd and rmsprop.
         schedule: one_cycle (linear rise, then cosine to 0), cosine, constant.
         warmup: share of all steps in which one_cycle rises.
         label_smoothing: share of the target spread over all classes (Szegedy et al. 2016, sec. 7).
