@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,18 @@ def olhar(*words: object, stdin: bytes | None = None, timeout_s: float = 300, **
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """The test runs as a user whom file permissions bind, also where the tests are run by root."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("this system has other permissions")
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
 
 
 @pytest.fixture(scope="session")

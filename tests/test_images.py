@@ -406,13 +406,15 @@ def test_missing_folder_and_null_byte(tmp_path):
         read_image("a\0.jpg")
 
 
-@pytest.mark.skipif(
-    os.name == "nt" or getattr(os, "geteuid", lambda: 1)() == 0,
-    reason="needs a user whom file permissions bind",
-)
-def test_no_permission(tmp_path):
+@pytest.fixture
+def closed_photo(tmp_path):
     path = save(smooth(), tmp_path / "a.png")
     path.chmod(0)
+    return path
+
+
+def test_no_permission(closed_photo, unprivileged):
+    path = closed_photo
     with pytest.raises(NoPermissionError, match=r"a\.png"):
         read_image(path)
 

@@ -209,10 +209,12 @@ def model_folder(path: Path) -> Path:
     Raises:
         MissingFileError: neither.
     """
-    for folder in (path / "model", path):
-        if (folder / CONFIG).is_file():
-            return folder
-    if (path / "checkpoint.safetensors").is_file():
+    with explain_os_errors(path):
+        for folder in (path / "model", path):
+            if (folder / CONFIG).is_file():
+                return folder
+        cut_off = (path / "checkpoint.safetensors").is_file()
+    if cut_off:
         raise MissingFileError(
             _(
                 "run '{path}' has no model yet: its training has not ended. Go on with: "

@@ -60,6 +60,14 @@ class RunFolder:
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
+    def remove_asides(self) -> None:
+        """Remove what a killed process was writing aside."""
+        for aside in self.path.glob(".*"):
+            if aside.is_dir():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.unlink(missing_ok=True)
+
     def read_config(self) -> dict[str, Any]:
         """The content of config.toml.
 
@@ -67,7 +75,9 @@ class RunFolder:
             MissingFileError: this is no run folder.
             ModelError: config.toml is damaged or made by a newer olhar.
         """
-        if not self.config.is_file():
+        with explain_os_errors(self.config):
+            found = self.config.is_file()
+        if not found:
             raise MissingFileError(
                 _("'{path}' is no run folder: it has no config.toml", path=self.path)
             )
@@ -149,7 +159,9 @@ def create_run(path: Path, config: Mapping[str, Any], *, overwrite: bool = False
         ConfigError: it is there and is something else than a run.
     """
     run = RunFolder(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    with explain_os_errors(path):
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    if taken:
         _refuse_or_remove(run, overwrite=overwrite)
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +204,8 @@ def _refuse_or_remove(run: RunFolder, *, overwrite: bool) -> None:
 def free_run_path(stem: str, folder: Path = Path("runs")) -> Path:
     """The first of `runs/stem`, `runs/stem-2`, `runs/stem-3`… that does not exist."""
     candidate, number = folder / stem, 1
-    while candidate.exists():
-        number += 1
-        candidate = folder / f"{stem}-{number}"
+    with explain_os_errors(folder):
+        while candidate.exists():
+            number += 1
+            candidate = folder / f"{stem}-{number}"
     return candidate

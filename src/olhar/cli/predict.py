@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.cli.options import Subparsers, add_json, print_json, whole_number
-from olhar.errors import ConfigError, DataError, OlharError
+from olhar.errors import ConfigError, DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 
 
@@ -61,16 +61,21 @@ def run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _expand(files: list[str]) -> Iterator[str]:
-    """Files as given; folders walked in sorted order."""
+def _is_photo(path: Path) -> bool:
     from olhar.images import is_image_name
 
+    return is_image_name(path) and not path.name.startswith(".") and path.is_file()
+
+
+def _expand(files: list[str]) -> Iterator[str]:
+    """Files as given; folders walked in sorted order."""
     for file in files:
         folder = Path(file)
-        if file == "-" or not folder.is_dir():
-            yield file
-            continue
-        found = [p for p in sorted(folder.rglob("*")) if is_image_name(p) and p.is_file()]
+        with explain_os_errors(file):
+            if file == "-" or not folder.is_dir():
+                yield file
+                continue
+            found = [p for p in sorted(folder.rglob("*")) if _is_photo(p)]
         if not found:
             raise DataError(_("there are no images in folder '{path}'", path=file))
         yield from map(str, found)

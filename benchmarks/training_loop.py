@@ -1,0 +1,102 @@
+"""olhar's training loop beside a bare forward-backward loop on the same network and batch.
+
+The bare loop reuses one batch that lies ready in memory: no gathering, no augmentation, no
+optimiser. It is what the arithmetic alone costs in torch. Rounds of both alternate, so that a
+machine whose speed wanders slows both alike; the ratio is of each round's pair.
+
+    python benchmarks/training_loop.py [--rounds 7] [--seconds 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+
+from olhar.networks.build import Normalise, build_network
+from olhar.networks.specs import NetworkSpec, resolve_network
+from olhar.training.fit import _Training
+from olhar.training.machine import choose_machine, describe_machine
+from olhar.training.recipe import Recipe, kept_recipe
+
+CASES = (
+    ("lenet5", "mnist", 1, 28),
+    ("gmnet", "mnist", 1, 28),
+    ("cnn-32-64-64", "cifar10", 3, 32),
+    ("3cnn+512_50dropout", "cifar10", 3, 32),
+)
+
+
+def images_per_s(step: Callable[[], None], batch: int, seconds: float) -> float:
+    step()
+    begun, steps = time.perf_counter(), 0
+    while time.perf_counter() - begun < seconds:
+        step()
+        steps += 1
+    return batch * steps / (time.perf_counter() - begun)
+
+
+def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> None:
+    name, data, channels, size = case
+    canonical, settings, _typed = resolve_network(name)
+    spec = NetworkSpec(canonical, settings, size, channels, 10)
+    recipe = Recipe(**{**kept_recipe(canonical, data), "balance": "none"})
+    machine = choose_machine(spec)
+    torch.set_num_threads(machine.threads)
+    images = torch.randint(0, 256, (50_000, size, size, channels), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (50_000,))
+    indices = torch.arange(50_000)
+    normalise = Normalise((0.5,) * channels, (0.25,) * channels)
+    network = build_network(spec)
+    training = _Training(network, images, labels, indices, recipe, machine, normalise)
+    network.train()
+    generator = torch.Generator().manual_seed(0)
+    batch = training.batch
+    ready = normalise(images[:batch].permute(0, 3, 1, 2))
+    if not machine.channels_last:
+        ready = ready.contiguous()
+
+    def bare() -> None:
+        network.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=machine.precision == "bf16"):
+            logits = network(ready)
+        F.cross_entropy(logits.float(), labels[:batch]).backward()
+
+    def ours() -> None:
+        training._step(torch.randint(0, 50_000, (batch,)), generator)
+
+    pairs = [
+        (images_per_s(ours, batch, seconds), images_per_s(bare, batch, seconds))
+        for _ in range(rounds)
+    ]
+    ratios = [mine / limit for mine, limit in pairs]
+    print(
+        f"{name:<22} batch {batch:>4} {machine.precision}  olhar "
+        f"{statistics.median(mine for mine, _ in pairs):>7,.0f} images/s  bare "
+        f"{statistics.median(limit for _, limit in pairs):>7,.0f}  ratio "
+        f"{statistics.mean(ratios):.3f} ± {statistics.stdev(ratios):.3f} (n={rounds})",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    args = parser.parse_args()
+    machine = describe_machine(choose_machine(NetworkSpec("lenet5", {}, 28, 1, 10)))
+    print(
+        f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}, "
+        f"Python {platform.python_version()}"
+    )
+    for case in CASES:
+        measure(case, args.rounds, args.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The documentation holds: commands parse, links resolve, tables equal the code."""
+
+from __future__ import annotations
+
+import argparse
+import builtins
+import dataclasses
+import inspect
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import olhar
+from olhar import errors
+from olhar.classifier import ModelConfig
+from olhar.cli import build_parser
+from olhar.errors import OlharError
+from olhar.evaluation.report import ClassScores, Report
+from olhar.run import HISTORY_COLUMNS
+from olhar.training.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    return [content for found, content in FENCE.findall(text(name)) if found == language]
+
+
+def shell_commands(name: str) -> list[list[str]]:
+    """The words of each command in a page's sh blocks, without leading VARIABLE=value."""
+    lines = "\n".join(blocks(name, "sh")).replace("\\\n", " ").splitlines()
+    commands = []
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)
+        if words:
+            commands.append(words)
+    return commands
+
+
+def rows(name: str, width: int) -> dict[str, list[str]]:
+    """The rows of a page's tables of `width` columns, by the code in the first column."""
+    found = {}
+    for line in text(name).splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == width:
+            found[cells[0].strip("`")] = cells
+    return found
+
+
+def olhar_commands() -> dict[str, argparse.ArgumentParser]:
+    actions = build_parser()._actions
+    choices = next(a.choices for a in actions if isinstance(a, argparse._SubParsersAction))
+    return dict(choices)
+
+
+def all_errors(kind: type[OlharError] = OlharError) -> Iterator[type[OlharError]]:
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from all_errors(child)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_olhar_command_parses(page: Path) -> None:
+    for command in shell_commands(str(page.relative_to(ROOT))):
+        assert command[0] in {"olhar", "make"}, command
+        if command[0] == "olhar":
+            build_parser().parse_args(command[1:])
+
+
+def test_the_readme_names_every_command() -> None:
+    shown = {word for words in shell_commands("README.md") for word in words[1:2]}
+    missing = set(olhar_commands()) - shown
+    assert not missing
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        named = set(re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8")))
+        commands = shell_commands(str(page.relative_to(ROOT)))
+        named |= {words[1] for words in commands if words[0] == "make"}
+        assert named <= targets, page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_resolve(page: Path) -> None:
+    content = FENCE.sub("", page.read_text(encoding="utf-8"))
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", content)
+    for link in (one or other for one, other in links):
+        if link.startswith(("http://", "https://")):
+            continue
+        place, _, anchor = link.partition("#")
+        target = page.parent / place if place else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    content = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)$", content, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_pictures_are_small() -> None:
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.stat().st_size < 200_000, picture.name
+
+
+def test_layers_are_those_of_the_import_rule() -> None:
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(c["layers"] for c in contracts if c["type"] == "layers")
+    (shown,) = blocks("docs/architecture.md", "layers")
+    assert shown.splitlines() == layers
+
+
+def test_every_setting_of_a_recipe_is_in_the_table() -> None:
+    table = rows("docs/training.md", 4)
+    docstring = inspect.getdoc(Recipe) or ""
+    attributes = re.sub(r"\n {8,}", " ", docstring)
+    meanings = dict(re.findall(r"^    (\w+): (.*)$", attributes, re.MULTILINE))
+    fields = dataclasses.fields(Recipe)
+    assert list(table) == [field.name for field in fields]
+    for field in fields:
+        _, default, _, meaning = table[field.name]
+        expected = str(field.default)
+        expected = expected.lower() if isinstance(field.default, bool) else expected
+        assert default == f"`{expected}`", field.name
+        assert meaning == meanings[field.name].rstrip("."), field.name
+
+
+def test_formats_name_every_field() -> None:
+    page = text("docs/formats.md")
+    kinds = (Report, ModelConfig)
+    names = {field.name for kind in kinds for field in dataclasses.fields(kind)}
+    for name in {*names, *ClassScores.__annotations__, *HISTORY_COLUMNS} - {"format"}:
+        shown = f"`{name}`" in page or f'"{name}"' in page
+        assert shown, name
+    assert ",".join(HISTORY_COLUMNS) in page.splitlines()
+
+
+def test_every_error_is_in_the_table() -> None:
+    table = rows("docs/errors.md", 6)
+    assert set(table) == {kind.code for kind in all_errors()}
+    for kind in all_errors():
+        _, name, builtin, status, cause, fix = table[kind.code]
+        assert (name, int(status)) == (kind.__name__, kind.exit_status)
+        assert issubclass(kind, getattr(builtins, builtin))
+        assert cause
+        assert fix
+
+
+def test_the_error_tree_is_drawn() -> None:
+    drawn = re.findall(r"─ (\w+) +(\w+) +\(?(\w+)\)?$", errors.__doc__ or "", re.MULTILINE)
+    assert {name for name, _, _ in drawn} == {kind.__name__ for kind in all_errors()}
+    for name, code, builtin in drawn:
+        kind = getattr(errors, name)
+        assert kind.code == code
+        assert issubclass(kind, getattr(builtins, builtin))
+
+
+def test_public_names_are_the_table_and_resolve() -> None:
+    assert sorted(olhar.__all__) == sorted([*olhar._HOMES, "__version__"])
+    assert dir(olhar) == sorted(olhar.__all__)
+    for name in olhar.__all__:
+        assert getattr(olhar, name) is not None
