@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
 from olhar.networks import cnn_names
-from olhar.networks.build import AvgPool, Normalise, build_network
+from olhar.networks.build import AvgPool, Normalise, Whiten, build_network
 from olhar.networks.specs import (
     LISTED,
     NetworkSpec,
@@ -45,12 +45,28 @@ def spec(name: str, size: int, channels: int, classes: int = 10, **settings: obj
     ],
 )
 def test_published_parameter_counts(name: str, channels: int, size: int, parameters: int) -> None:
-    wanted = spec(name, size, channels)
-    assert count_parameters(wanted)[0] == parameters
+    assert count_parameters(spec(name, size, channels))[0] == parameters
+
+
+@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_counts_are_those_of_the_built_network(name: str, channels: int) -> None:
+    wanted = spec(name, 32, channels)
     network = build_network(wanted)
-    trainable = sum(parameter.numel() for parameter in network.parameters())
+    trainable = sum(p.numel() for p in network.parameters() if p.requires_grad)
     stored = sum(value.numel() for value in network.state_dict().values() if value.dim())
     assert count_parameters(wanted) == (stored, trainable)
+
+
+def test_whitened_patches_are_white() -> None:
+    images = torch.randn(64, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    images = torch.nn.functional.avg_pool2d(images, 3, 1, 1)  # neighbours are alike now
+    layer = Whiten(3, 2)
+    layer.set_from(images, floor=0.0)
+    with torch.inference_mode():
+        outputs = torch.nn.functional.conv2d(images, layer.weight)[:, :12]
+    flat = outputs.movedim(1, 0).flatten(1)
+    torch.testing.assert_close(flat @ flat.T / flat.shape[1], torch.eye(12), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize(("width", "parameters"), [(120, 66_510), (240, 159_150), (300, 216_270)])

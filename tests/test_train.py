@@ -21,7 +21,7 @@ from conftest import DATA, needs_data, olhar
 from olhar.errors import DivergedError
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
-from olhar.pipeline import _balanced
+from olhar.pipeline.training import _balanced
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder
 from olhar.training.checkpoint import load_checkpoint

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 
 from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.progress import build_progress
 from olhar.i18n import _
 
 
 def add_command(commands: Subparsers) -> None:
     """Add the command to the parser."""
-    text = str(_("what data sets there are; what is in one"))
+    text = str(_("what data sets there are; what is in one, or in a folder of photos"))
     parser = commands.add_parser("data", help=text, description=text)
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help=str(_("a data set; without it all are listed"))
+        "name",
+        nargs="?",
+        metavar="NAME|FOLDER",
+        help=str(_("a data set or a folder of photos; without it the data sets are listed")),
     )
     add_json(parser)
     parser.set_defaults(run_command=run)
@@ -28,9 +32,12 @@ def run(args: argparse.Namespace) -> int:
             print_json(list(datasets.NAMED))
         else:
             print("\n".join(datasets.NAMED))
-            print(_("Look into one with: olhar data NAME"))
+            print(
+                _("Look into one with: olhar data NAME, or into your own with: olhar data FOLDER")
+            )
         return 0
-    facts = datasets.describe_dataset(datasets.load_named(args.name))
+    with build_progress() as progress:
+        facts = datasets.describe_dataset(datasets.open_source(args.name), progress)
     if args.json:
         print_json(facts)
         return 0
@@ -47,7 +54,12 @@ def run(args: argparse.Namespace) -> int:
             classes=len(facts["classes"]),
         )
     )
+    if facts["set_aside"]:
+        print(_("{count} photos cannot be read", count=len(facts["set_aside"])))
+    if facts["skipped"]:
+        print(_("{count} files are no photos by their names", count=sum(facts["skipped"].values())))
     print(_("splits: {train} train, {val} val, {test} test", **facts["splits"]))
     for row in facts["classes"]:
-        print(f"  {row['index']:>3}  {row['shown']}  {row['images']}")
+        by_part = "  ".join(f"{part}/ {count}" for part, count in row["parts"].items())
+        print(f"  {row['index']:>3}  {row['shown']}  {row['images']}  {by_part}".rstrip())
     return 0

@@ -1,16 +1,24 @@
-"""Data sets: by name, split, and brought to a network's input size."""
+"""Data sets: by name or from a folder, split, and brought to a network's input size."""
 
+from olhar.datasets.class_names import match_class_names
 from olhar.datasets.dataset import Dataset
+from olhar.datasets.describe import describe_dataset
+from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.prepare import prepare_dataset
-from olhar.datasets.splits import Splits, describe_dataset, split_dataset
+from olhar.datasets.source import Source, open_source
+from olhar.datasets.splits import Splits, split_dataset
 
 __all__ = [
     "NAMED",
     "Dataset",
+    "PhotoFolder",
+    "Source",
     "Splits",
     "describe_dataset",
     "load_named",
+    "match_class_names",
+    "open_source",
     "prepare_dataset",
     "split_dataset",
 ]

@@ -48,7 +48,7 @@ class CacheEntry:
         parts: how many images each part has, in pool order; empty where the set is not divided.
         files: the relative path of each image, or () where images are not files.
         set_aside: (path, reason) of each file that could not be used.
-        fingerprint: see `fingerprint()`; computed by `save_cached`.
+        fingerprint: hex sha256; where `fill` gives none, `save_cached` computes `fingerprint()`.
     """
 
     images: NDArray[np.uint8]
@@ -100,7 +100,9 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def allocate_images(folder: Path, shape: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+def allocate_images(
+    folder: Path, shape: tuple[int, int, int, int]
+) -> np.memmap[Any, np.dtype[np.uint8]]:
     """Make `images.npy` in `folder` and map it into memory for writing.
 
     The disk space is reserved first: a page of a memory map that finds the disk full would kill
@@ -121,8 +123,7 @@ def allocate_images(folder: Path, shape: tuple[int, int, int, int]) -> NDArray[n
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         _reserve(file, math.prod(shape))
-    images: NDArray[np.uint8] = np.lib.format.open_memmap(path, mode="r+")
-    return images
+    return np.lib.format.open_memmap(path, mode="r+")
 
 
 def _reserve(file: BinaryIO, size_bytes: int) -> None:
@@ -225,13 +226,20 @@ def _write_entry(aside: Path, fill: Callable[[Path], CacheEntry]) -> None:
         "parts": dict(entry.parts),
         "files": list(entry.files),
         "set_aside": list(entry.set_aside),
-        "fingerprint": fingerprint(images, entry.labels, entry.class_names),
+        "fingerprint": entry.fingerprint or fingerprint(images, entry.labels, entry.class_names),
     }
     if isinstance(entry.images, np.memmap):
         entry.images.flush()
     np.save(aside / "labels.npy", entry.labels.astype(np.int64))
     text = json.dumps(meta, ensure_ascii=False, indent=1)
     (aside / "meta.json").write_text(text, encoding="utf-8")
+
+
+def remove_others(key: str, prefix: str) -> None:
+    """Remove the entries whose key begins with `prefix`, save `key`: what it has replaced."""
+    for folder in _entry_folder(key).parent.glob(f"{prefix}*"):
+        if folder.name != key:
+            _remove_folder(folder)
 
 
 def _entry_folder(key: str) -> Path:

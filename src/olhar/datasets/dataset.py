@@ -28,8 +28,10 @@ class Dataset:
         translated_names: class names by language tag (`pt_BR`), in index order, where there are any.
         parts: index arrays into the pool, by "train", "val", "test", where the makers of the set
             divided it; empty where they did not.
-        fingerprint: hex sha256 over the images, labels and class names.
+        fingerprint: hex sha256 over the images (or the content of the files), labels and class
+            names.
         files: the relative path of each item, or () where items are not files.
+        set_aside: (relative path, reason) of each file that cannot be read.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset:
     parts: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     translated_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

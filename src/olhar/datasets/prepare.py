@@ -1,4 +1,4 @@
-"""A data set's images at a network's input size, resized once."""
+"""A data set's images at a network's input size, decoded or resized once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from olhar.datasets.cache import CacheEntry, allocate_images, load_cached, save_cached
 from olhar.datasets.dataset import Dataset
+from olhar.datasets.decode import decode_folder
+from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.source import Source
 from olhar.i18n import _
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
@@ -19,11 +22,30 @@ _IN_MEMORY_BYTES = 256 * 2**20
 _EVERY = 1000
 
 
-def prepare_dataset(dataset: Dataset, preprocess: Preprocess, progress: Progress) -> Dataset:
-    """The same data set with images (N, size, size, C) uint8, as `preprocess` makes them.
+def prepare_dataset(
+    source: Source, preprocess: Preprocess, progress: Progress, workers: int = 0
+) -> Dataset:
+    """The data set with images (N, size, size, C) uint8, as `preprocess` makes them.
 
-    Small results are made in memory; larger ones once, in the cache, and memory-mapped.
+    A folder of photos is decoded (see decode.decode_folder). Images are resized: small results in
+    memory; larger ones once, in the cache, and memory-mapped.
+
+    Args:
+        source: as open_source gives it.
+        preprocess: its size, channels and resize rule count; mean and std do not.
+        progress: hears of the progress.
+        workers: processes that decode photos; 0 means one a core.
+
+    Raises:
+        NoPermissionError, MissingFileError: a photo may not be read, or has gone.
+        StorageError: the disk is full or failing.
     """
+    if isinstance(source, PhotoFolder):
+        return decode_folder(source, preprocess, progress, workers)
+    return _resize_dataset(source, preprocess, progress)
+
+
+def _resize_dataset(dataset: Dataset, preprocess: Preprocess, progress: Progress) -> Dataset:
     size, channels = preprocess.size, preprocess.channels
     if dataset.image_shape == (channels, size, size):
         return dataset

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.dataset import Dataset
+from olhar.datasets.source import Source
 from olhar.errors import ConfigError, DataError
 from olhar.i18n import _
 
@@ -31,7 +30,7 @@ class Splits:
 
 
 def split_dataset(
-    dataset: Dataset,
+    dataset: Source,
     *,
     val: float | None = None,
     test: float | None = None,
@@ -45,7 +44,8 @@ def split_dataset(
     training image.
 
     Args:
-        dataset: the data set.
+        dataset: the data set; a folder of photos may be divided before it is decoded, to see that
+            it can be.
         val: share (below 1) or count (1 and above) of validation images; default a tenth of the
             training images, at most 5,000.
         test: share or count of test images, where the set has no test part; default a fifth, at
@@ -54,9 +54,10 @@ def split_dataset(
 
     Raises:
         ConfigError: a size that leaves a split empty.
-        DataError: a class with too few images to be in all three splits.
+        DataError: a single class, or one with too few images to be in all three splits.
     """
     parts = dataset.parts
+    _check_classes(dataset)
     rest = parts.get("train", np.arange(len(dataset)))
     test_part = parts.get("test", parts.get("val"))
     if test_part is None:
@@ -87,8 +88,39 @@ def split_dataset(
     return Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
 
 
+def _check_classes(dataset: Source) -> None:
+    """Refuse what no classifier can be made from: one class, or a class with too few images."""
+    if dataset.num_classes < 2:
+        raise DataError(
+            _(
+                "'{path}' has a single class, '{name}'; a classifier needs at least two: add a "
+                "folder of photos that show something else",
+                path=dataset.name,
+                name=dataset.class_names[0],
+            )
+        )
+    parts = dataset.parts
+    needed = 3 - min(len(set(parts) - {"train"}), 2)  # one for each split cut from here
+    labels = dataset.labels[parts["train"]] if "train" in parts else dataset.labels
+    counts = np.bincount(labels, minlength=dataset.num_classes)
+    few = int(counts.argmin())
+    if counts[few] < needed:
+        raise DataError(
+            _(
+                "class '{name}' has {count} image(s) to divide{aside}, too few to have some in each "
+                "split; each class needs at least {needed}: add images or remove the class",
+                name=dataset.class_names[few],
+                count=int(counts[few]),
+                aside=_(" ({count} of all cannot be read)", count=len(dataset.set_aside))
+                if dataset.set_aside
+                else "",
+                needed=needed,
+            )
+        )
+
+
 def _cut(
-    dataset: Dataset,
+    dataset: Source,
     pool: NDArray[np.int64],
     size: float | None,
     default: float,
@@ -102,13 +134,13 @@ def _cut(
         few = dataset.class_names[present[counts.argmin()]]
         raise DataError(
             _(
-                "class '{name}' has {count} image(s) to divide, too few to have some in each split; "
-                "each class needs at least 3: add images or remove the class",
+                "class '{name}' has {count} image(s) left to divide, too few to have some in each "
+                "split: take smaller --test and --val, or add images",
                 name=few,
                 count=int(counts.min()),
             )
         )
-    count = _count(size, default, len(pool), split)
+    count = _count(size, default, len(pool), len(present), split)
     if count < len(present) or len(pool) - count < len(present):
         raise ConfigError(
             _(
@@ -127,9 +159,9 @@ def _cut(
     return pool[~taken], pool[taken]
 
 
-def _count(size: float | None, default: float, total: int, split: str) -> int:
-    if size is None:
-        return min(max(math.ceil(default * total), 1), LARGEST_DEFAULT)
+def _count(size: float | None, default: float, total: int, classes: int, split: str) -> int:
+    if size is None:  # of each class one at least, which few photos may need
+        return max(min(math.ceil(default * total), LARGEST_DEFAULT), classes)
     if not math.isfinite(size) or size <= 0 or (size >= 1 and size != int(size)):
         raise ConfigError(
             _(
@@ -160,20 +192,3 @@ def _stratified_choice(labels: NDArray[np.int64], count: int, split_seed: int) -
         members = np.flatnonzero(labels == index)
         taken[generator.permutation(members)[:size]] = True
     return taken
-
-
-def describe_dataset(dataset: Dataset) -> dict[str, Any]:
-    """What `olhar data NAME --json` prints: counts by class, default split sizes, fingerprint."""
-    counts = np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
-    names = zip(dataset.class_names, dataset.shown_names, counts, strict=True)
-    return {
-        "name": dataset.name,
-        "images": len(dataset),
-        "image_shape": list(dataset.image_shape),
-        "classes": [
-            {"index": index, "name": name, "shown": shown, "images": count}
-            for index, (name, shown, count) in enumerate(names)
-        ],
-        "splits": split_dataset(dataset).sizes(),
-        "fingerprint": dataset.fingerprint,
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from olhar.networks.specs import Layer, NetworkSpec, check_size, walk
+from olhar.networks.specs import Layer, NetworkSpec, check_size, walk, whitening_filters
 
 
 def build_network(spec: NetworkSpec) -> nn.Module:
@@ -26,7 +26,15 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
     match layer.kind:
         case "conv":
-            return nn.Conv2d(inputs, layer.size, layer.kernel, padding=layer.padding)
+            return nn.Conv2d(
+                inputs, layer.size, layer.kernel, padding=layer.padding, bias=layer.bias
+            )
+        case "whiten":
+            return Whiten(inputs, layer.kernel)
+        case "silu":
+            return nn.SiLU()
+        case "global_max_pool":
+            return nn.AdaptiveMaxPool2d(1)
         case "dense":
             return nn.Linear(inputs, layer.size)
         case "batch_norm":
@@ -50,12 +58,42 @@ def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
 def _initialise(modules: list[nn.Module]) -> None:
     for module, following in zip(modules, [*modules[1:], None], strict=True):
         if isinstance(module, nn.Conv2d | nn.Linear):
-            if isinstance(following, nn.ReLU):
+            if module.bias is None or isinstance(following, nn.ReLU):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             else:
                 nn.init.xavier_uniform_(module.weight)
-            assert module.bias is not None
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class Whiten(nn.Conv2d):
+    """A convolution whose filters are the principal patches of the training images, each scaled to
+    unit variance, and their negatives; only its bias is trained.
+
+    Source: Page 2019, "How to Train Your ResNet 8: Bag of Tricks"; Jordan 2024, section 3.1.
+    """
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(channels, whitening_filters(channels, kernel), kernel)
+        self.weight.requires_grad_(False)  # noqa: FBT003
+
+    @torch.no_grad()
+    def set_from(self, images: torch.Tensor, *, floor: float = 5e-4) -> None:
+        """Set the filters from normalised images (N, C, H, W) float32."""
+        side = self.kernel_size[0]
+        patches = images.unfold(2, side, 1).unfold(3, side, 1).movedim(1, 3)
+        patches = patches.reshape(-1, self.in_channels * side * side).double()
+        values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+        scaled = (vectors / (values + floor).sqrt()).T.flip(0).to(self.weight.dtype)
+        filters = scaled.view(-1, self.in_channels, side, side)
+        self.weight.copy_(torch.cat([filters, -filters]))
+
+
+def set_whitening(network: nn.Module, images: torch.Tensor) -> None:
+    """Set every whitening layer of a network from normalised images (N, C, H, W) float32."""
+    for module in network.modules():
+        if isinstance(module, Whiten):
+            module.set_from(images)
 
 
 class AvgPool(nn.Module):

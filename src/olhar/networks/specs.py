@@ -24,11 +24,14 @@ class Layer:
     """One row of a network's table.
 
     Attributes:
-        kind: conv, dense, batch_norm, flatten, dropout, max_pool, avg_pool, or an activation.
+        kind: conv, dense, batch_norm, flatten, dropout, max_pool, avg_pool, global_max_pool,
+            whiten (a convolution whose weights are set from the training images and stay), scale,
+            or an activation.
         size: output channels or units, where the kind has them.
         kernel: side of the kernel or pooling window.
         padding: pixels added on each side.
-        rate: of dropout.
+        rate: of dropout; the factor of a scale.
+        bias: whether a convolution or dense layer has one.
     """
 
     kind: str
@@ -36,6 +39,7 @@ class Layer:
     kernel: int = 0
     padding: int = 0
     rate: float = 0.0
+    bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,17 @@ def _cnn(settings: Settings, size: int) -> list[Layer]:
     return layers + _dense(settings["dense"], settings["activation"], settings["dropout"])
 
 
+def _small(settings: Settings, size: int) -> list[Layer]:
+    del size
+    layers = [Layer("whiten", kernel=2), Layer("silu")]
+    for width in (settings["width"], 4 * settings["width"], 4 * settings["width"]):
+        for pool in (True, False):
+            layers += [Layer("conv", width, 3, 1, bias=False)]
+            layers += [Layer("max_pool", kernel=2)] if pool else []
+            layers += [Layer("batch_norm"), Layer("silu")]
+    return [*layers, Layer("global_max_pool"), Layer("flatten")]
+
+
 def _dense(sizes: tuple[int, ...], activation: str, rate: float) -> list[Layer]:
     layers = []
     for size in sizes:
@@ -163,6 +178,11 @@ FAMILIES: Mapping[str, Family] = {
         _gmnet,
         {"activation": "relu", "dropout": 0.2, "width": 180},
         source="IvanNet, its settings found by a random search",
+    ),
+    "olhar-small": Family(
+        _small,
+        {"width": 32},
+        source="after airbench94 (Jordan 2024, arXiv 2404.00498, section 3) and its successors",
     ),
     "cnn-32-64-64": Family(_cnn_32_64_64, {}, source="the TensorFlow CNN tutorial's network"),
 }
@@ -281,28 +301,41 @@ def walk(spec: NetworkSpec) -> Iterator[tuple[Layer, int, int]]:
     table = _family(spec.name).layers(spec.settings, spec.size)
     for layer in [*table, Layer("dense", spec.num_classes)]:
         yield layer, inputs, side
-        if layer.kind == "conv":
+        if layer.kind in {"conv", "whiten"}:
             side += 2 * layer.padding - layer.kernel + 1
+        elif layer.kind == "global_max_pool":
+            side = min(side, 1)
         elif layer.kind in {"max_pool", "avg_pool"}:
             side //= layer.kernel
         elif layer.kind == "flatten":
             inputs *= side * side
-        if layer.size:
+        if layer.kind == "whiten":
+            inputs = whitening_filters(inputs, layer.kernel)
+        elif layer.size:
             inputs = layer.size
 
 
+def whitening_filters(channels: int, kernel: int) -> int:
+    """How many filters a whitening layer has: each eigenvector of the patches, and its negative."""
+    return 2 * channels * kernel**2
+
+
 def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
-    """(parameters, trainable parameters) of a network; the first counts running statistics too.
+    """(parameters, trainable parameters); the first counts running statistics and fixed weights too.
 
     Raises:
         NetworkSizeError: the input is too small for the layers.
     """
     check_size(spec)
-    trainable = running = 0
+    trainable = fixed = 0
     for layer, inputs, _side in walk(spec):
         if layer.kind in {"conv", "dense"}:
-            trainable += inputs * layer.size * max(1, layer.kernel) ** 2 + layer.size
+            trainable += inputs * layer.size * max(1, layer.kernel) ** 2 + layer.bias * layer.size
+        elif layer.kind == "whiten":
+            filters = whitening_filters(inputs, layer.kernel)
+            trainable += filters
+            fixed += filters * inputs * layer.kernel**2
         elif layer.kind == "batch_norm":
             trainable += 2 * inputs
-            running += 2 * inputs
-    return trainable + running, trainable
+            fixed += 2 * inputs
+    return trainable + fixed, trainable

@@ -33,7 +33,7 @@ class Recipe:
         batch_size: images a step; the last, smaller batch of an epoch is left out.
         optimizer: adamw, muon (for hidden weights, beside adamw), sgd (Nesterov momentum), rmsprop.
         lr: the highest learning rate of the schedule.
-        weight_decay: decoupled for adamw, L2 otherwise; never on biases and batch norms.
+        weight_decay: decoupled for adamw and muon, L2 otherwise; never on biases and batch norms.
         momentum: of muon, sgd and rmsprop.
         schedule: one_cycle (linear rise, then cosine to 0), cosine, constant.
         warmup: share of all steps in which one_cycle rises.

@@ -1,0 +1,65 @@
+"""What is in a data set, for `olhar data NAME|FOLDER`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from olhar.datasets.dataset import Dataset
+from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.prepare import prepare_dataset
+from olhar.datasets.source import Source
+from olhar.datasets.splits import split_dataset
+from olhar.preprocess import Preprocess
+from olhar.progress import Progress
+
+_LOOK_SIZE = 32  # photos are decoded to find the bad ones; many networks take this size
+
+
+def describe_dataset(source: Source, progress: Progress) -> dict[str, Any]:
+    """What `olhar data NAME --json` prints: counts by class and part, default split sizes, and so on.
+
+    A folder of photos is decoded to find those that cannot be read.
+
+    Returns:
+        name, images, image_shape [C, H, W] (for photos the typical one), classes, parts (images by
+        part), splits, fingerprint, set_aside, skipped (files that are no photos, by suffix).
+
+    Raises:
+        DataError: no classifier can be trained with it.
+    """
+    dataset = _decoded(source, progress) if isinstance(source, PhotoFolder) else source
+    counts = np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
+    parts = {
+        part: np.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist()
+        for part, rows in dataset.parts.items()
+    }
+    names = zip(dataset.class_names, dataset.shown_names, strict=True)
+    return {
+        "name": dataset.name,
+        "images": len(dataset),
+        "image_shape": list(source.image_shape),
+        "classes": [
+            {
+                "index": index,
+                "name": name,
+                "shown": shown,
+                "images": counts[index],
+                "parts": {part: by_class[index] for part, by_class in parts.items()},
+            }
+            for index, (name, shown) in enumerate(names)
+        ],
+        "parts": {part: sum(by_class) for part, by_class in parts.items()},
+        "splits": split_dataset(dataset).sizes(),
+        "fingerprint": dataset.fingerprint,
+        "set_aside": [{"file": file, "reason": reason} for file, reason in dataset.set_aside],
+        "skipped": dict(source.skipped) if isinstance(source, PhotoFolder) else {},
+    }
+
+
+def _decoded(folder: PhotoFolder, progress: Progress) -> Dataset:
+    split_dataset(folder)  # refuses before anything is decoded
+    channels = folder.image_shape[0]
+    look = Preprocess(_LOOK_SIZE, channels, (0.0,) * channels, (1.0,) * channels)
+    return prepare_dataset(folder, look, progress)

@@ -1,0 +1,155 @@
+"""Folders of photos: which photo shows which class, and in which part of the data it is.
+
+Does not know: pixels, the cache, or how photos are divided for training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.datasets.class_names import match_class_names, same_class
+from olhar.datasets.headers import typical_shape
+from olhar.datasets.layout import PhotoFile, list_photos, readable_name
+from olhar.errors import DataError
+from olhar.i18n import Text, _
+
+_Row = tuple[int, PhotoFile]  # class index, photo
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Labelled photos in files, not yet decoded, in pool order: by part, class, and path.
+
+    Attributes:
+        name: the path as it was given.
+        path: the same, absolute.
+        class_names: in index order.
+        files: path of each photo in `path`, with forward slashes.
+        labels: (N,) int64, indices into `class_names`.
+        stamps: (N, 2) int64, size in bytes and time of the last change in ns.
+        parts: index arrays into the pool, by "train", "val", "test"; empty for the flat layout.
+        image_shape: (C, H, W), the typical one.
+        skipped: how many files are no photos by their names, by suffix.
+        notes: what the user should know of the layout.
+        set_aside: empty; what is bad is known only once it is decoded (see datasets.decode).
+    """
+
+    name: str
+    path: Path
+    class_names: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    stamps: NDArray[np.int64]
+    parts: Mapping[str, NDArray[np.int64]]
+    image_shape: tuple[int, int, int]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[Text, ...] = ()
+    set_aside: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+def scan_folder(name: str) -> PhotoFolder:
+    """List a folder of photos; opens none but a few, for their size.
+
+    Two layouts, one folder a class: flat (`FOLDER/cat/1.jpg`), and divided by whoever made it
+    (`FOLDER/train/cat/1.jpg`, `val/` or `valid/` or `validation/`, `test/`). Folders in a class's
+    folder belong to the class. Classes are those of `train/`, sorted by name; those of the other
+    parts are matched to them (see class_names.class_key). What starts with a dot is passed over,
+    as are files whose suffix is not that of an image.
+
+    Args:
+        name: path of the folder.
+
+    Raises:
+        DataError: there are no photos, no classes, or classes that cannot be told apart.
+        MissingFileError, NoPermissionError: the folder or one in it cannot be read.
+    """
+    root = Path(name).expanduser().absolute()
+    listing = list_photos(name, root)
+    class_names = _class_names(name, next(iter(listing.photos.values())))
+    notes, pool, sizes = list(listing.notes), [], {}
+    for part, photos in listing.photos.items():
+        rows = _rows(name, part, photos, class_names)
+        pool += rows
+        sizes[part] = len(rows)
+        missing = set(range(len(class_names))) - {row[0] for row in rows}
+        if missing:
+            names = ", ".join(class_names[index] for index in sorted(missing))
+            notes.append(_("{part}/ has no photos of: {names}", part=part, names=names))
+    files = tuple(photo[0] for _label, photo in pool)
+    return PhotoFolder(
+        name=name,
+        path=root,
+        class_names=class_names,
+        files=files,
+        labels=np.array([label for label, _photo in pool], np.int64),
+        stamps=np.array([photo[1:] for _label, photo in pool], np.int64),
+        parts=_part_indices(sizes),
+        image_shape=typical_shape(name, root, files),
+        skipped=dict(listing.skipped),
+        notes=tuple(notes),
+    )
+
+
+def _part_indices(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    if "" in sizes:  # the flat layout
+        return {}
+    indices, start = {}, 0
+    for part, size in sizes.items():
+        indices[part] = np.arange(start, start + size, dtype=np.int64)
+        start += size
+    return indices
+
+
+def _class_names(name: str, photos: Mapping[str, Sequence[PhotoFile]]) -> tuple[str, ...]:
+    """The class folders of the training part, sorted."""
+    names = sorted(map(readable_name, photos))
+    twice = same_class(names)
+    if twice:
+        raise DataError(
+            _(
+                "classes '{first}' and '{second}' in '{path}' mean the same (their names differ by "
+                "case or separators only, or are synonyms); join the two folders or rename one",
+                first=twice[0],
+                second=twice[1],
+                path=name,
+            )
+        )
+    return tuple(names)
+
+
+def _rows(
+    name: str,
+    part: str,
+    photos: Mapping[str, Sequence[PhotoFile]],
+    class_names: tuple[str, ...],
+) -> list[_Row]:
+    """The photos of a part with their class indices, by class and path."""
+    given = [readable_name(folder) for folder in photos]
+    labels = match_class_names(given, class_names)
+    if None in labels:
+        raise DataError(
+            _(
+                "the classes of {part}/ in '{path}' are not those of train/: {part}/ has {given}; "
+                "train/ has {known}; rename or remove what differs",
+                part=part,
+                path=name,
+                given=", ".join(sorted(given)),
+                known=", ".join(class_names),
+            )
+        )
+    found = zip(labels, photos.values(), strict=True)
+    rows = [(label, photo) for label, files in found if label is not None for photo in files]
+    return sorted(rows, key=lambda row: (row[0], readable_name(row[1][0])))

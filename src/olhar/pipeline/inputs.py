@@ -1,0 +1,202 @@
+"""What a training is made of: data divided and prepared, a network that fits it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.datasets import (
+    Dataset,
+    Source,
+    Splits,
+    match_class_names,
+    open_source,
+    prepare_dataset,
+    split_dataset,
+)
+from olhar.errors import DataError, MissingExtraError
+from olhar.i18n import _
+from olhar.networks.specs import (
+    LISTED,
+    NetworkSpec,
+    check_size,
+    count_parameters,
+    native_size,
+    network_source,
+    resolve_network,
+)
+from olhar.preprocess import Preprocess, channel_statistics
+from olhar.progress import Progress
+from olhar.run import RunFolder
+from olhar.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from olhar.training.machine import Machine
+
+_SET_ASIDE_NAMED = 100  # in config.toml; the count is of all
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which data, and how it is divided and brought to the network.
+
+    Attributes:
+        name: a named data set, or the path of a folder of photos, as it was given.
+        val: size of the validation split (see datasets.splits); None is the default.
+        test: size of the test split, where the set has none; None is the default.
+        split_seed: another number divides otherwise.
+        channels: 1 or 3; None is what the set has.
+        size: side of the network's input; None is the network's native size.
+        resize: crop or squash.
+    """
+
+    name: str
+    val: float | None = None
+    test: float | None = None
+    split_seed: int = 0
+    channels: int | None = None
+    size: int | None = None
+    resize: str = "crop"
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a training is made of, accepted and ready."""
+
+    folder: RunFolder
+    dataset: Dataset
+    splits: Splits
+    spec: NetworkSpec
+    preprocess: Preprocess
+    recipe: Recipe
+    machine: Machine
+
+
+def open_inputs(
+    wanted: DataSettings,
+    network: str,
+    network_settings: Mapping[str, Any],
+    progress: Progress,
+    workers: int,
+) -> tuple[Dataset, Splits, NetworkSpec, Preprocess]:
+    """Load, divide and prepare the data for a network; everything but torch can refuse here."""
+    source = open_source(wanted.name)
+    channels, height, width = source.image_shape
+    size = wanted.size or native_size(network, min(height, width))
+    spec = NetworkSpec(
+        network, network_settings, size, wanted.channels or channels, source.num_classes
+    )
+    check_size(spec)
+    unscaled = (0.0,) * spec.channels, (1.0,) * spec.channels
+    preprocess = Preprocess(size, spec.channels, *unscaled, resize=wanted.resize)
+    split_dataset(source, val=wanted.val, test=wanted.test)  # refuses before photos are decoded
+    dataset = prepare_dataset(source, preprocess, progress, workers)
+    splits = split_dataset(dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
+    if dataset.files:
+        sizes = splits.sizes()
+        progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **sizes))
+    mean, std = channel_statistics(dataset.images, splits.train)
+    return dataset, splits, spec, dataclasses.replace(preprocess, mean=mean, std=std)
+
+
+def splits_of(dataset: Dataset, table: Mapping[str, Any], progress: Progress) -> Splits:
+    """The splits of the model's own run where this is its data, else the data's own."""
+    if dataset.fingerprint == table["fingerprint"]:
+        sizes = {key: table.get(key) for key in ("val", "test")}
+        return split_dataset(dataset, **sizes, split_seed=table["split_seed"])
+    progress.note(
+        _(
+            "this is other data than the model was trained on ({name}); its own splits are used; "
+            "--split all measures on all of it",
+            name=table["name"],
+        )
+    )
+    return split_dataset(dataset)
+
+
+def class_order(source: Source, class_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """The model's index of each class of the data, (K,) int64; the model may know more."""
+    order = match_class_names(source.class_names, class_names)
+    if None in order:
+        raise DataError(
+            _(
+                "the classes differ: '{name}' has {given}; the model knows {known}",
+                name=source.name,
+                given=", ".join(source.class_names),
+                known=", ".join(class_names),
+            )
+        )
+    return np.array(order, np.int64)
+
+
+def data_table(wanted: DataSettings, dataset: Dataset, splits: Splits) -> dict[str, Any]:
+    """The [data] table of config.toml."""
+    settings = {k: v for k, v in dataclasses.asdict(wanted).items() if v is not None}
+    table = {**settings, "fingerprint": dataset.fingerprint, "sizes": splits.sizes()}
+    if dataset.set_aside:
+        files = [file for file, _reason in dataset.set_aside[:_SET_ASIDE_NAMED]]
+        table["set_aside"] = {"count": len(dataset.set_aside), "files": files}
+    return table
+
+
+def check_fingerprint(dataset: Dataset, expected: str) -> None:
+    """Raise DataError if the data is not what it was when a run began."""
+    if dataset.fingerprint != expected:
+        raise DataError(
+            _(
+                "data set '{name}' is not what it was when the run began (fingerprint {found}…, "
+                "then {expected}…); bring the old data back or start a new run",
+                name=dataset.name,
+                found=dataset.fingerprint[:12],
+                expected=expected[:12],
+            )
+        )
+
+
+def require_training() -> None:
+    """Raise MissingExtraError, naming them, if libraries of olhar[train] are not installed."""
+    missing = [
+        name for name in ("torch", "onnx", "onnxscript", "matplotlib")
+        if importlib.util.find_spec(name) is None
+    ]  # fmt: skip
+    if missing:
+        raise MissingExtraError(
+            _(
+                "training needs {libraries}, which this installation does not have: "
+                'pip install "olhar[train]"',
+                libraries=", ".join(missing),
+            )
+        )
+
+
+def list_networks(data: str) -> list[dict[str, Any]]:
+    """The listed networks with their parameter counts for a data set's images and classes.
+
+    Returns:
+        name, input [C, H, W], parameters (running statistics included), trainable_parameters,
+        source; one dict a network.
+    """
+    source = open_source(data)
+    channels, height, width = source.image_shape
+    rows = []
+    for name in LISTED:
+        canonical, settings, _typed = resolve_network(name)
+        size = native_size(canonical, min(height, width))
+        spec = NetworkSpec(canonical, settings, size, channels, source.num_classes)
+        parameters, trainable = count_parameters(spec)
+        rows.append(
+            {
+                "name": canonical,
+                "input": list(spec.input_shape()),
+                "parameters": parameters,
+                "trainable_parameters": trainable,
+                "source": network_source(canonical),
+            }
+        )
+    return rows

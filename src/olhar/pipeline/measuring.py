@@ -1,0 +1,192 @@
+"""Measuring a saved model, and drawing what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.classifier import Classifier, load_classifier
+from olhar.datasets import Dataset, load_named, open_source, prepare_dataset, split_dataset
+from olhar.errors import unknown_name
+from olhar.evaluation.report import Report, build_report, prediction_rows
+from olhar.files import write_atomic_with
+from olhar.i18n import _
+from olhar.pipeline.inputs import Job, class_order, splits_of
+from olhar.progress import Progress
+from olhar.run import RunFolder
+
+if TYPE_CHECKING:
+    from olhar.training.fit import FitState
+
+SPLITS = ("train", "val", "test")
+_ROWS_AT_ONCE = 1024
+
+Probs = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended: its folder, report and classifier."""
+
+    folder: RunFolder
+    report: Report
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def classifier(self) -> Classifier:
+        """The trained classifier, loaded from the run folder."""
+        return load_classifier(self.path)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """A row an epoch."""
+        return self.folder.read_history()
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+
+def load_run(path: Path | str) -> Run:
+    """A run that has ended, from its folder.
+
+    Raises:
+        MissingFileError: no run there, or one that has not been evaluated.
+    """
+    folder = RunFolder(path)
+    folder.read_config()
+    return Run(folder, Report.from_dict(folder.read_metrics()))
+
+
+def evaluate(
+    model: Path | str,
+    data: str | None = None,
+    *,
+    split: str = "test",
+    progress: Progress | None = None,
+) -> Report:
+    """Measure a saved model on a split of a data set; needs no torch.
+
+    Args:
+        model: a run folder or a model/ folder.
+        data: a data set or folder of photos; by default the one it was trained on, divided as it
+            was then. Its classes are matched to the model's by name.
+        split: train, val or test, or all.
+        progress: hears of the progress.
+
+    Raises:
+        ConfigError: no such split.
+        DataError: the data set has other classes.
+    """
+    progress = progress or Progress()
+    if split not in (*SPLITS, "all"):
+        raise unknown_name(_("split"), split, (*SPLITS, "all"))
+    classifier = load_classifier(model)
+    table = classifier.config.data
+    source = open_source(data or str(table["name"]))
+    order = class_order(source, classifier.class_names)
+    dataset = prepare_dataset(source, classifier.preprocess, progress)
+    indices = np.arange(len(dataset))
+    if split != "all":
+        indices = getattr(splits_of(dataset, table, progress), split)
+    dataset = dataclasses.replace(
+        dataset, labels=order[dataset.labels], class_names=classifier.class_names
+    )
+    return report_split(
+        dataset, indices, predict_split(classifier, dataset, indices, progress), split
+    )
+
+
+def measure(job: Job, progress: Progress) -> tuple[Report, Probs]:
+    """Measure the saved model on the test split: the one time that it is read."""
+    indices = job.splits.test
+    probs = predict_split(load_classifier(job.folder.path), job.dataset, indices, progress)
+    report = report_split(job.dataset, indices, probs, "test")
+    items = [job.dataset.item_name(int(index)) for index in indices]
+    header = "file" if job.dataset.files else "index"
+    labels, names = job.dataset.labels[indices], job.dataset.class_names
+    job.folder.write_predictions(prediction_rows(probs, labels, names, items, header))
+    job.folder.write_metrics(report.to_dict())
+    return report, probs
+
+
+def draw(job: Job, state: FitState, report: Report, probs: Probs) -> None:
+    """The four plots, each from what was just measured."""
+    from olhar.evaluation import plots
+
+    folder, names = job.folder, job.dataset.shown_names
+    labels = job.dataset.labels[job.splits.test]
+    images = _Rows(job.dataset.images, job.splits.test)
+    items = [job.dataset.item_name(int(index)) for index in job.splits.test]
+    plots.save_figure(
+        plots.plot_learning_curve(state.history, state.best_epoch), folder.learning_curve
+    )
+    plots.save_figure(
+        plots.plot_confusion_matrix(report.confusion_matrix, names), folder.confusion_matrix
+    )
+    plots.save_figure(plots.plot_samples(images, labels, probs, names), folder.samples)
+    plots.save_figure(
+        plots.plot_worst_errors(images, labels, probs, names, items), folder.worst_errors
+    )
+
+
+class _Rows:
+    """Some rows of a memory-mapped pool, read one by one when they are asked for."""
+
+    def __init__(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> None:
+        self._images, self._indices = images, indices
+        self.shape: tuple[int, ...] = (len(indices), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, row: int) -> NDArray[np.uint8]:
+        image: NDArray[np.uint8] = self._images[self._indices[row]]
+        return image
+
+
+def report_split(dataset: Dataset, indices: NDArray[np.int64], probs: Probs, split: str) -> Report:
+    """The report on probabilities (n, K) of rows `indices`."""
+    return build_report(
+        probs,
+        dataset.labels[indices],
+        dataset.class_names,
+        split=split,
+        data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+    )
+
+
+def predict_split(
+    classifier: Classifier, dataset: Dataset, indices: NDArray[np.int64], progress: Progress
+) -> Probs:
+    """Probabilities (n, K) of rows `indices` of a prepared data set, by the saved model."""
+    progress.start(_("measuring"), len(indices))
+    found = []
+    for start in range(0, len(indices), _ROWS_AT_ONCE):
+        rows = dataset.images[indices[start : start + _ROWS_AT_ONCE]]  # (n, H, W, C) uint8
+        found.append(classifier.predict_probs(rows.transpose(0, 3, 1, 2)))
+        progress.advance(start + len(rows))
+    return np.concatenate(found)
+
+
+def save_sample(run: Run) -> tuple[Path, str]:
+    """Save a test image of a run on a named data set as a PNG; returns its path and its label."""
+    from PIL import Image
+
+    table = run.folder.read_config()["data"]
+    dataset = load_named(table["name"])
+    test = split_dataset(dataset, split_seed=table["split_seed"]).test
+    index = int(test[len(test) // 2])
+    image = dataset.images[index]
+    path = run.path / "sample.png"
+    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    write_atomic_with(path, picture.save)
+    return path, dataset.class_names[int(dataset.labels[index])]

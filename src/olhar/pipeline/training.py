@@ -1,0 +1,340 @@
+"""The one place that orders fit → save → export → evaluate.
+
+Settings are checked before data is read, and data before torch is loaded; the run folder appears
+once all of them are accepted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar._version import __version__
+from olhar.classifier import ModelConfig, save_classifier
+from olhar.datasets import NAMED
+from olhar.errors import ConfigError
+from olhar.i18n import _
+from olhar.networks.specs import resolve_network
+from olhar.pipeline.inputs import (
+    DataSettings,
+    Job,
+    check_fingerprint,
+    data_table,
+    open_inputs,
+    require_training,
+)
+from olhar.pipeline.measuring import Run, draw, load_run, measure
+from olhar.progress import Progress
+from olhar.run import RunFolder, create_run, free_run_path
+from olhar.training.recipe import (
+    Recipe,
+    build_recipe,
+    divide_settings,
+    kept_recipe,
+    load_recipe_file,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from olhar.training.fit import FitState
+
+DEFAULT_NETWORK = "cnn-32-64-64"
+_UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
+_AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
+_WHITENED_FROM = 5000  # training images
+_MOST_EPOCHS = 300  # more of them teach a small network nothing
+
+
+def train(
+    data: str,
+    network: str | None = None,
+    *,
+    run: Path | str | None = None,
+    recipe: Path | str | Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    val: float | None = None,
+    test: float | None = None,
+    split_seed: int = 0,
+    channels: int | None = None,
+    size: int | None = None,
+    **settings: Any,
+) -> Run:
+    """Train, save, export and evaluate a classifier; everything is in the run folder.
+
+    Args:
+        data: name of a data set, or path of a folder of photos.
+        network: name of a network; by default one is chosen, and the choice said.
+        run: the folder to make; by default runs/DATA-NETWORK.
+        recipe: a recipe file or its settings, instead of the kept ones for this network and data.
+        overwrite: replace a run folder that exists.
+        progress: hears of the progress.
+        val: share or count of validation images.
+        test: share or count of test images, where the set has no test split.
+        split_seed: another number divides the data otherwise.
+        channels: 1 or 3.
+        size: side of the network's input in pixels.
+        **settings: any setting of the recipe or the network, such as epochs, lr, width.
+
+    Raises:
+        ConfigError: a setting that does not exist or cannot be used.
+        DataError: data that cannot be used.
+        RunExistsError: the run folder exists.
+        DivergedError: the loss came to NaN.
+    """
+    progress = progress or Progress()
+    from_file = (
+        load_recipe_file(Path(recipe)) if isinstance(recipe, str | Path) else dict(recipe or {})
+    )
+    named = from_file.pop("network", None)
+    chosen = str(network or named or DEFAULT_NETWORK)
+    if not network and not named:
+        progress.note(_("no network named; taking {name}", name=chosen))
+    asked = {**from_file, **settings}
+    canonical, network_settings = _resolve(chosen, asked, progress)
+    wanted, own = divide_settings(asked, network_settings, canonical)
+    kept = {} if recipe is not None else kept_recipe(canonical, data if data in NAMED else "")
+    final = build_recipe({**kept, **wanted})
+    if final.minutes and "epochs" in wanted:
+        raise ConfigError(
+            _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
+        )
+    data_settings = DataSettings(data, val, test, split_seed, channels, size)
+    require_training()
+    dataset, splits, spec, preprocess = open_inputs(
+        data_settings, canonical, network_settings, progress, final.workers
+    )
+    stem = f"{Path(data).resolve().name}-{spec.name}"  # of a folder its last name
+    path = Path(run) if run is not None else free_run_path(stem)
+    from olhar.training.machine import choose_machine, describe_machine
+
+    machine = choose_machine(spec, final.device, final.precision)
+    final = _balanced(final, dataset.labels[splits.train], progress)
+    if final.minutes:
+        final = _timed(
+            Job(RunFolder(path), dataset, splits, spec, preprocess, final, machine), progress
+        )
+    config = {
+        "olhar": __version__,
+        "command": _command(data_settings, spec.name, path, {**wanted, **own}),
+        "data": data_table(data_settings, dataset, splits),
+        "network": spec.to_dict(),
+        "preprocess": preprocess.to_dict(),
+        "recipe": final.to_dict(),
+        "machine": describe_machine(machine),
+    }
+    folder = create_run(path, config, overwrite=overwrite)
+    job = Job(folder, dataset, splits, spec, preprocess, final, machine)
+    return _run(job, None, progress)
+
+
+def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
+    """Go on with a run that was cut off; it ends in the weights of one that was not.
+
+    Raises:
+        MissingFileError: this is no run folder.
+        DataError: the data is not what it was.
+    """
+    progress = progress or Progress()
+    folder = RunFolder(run)
+    config = folder.read_config()
+    folder.remove_asides()
+    if folder.model.is_dir() and folder.metrics.is_file():
+        progress.note(_("run '{path}' has ended already", path=folder.path))
+        return load_run(folder.path)
+    require_training()
+    table, network = config["data"], config["network"]
+    keys = [field.name for field in dataclasses.fields(DataSettings)]
+    data_settings = DataSettings(**{key: table[key] for key in keys if key in table})
+    recipe = build_recipe(config["recipe"])
+    dataset, splits, spec, preprocess = open_inputs(
+        data_settings, network["name"], network["settings"], progress, recipe.workers
+    )
+    check_fingerprint(dataset, table["fingerprint"])
+    from olhar.training.checkpoint import load_checkpoint
+    from olhar.training.machine import Machine
+
+    keys = [field.name for field in dataclasses.fields(Machine)]
+    machine = Machine(**{key: config["machine"][key] for key in keys})
+    state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
+    job = Job(folder, dataset, splits, spec, preprocess, recipe, machine)
+    return _run(job, state, progress)
+
+
+def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
+    """Train, save, then measure and draw."""
+    state = _fit(job, state, progress)
+    if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
+        _save(job, state)
+    report, probs = measure(job, progress)
+    draw(job, state, report, probs)
+    return Run(job.folder, report)
+
+
+def _fit(job: Job, state: FitState | None, progress: Progress) -> FitState:
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.checkpoint import save_checkpoint
+    from olhar.training.fit import build_validation, fit
+
+    recipe, machine = job.recipe, job.machine
+    images = _tensor(job.dataset.images)
+    network = _initial_network(job, images)
+    labels = torch.from_numpy(job.dataset.labels)
+    normalise = Normalise(job.preprocess.mean, job.preprocess.std)
+    epochs = recipe.epochs
+
+    def on_step(step: int, steps: int, loss: float, accuracy: float) -> None:
+        progress.advance(step, f"loss {loss:.3f}  acc {accuracy:.3f}")
+        del steps
+
+    def on_epoch(state: FitState) -> None:
+        save_checkpoint(job.folder.checkpoint, state)
+        job.folder.write_history(state.history)
+        progress.epoch(state.history[-1], epochs)
+
+    return fit(
+        network,
+        images,
+        labels,
+        torch.from_numpy(job.splits.train),
+        recipe,
+        machine,
+        normalise=normalise,
+        validate=build_validation(
+            images, labels, torch.from_numpy(job.splits.val), machine, normalise
+        ),
+        on_step=on_step,
+        on_epoch=on_epoch,
+        state=state,
+    )
+
+
+def _initial_network(job: Job, images: torch.Tensor) -> torch.nn.Module:
+    """The untrained network: random from the seed; whitening layers from the training images."""
+    import torch
+
+    from olhar.networks.build import Normalise, build_network, set_whitening
+
+    torch.manual_seed(job.recipe.seed)
+    network = build_network(job.spec)
+    sample = images[torch.from_numpy(job.splits.train[:_WHITENED_FROM])].permute(0, 3, 1, 2)
+    set_whitening(network, Normalise(job.preprocess.mean, job.preprocess.std)(sample))
+    return network
+
+
+def _save(job: Job, state: FitState) -> None:
+    """Write model/ from the best weights."""
+    from olhar.export import export_network, network_weights
+    from olhar.networks.build import build_network
+
+    network = build_network(job.spec)
+    network.load_state_dict(state.best)
+    chosen = job.splits.train[np.linspace(0, len(job.splits.train) - 1, 16).astype(int)]
+    samples = job.dataset.images[np.unique(chosen)].transpose(0, 3, 1, 2)
+    onnx, golden = export_network(network, job.preprocess, samples)
+    table = job.folder.read_config()
+    config = ModelConfig(
+        network=table["network"],
+        class_names=job.dataset.class_names,
+        translated_names=job.dataset.translated_names,
+        preprocess=job.preprocess,
+        data=table["data"],
+    )
+    save_classifier(job.folder.model, config, network_weights(network), onnx, golden)
+
+
+def _tensor(images: NDArray[np.uint8]) -> torch.Tensor:
+    """The pool as a tensor over the same memory; nobody writes to it."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(images)
+
+
+def _balanced(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
+    """The recipe with `balance` decided, by how unequal the classes of the training images are."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    ratio = float(counts.max() / counts.min())
+    if recipe.balance != "auto":
+        return recipe
+    if ratio < _UNEQUAL:
+        return dataclasses.replace(recipe, balance="none")
+    balance = "weights" if ratio < _VERY_UNEQUAL else "sampling"
+    what = _("class weights in the loss") if balance == "weights" else _("balanced sampling")
+    progress.note(
+        _(
+            "the largest class has {ratio} times the images of the smallest; using {what} "
+            "(--set balance=none leaves the classes as they are)",
+            ratio=f"{ratio:.1f}",
+            what=what,
+        )
+    )
+    return dataclasses.replace(recipe, balance=balance)
+
+
+def _timed(job: Job, progress: Progress) -> Recipe:
+    """The recipe with as many epochs as fit into its minutes, measured on this machine."""
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.fit import measure_epoch_s
+
+    images = _tensor(job.dataset.images)
+    epoch_s = measure_epoch_s(
+        _initial_network(job, images),
+        images,
+        torch.from_numpy(job.dataset.labels),
+        torch.from_numpy(job.splits.train),
+        job.recipe,
+        job.machine,
+        normalise=Normalise(job.preprocess.mean, job.preprocess.std),
+    )
+    available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
+    epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
+    progress.note(
+        _(
+            "{epochs} epochs fit into {minutes} minutes: an epoch takes about {seconds} s here",
+            epochs=epochs,
+            minutes=f"{job.recipe.minutes:g}",
+            seconds=f"{epoch_s:.2f}",
+        )
+    )
+    return dataclasses.replace(job.recipe, epochs=epochs)
+
+
+def _resolve(
+    name: str, settings: Mapping[str, Any], progress: Progress
+) -> tuple[str, dict[str, Any]]:
+    """The canonical network of a name as typed, with the network settings among `settings`."""
+    canonical, defaults, typed = resolve_network(name)
+    if typed is not None:
+        progress.note(_("'{typed}' is read as {name}", typed=typed, name=canonical))
+    own = divide_settings(settings, defaults, canonical)[1]
+    canonical, values, _typed = resolve_network(name, own)
+    return canonical, values
+
+
+def _command(data: DataSettings, network: str, run: Path, settings: Mapping[str, Any]) -> str:
+    """The command that repeats the run, with this version of olhar and this data."""
+    words = ["olhar", "train", "--data", data.name, "--network", network, "--run", run.as_posix()]
+    defaults = DataSettings(data.name)
+    for key in ("val", "test", "split_seed", "channels", "size"):
+        value = getattr(data, key)
+        if value != getattr(defaults, key):
+            words += [f"--{key.replace('_', '-')}", f"{value:g}"]
+    for key, value in sorted(settings.items()):
+        shown = "+".join(map(str, value)) if isinstance(value, list | tuple) else value
+        words += ["--set", f"{key}={shown}"]
+    return shlex.join(words)
