@@ -39,7 +39,9 @@ def test_three_disjoint_stratified_splits(
     assert sorted(pool.tolist()) == list(range(len(dataset)))
     for split in (splits.train, splits.val, splits.test):
         share = np.bincount(dataset.labels[split], minlength=len(counts)) / len(split)
-        assert np.abs(share - np.array(counts) / sum(counts)).max() <= 1.0 / len(split) + 1e-9
+        assert np.abs(share - np.array(counts) / sum(counts)).max() <= 2.0 / len(
+            split
+        )  # rounded twice
     if isinstance(test, int):
         assert len(splits.test) == test
 

@@ -22,6 +22,7 @@ from olhar.images import read_image, to_channels
 RESIZE_RULES = ("crop", "squash")
 _LARGEST_SIZE = 2048
 _STATISTICS_SAMPLE = 10_000
+_STATISTICS_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,13 @@ def channel_statistics(
 
     Args:
         images: (N, H, W, C) uint8, the pool.
-        indices: (n,) which of them; at most 10,000, evenly spaced, are read.
+        indices: (n,) which of them; at most 10,000 and 128 MiB, evenly spaced, are read.
 
     Returns:
         Means and standard deviations; a channel without contrast gets a std of 1.
     """
-    step = -(-len(indices) // _STATISTICS_SAMPLE)
+    most = max(1, min(_STATISTICS_SAMPLE, _STATISTICS_BYTES // images[0].nbytes))
+    step = -(-len(indices) // most)
     sample = images[indices[::step]]  # (n, H, W, C) uint8
     values = np.arange(256) / 255
     means, stds = [], []

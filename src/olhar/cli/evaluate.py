@@ -18,7 +18,9 @@ def add_command(commands: Subparsers) -> None:
         "model", type=Path, metavar="MODEL", help=str(_("a run folder or a model/ folder"))
     )
     parser.add_argument(
-        "--data", metavar="DATA", help=str(_("a data set; default the one it was trained on"))
+        "--data",
+        metavar="DATA",
+        help=str(_("a data set or folder of photos; default the one it was trained on")),
     )
     parser.add_argument(
         "--split",

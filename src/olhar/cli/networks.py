@@ -16,7 +16,7 @@ def add_command(commands: Subparsers) -> None:
         "--data",
         default="mnist",
         metavar="DATA",
-        help=str(_("count for this data set's images and classes; default mnist")),
+        help=str(_("count for the images and classes of this data set or folder; default mnist")),
     )
     add_json(parser)
     parser.set_defaults(run_command=run)

@@ -30,7 +30,7 @@ def add_command(commands: Subparsers) -> None:
         "--data",
         required=True,
         metavar="DATA",
-        help=str(_("a data set: cifar10, mnist, fashion_mnist, digits")),
+        help=str(_("a data set (cifar10, mnist, fashion_mnist, digits) or a folder of photos")),
     )
     parser.add_argument("--network", metavar="NAME", help=str(_("a network; see olhar networks")))
     parser.add_argument(

@@ -39,6 +39,7 @@ from olhar.training.recipe import (
     divide_settings,
     kept_recipe,
     load_recipe_file,
+    suited_recipe,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def train(
     asked = {**from_file, **settings}
     canonical, network_settings = _resolve(chosen, asked, progress)
     wanted, own = divide_settings(asked, network_settings, canonical)
-    kept = {} if recipe is not None else kept_recipe(canonical, data if data in NAMED else "")
+    kept = {} if recipe is not None else kept_recipe(canonical, data if data in NAMED else "photos")
     final = build_recipe({**kept, **wanted})
     if final.minutes and "epochs" in wanted:
         raise ConfigError(
@@ -117,6 +118,7 @@ def train(
     from olhar.training.machine import choose_machine, describe_machine
 
     machine = choose_machine(spec, final.device, final.precision)
+    final = suited_recipe(final, wanted, len(splits.train), spec.channels)
     final = _balanced(final, dataset.labels[splits.train], progress)
     if final.minutes:
         final = _timed(

@@ -6,10 +6,11 @@ a recipe file, and from flags and `--set`. Settings of the network itself travel
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ OPTIMIZERS = ("adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 PRECISIONS = ("auto", "bf16", "fp32")
 BALANCES = ("auto", "none", "sampling", "weights")
+_STEPS_AN_EPOCH, _SMALLEST_BATCH = 20, 8
 _RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -234,12 +236,40 @@ def load_recipe_file(path: Path) -> dict[str, Any]:
 
 
 def kept_recipe(network: str, data: str) -> dict[str, Any]:
-    """The settings kept for a network on a data set, else for the network, else for all."""
-    for stem in (f"{network}.{data}", network, "default"):
+    """The settings kept for a network on a data set, else for either, else for all.
+
+    `data` is "photos" for any folder of photos.
+    """
+    for stem in (f"{network}.{data}", network, data, "default"):
         path = _RECIPES / f"{stem}.toml"
         if path.is_file():
             return load_recipe_file(path)
     return {}
+
+
+def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels: int) -> Recipe:
+    """A kept recipe, suited to the data in what was not asked for.
+
+    A small set gets smaller batches, so that an epoch has some twenty steps, and a learning rate
+    that shrinks with their square root. Grey images, which may be letters or digits, are not
+    mirrored.
+
+    Args:
+        recipe: as kept, with what was asked for.
+        asked: names of the settings that the user gave.
+        images: how many train.
+        channels: 1 or 3.
+    """
+    changes: dict[str, Any] = {}
+    if "batch_size" not in asked and images < _STEPS_AN_EPOCH * recipe.batch_size:
+        batch_size = max(_SMALLEST_BATCH, 1 << (images // _STEPS_AN_EPOCH).bit_length() >> 1)
+        changes["batch_size"] = min(recipe.batch_size, batch_size)
+        if "lr" not in asked:
+            share = changes["batch_size"] / recipe.batch_size
+            changes["lr"] = float(f"{recipe.lr * share**0.5:.2g}")
+    if channels == 1 and recipe.flip and "flip" not in asked:
+        changes["flip"] = False
+    return dataclasses.replace(recipe, **changes)
 
 
 def divide_settings(
