@@ -16,7 +16,7 @@ from PIL import Image
 from conftest import olhar
 from olhar.datasets import load_named
 
-COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict")
+COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict", "reproduce")
 
 
 def test_help_names_every_command() -> None:

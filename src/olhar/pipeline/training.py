@@ -173,7 +173,11 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
 
 def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
     """Train, save, then measure and draw."""
-    state = _fit(job, state, progress)
+    try:
+        state = _fit(job, state, progress)
+    except KeyboardInterrupt:
+        progress.note(_("stopped; go on with: olhar resume {path}", path=job.folder.path))
+        raise
     if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
         _save(job, state)
     report, probs = measure(job, progress)
@@ -195,15 +199,19 @@ def _fit(job: Job, state: FitState | None, progress: Progress) -> FitState:
     normalise = Normalise(job.preprocess.mean, job.preprocess.std)
     epochs = recipe.epochs
 
-    def on_step(step: int, steps: int, loss: float, accuracy: float) -> None:
-        progress.advance(step, f"loss {loss:.3f}  acc {accuracy:.3f}")
-        del steps
+    def on_step(done: int, loss: float, accuracy: float) -> None:
+        figures = _(
+            "loss {loss}  accuracy {accuracy}", loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}"
+        )
+        progress.advance(done, str(figures))
 
     def on_epoch(state: FitState) -> None:
         save_checkpoint(job.folder.checkpoint, state)
         job.folder.write_history(state.history)
         progress.epoch(state.history[-1], epochs)
 
+    count = len(job.splits.train)
+    progress.start(_("training"), epochs * (count // min(recipe.batch_size, count)))
     return fit(
         network,
         images,

@@ -28,7 +28,7 @@ Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
 Optimizers = list[torch.optim.Optimizer]
 Validate = Callable[[nn.Module], tuple[float, float]]
-OnStep = Callable[[int, int, float, float], None]
+OnStep = Callable[[int, float, float], None]
 
 _SECONDS_BETWEEN_STEPS_SHOWN = 0.2
 
@@ -79,7 +79,8 @@ def fit(
         machine: how to compute it.
         normalise: uint8 (N, C, H, W) → float32 network input.
         validate: network → (loss, accuracy) on the validation split.
-        on_step: hears (step, steps of the epoch, mean loss, accuracy so far), a few times a second.
+        on_step: hears (steps done in all epochs, the epoch's mean loss and accuracy so far), a few
+            times a second.
         on_epoch: hears the state after each epoch.
         state: where an earlier training ended.
 
@@ -157,7 +158,7 @@ class _Training:
             if time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
                 loss, correct = (totals / (step + 1)).tolist()
                 _check_finite(loss, epoch, step + 1, self.recipe)
-                on_step(step + 1, self.steps, loss, correct / self.batch)
+                on_step((epoch - 1) * self.steps + step + 1, loss, correct / self.batch)
                 shown = time.perf_counter()
         loss, correct = (totals / self.steps).tolist()
         _check_finite(loss, epoch, self.steps, self.recipe)

@@ -1,0 +1,63 @@
+"""`olhar reproduce`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from olhar.cli.options import (
+    Subparsers,
+    add_json,
+    add_recipe_flags,
+    collect_settings,
+    print_json,
+    whole_number,
+)
+from olhar.cli.progress import build_progress
+from olhar.errors import ConfigError
+from olhar.i18n import _
+
+
+def add_command(commands: Subparsers) -> None:
+    """Add the command to the parser."""
+    text = str(_("the published experiments, ours beside theirs"))
+    parser = commands.add_parser("reproduce", help=text, description=text)
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help=str(_("which; default all of them"))
+    )
+    parser.add_argument(
+        "--seeds", default="3", metavar="N", help=str(_("trainings of each case; default 3"))
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/reproduce"),
+        metavar="FOLDER",
+        help=str(_("folder of the run folders; those that are there are used again")),
+    )
+    add_json(parser)
+    add_recipe_flags(parser)
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is not there yet, and print the table as Markdown or JSON."""
+    seeds = whole_number("--seeds", args.seeds) or 0
+    if seeds < 1:
+        raise ConfigError(_("--seeds is '{given}'; allowed: 1 or more", given=args.seeds))
+    settings = collect_settings(args)
+    for name in ("seed", "recipe"):
+        if name in settings or (name == "recipe" and args.recipe is not None):
+            raise ConfigError(_("--{name} has no place here: each case has its own", name=name))
+    from olhar import reproduce
+
+    cases = reproduce.find_cases(args.cases)
+    with build_progress() as progress:
+        outcomes = reproduce.reproduce(
+            cases, seeds=seeds, out=args.out, progress=progress, **settings
+        )
+    if args.json:
+        print_json([outcome.to_dict() for outcome in outcomes])
+    else:
+        print(reproduce.as_markdown(outcomes), end="")
+    return 0
