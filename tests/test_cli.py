@@ -106,6 +106,28 @@ def test_bad_files_are_named_and_the_good_ones_answered(digits_run: Path, photos
     assert "Traceback" not in done.err
 
 
+def test_what_cannot_be_walked_costs_no_answer(digits_run: Path, photos: Path) -> None:
+    empty = photos / "empty"
+    (photos / ".thumbs").mkdir(parents=True)
+    (photos / ".thumbs" / "t.png").write_bytes((photos / "2.png").read_bytes())
+    empty.mkdir()
+    done = olhar("predict", digits_run, photos / "2.png", empty, "x" * 300, photos, "--json")
+    assert done.status == 2
+    assert ["label" in answer for answer in done.json] == [True, False, False, True, True, True]
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["data"], ["data", "--json"]])
+def test_standard_output_on_a_full_disk(words: list[str]) -> None:
+    command = [sys.executable, "-m", "olhar", *words]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert b"full" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_predict_from_standard_input(digits_run: Path, photos: Path) -> None:
     content = (photos / "2.png").read_bytes()
     done = olhar("predict", digits_run, "-", "--json", stdin=content)

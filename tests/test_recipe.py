@@ -102,6 +102,15 @@ def test_every_kept_recipe_is_a_recipe() -> None:
         (["--size", "4"], "smallest"),
         (["--recipe", "nowhere.toml"], "nowhere.toml"),
         (["--device", "cuda:99"], "cuda:99"),
+        (["--set", "network=gmnet"], "--network"),
+        (["--set", "size=28"], "--size"),
+        (["--set", "run=x"], "--run"),
+        (["--size", "0"], "size"),
+        (["--channels", "0"], "channels"),
+        (["--split-seed", "-1"], "split-seed"),
+        (["--resize", "stretch"], "squash"),
+        (["--recipe", "."], "'.'"),
+        (["--network", "2cnn+64", "--set", "dense=512.5"], "dense"),
     ],
 )
 def test_wrong_settings_end_with_2_and_leave_nothing(

@@ -80,6 +80,11 @@ def test_sizes_that_leave_a_split_empty_are_refused(size: float) -> None:
         split_dataset(make([40, 40]), test=size)
 
 
+def test_an_empty_part_is_refused() -> None:
+    with pytest.raises(DataError, match="test"):
+        split_dataset(make([40, 40], {"train": 80, "test": 0}))
+
+
 def test_a_class_with_one_image_is_refused_by_name() -> None:
     with pytest.raises(DataError, match="class 1"):
         split_dataset(make([40, 1]))

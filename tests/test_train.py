@@ -6,6 +6,7 @@ import contextlib
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,23 @@ def test_the_recorded_command_repeats_the_run_bit_for_bit(tmp_path: Path) -> Non
     assert RunFolder(tmp_path / "c").read_config()["data"] == config["data"]
 
 
+def test_the_recorded_command_says_all_that_was_decided(tmp_path: Path) -> None:
+    file = tmp_path / "r.toml"
+    file.write_text("lr = 0.002\n", encoding="utf-8")
+    words = ["--data", "digits", "--network", "lenet5", "--recipe", file, "--minutes", "0.26"]
+    words += ["--split-seed", "1234567", "--val", "0.123456789"]
+    assert olhar("train", *words, "--run", tmp_path / "a").status == 0
+    config = RunFolder(tmp_path / "a").read_config()
+    again = shlex.split(config["command"])[1:]
+    again[again.index("--run") + 1] = str(tmp_path / "b")
+    assert "--minutes" not in again
+    assert olhar(*again).status == 0
+    repeated = RunFolder(tmp_path / "b").read_config()
+    assert repeated["data"] == config["data"]
+    assert {**repeated["recipe"], "minutes": 0} == {**config["recipe"], "minutes": 0}
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
 def test_a_run_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -111,11 +129,22 @@ def test_a_run_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
     assert (foreign / "cat.jpg").read_bytes() == b"mine"
 
 
+LONG = (*TRAIN, "--epochs", "15", "--set", "translate=0.1", "--set", "rotate=10")
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    assert olhar(*LONG, "--run", path).status == 0
+    return path
+
+
 @pytest.mark.parametrize("stop", ["kill", "interrupt"])
-def test_a_run_that_is_stopped_goes_on_to_the_same_weights(stop: str, tmp_path: Path) -> None:
-    words = [*TRAIN, "--epochs", "30", "--set", "translate=0.1", "--set", "rotate=10"]
-    whole = olhar(*words, "--run", tmp_path / "whole")
-    assert whole.status == 0, whole.err
+def test_a_run_that_is_stopped_goes_on_to_the_same_weights(
+    stop: str, whole_run: Path, tmp_path: Path
+) -> None:
+    words = LONG
     cut = tmp_path / "cut"
     command = [sys.executable, "-m", "olhar", *words, "--run", str(cut)]
     said = (tmp_path / "said.txt").open("w+", encoding="utf-8")
@@ -135,8 +164,8 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_weights(stop: str, tmp_path: 
     assert "olhar resume" in unfinished.err
     done = olhar("resume", cut, "--json")
     assert done.status == 0, done.err
-    assert weights(tmp_path / "whole") == weights(cut)
-    assert done.json["epochs"] == 30
+    assert weights(whole_run) == weights(cut)
+    assert done.json["epochs"] == 15
     ended = olhar("resume", cut, "--json")
     assert ended.status == 0
     assert ended.json["accuracy"] == done.json["accuracy"]
@@ -167,6 +196,12 @@ def test_a_terminal_sees_a_bar_with_loss_accuracy_and_time_left(tmp_path: Path) 
 
 def test_resume_of_something_else(tmp_path: Path) -> None:
     assert olhar("resume", tmp_path).status == 2
+    (tmp_path / "config.toml").write_text("format = 1\n", encoding="utf-8")
+    (tmp_path / ".git").mkdir()
+    done = olhar("resume", tmp_path)
+    assert done.status == 2
+    assert "config.toml" in done.err
+    assert (tmp_path / ".git").is_dir()
     run = tmp_path / "run"
     assert olhar(*TRAIN, "--epochs", 2, "--run", run).status == 0
     shutil.rmtree(run / "model")
@@ -177,8 +212,13 @@ def test_resume_of_something_else(tmp_path: Path) -> None:
     done = olhar("resume", damaged)
     assert done.status == 2
     assert "checkpoint" in done.err
+    (run / "history.csv").unlink()
+    aside = run / ".checkpoint.123.safetensors"
+    aside.write_bytes(b"cut off")
     assert olhar("resume", run).status == 0
     assert (run / "metrics.json").is_file()
+    assert len(RunFolder(run).read_history()) == 2
+    assert not aside.exists()
 
 
 def test_python_interface(tmp_path: Path) -> None:
@@ -202,18 +242,21 @@ def test_divergence_stops_the_run_with_a_reason(tmp_path: Path) -> None:
 
 
 SPEC = NetworkSpec("lenet5", {}, 28, 1, 2)
+WIDE = NetworkSpec("cnn-32-64-64", {}, 28, 1, 2)
 
 
-def run_fit(recipe: Recipe, state: FitState | None = None, **kept: object) -> FitState:
+def run_fit(
+    recipe: Recipe, state: FitState | None = None, spec: NetworkSpec = SPEC, **kept: object
+) -> FitState:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (96, 28, 28, 1), dtype=torch.uint8, generator=generator)
     labels = torch.arange(96) % 2
     images[labels == 1, :14] = 0  # easy to tell apart
-    machine = Machine("cpu", "fp32", channels_last=False, threads=2)
+    machine = Machine("cpu", "fp32", channels_last=spec is WIDE, threads=2)
     normalise = Normalise((0.5,), (0.3,))
     validate = build_validation(images, labels, torch.arange(64, 96), machine, normalise)
     torch.manual_seed(recipe.seed)
-    network = build_network(SPEC)
+    network = build_network(spec)
     arguments = {"validate": validate, "normalise": normalise, "state": state, **kept}
     return fit(network, images, labels, torch.arange(64), recipe, machine, **arguments)
 
@@ -228,7 +271,10 @@ def test_every_optimizer_and_schedule_learns(optimizer: str, schedule: str) -> N
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd", "rmsprop"])
-def test_a_checkpoint_goes_on_to_the_same_weights(optimizer: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", [SPEC, WIDE], ids=["channels first", "channels last"])
+def test_a_checkpoint_goes_on_to_the_same_weights(
+    spec: NetworkSpec, optimizer: str, tmp_path: Path
+) -> None:
     from olhar.training.checkpoint import save_checkpoint
 
     recipe = Recipe(epochs=5, batch_size=16, optimizer=optimizer, flip=True, zoom=0.1, lr=0.001)
@@ -238,8 +284,8 @@ def test_a_checkpoint_goes_on_to_the_same_weights(optimizer: str, tmp_path: Path
         if state.epoch == 2:
             save_checkpoint(saved, state)
 
-    whole = run_fit(recipe, on_epoch=on_epoch)
-    gone_on = run_fit(recipe, load_checkpoint(saved))
+    whole = run_fit(recipe, spec=spec, on_epoch=on_epoch)
+    gone_on = run_fit(recipe, load_checkpoint(saved), spec)
     assert whole.best_epoch == gone_on.best_epoch
     for name, value in whole.network.items():
         assert torch.equal(value, gone_on.network[name]), name
@@ -258,6 +304,7 @@ def test_patience_stops_early_and_the_best_weights_are_kept() -> None:
     state = run_fit(recipe)
     assert state.epoch == state.best_epoch + 3
     assert state.epoch < 50
+    assert run_fit(recipe, state).epoch == state.epoch  # one that has ended does not go on
 
 
 def test_nan_is_divergence() -> None:

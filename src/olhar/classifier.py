@@ -166,18 +166,22 @@ class Classifier:
         empty = np.zeros((0, len(self.class_names)), np.float32)
         return np.concatenate(batches) if batches else empty
 
+    def shown_name(self, label: str) -> str:
+        """A class name in the language in force."""
+        names = self.config.translated_names.get(i18n.language(), self.class_names)
+        return names[self.class_names.index(label)]
+
     def describe(self, probs: NDArray[np.float32], name: str, *, top_k: int = 3) -> Prediction:
         """Probabilities (K,) of one image → its `Prediction`."""
         order = np.argsort(-probs, kind="stable")[: max(1, top_k)]
         best = int(order[0])
-        shown = self.config.translated_names.get(i18n.language(), self.class_names)
         return Prediction(
             file=name,
             label=self.class_names[best],
             probability=float(probs[best]),
             sure=bool(probs[best] >= self.config.threshold),
             top=tuple((self.class_names[i], float(probs[i])) for i in order),
-            shown_label=shown[best],
+            shown_label=self.shown_name(self.class_names[best]),
         )
 
     def __repr__(self) -> str:

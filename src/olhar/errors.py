@@ -9,15 +9,17 @@
     ├── ModelError                  model               ValueError
     ├── ChecksumError               checksum            ValueError
     ├── MissingFileError            missing_file        FileNotFoundError
+    ├── WrongPathError              wrong_path          OSError
     ├── RunExistsError              run_exists          FileExistsError
     ├── MissingExtraError           missing_extra       ImportError
     ├── NoPermissionError           no_permission       PermissionError
     ├── DownloadError               download            ConnectionError
     ├── StorageError                storage             OSError
+    ├── MemoryLimitError            memory              MemoryError
     ├── ExportError                 export              RuntimeError
     └── DivergedError               diverged            ArithmeticError
 
-The first nine are wrong input or usage (exit status 2); the last four are failures of the world or
+The first ten are wrong input or usage (exit status 2); the last five are failures of the world or
 of the arithmetic (exit status 1). A message says what was given, what is allowed, and what to do
 next. Anything that is raised and is not an OlharError is a bug, and keeps its traceback.
 """
@@ -95,6 +97,12 @@ class MissingFileError(OlharError, FileNotFoundError):
     code, exit_status = "missing_file", 2
 
 
+class WrongPathError(OlharError, OSError):
+    """A path that cannot be what it is used for: a file in place of a folder, a name too long."""
+
+    code, exit_status = "wrong_path", 2
+
+
 class RunExistsError(OlharError, FileExistsError):
     """A run folder that is there already and was not to be overwritten."""
 
@@ -125,6 +133,12 @@ class StorageError(OlharError, OSError):
     code = "storage"
 
 
+class MemoryLimitError(OlharError, MemoryError):
+    """More memory asked for than this machine has."""
+
+    code = "memory"
+
+
 class ExportError(OlharError, RuntimeError):
     """An exported model that does not agree with the network it came from."""
 
@@ -135,6 +149,12 @@ class DivergedError(OlharError, ArithmeticError):
     """Training that came to NaN or infinity."""
 
     code = "diverged"
+
+
+_WRONG_PATH = frozenset(
+    {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.EINVAL}
+    | {errno.ELOOP}
+)
 
 
 def nearest(name: str, valid: Iterable[str]) -> list[str]:
@@ -163,11 +183,11 @@ def unknown_name(kind: Text | str, name: str, valid: Iterable[str]) -> UnknownNa
 
 
 @contextmanager
-def explain_os_errors(path: Path | str) -> Iterator[None]:
+def explain_os_errors(path: Path | str | Text) -> Iterator[None]:
     """Turn the operating system's errors about `path` into ours."""
     try:
         yield
-    except OlharError:
+    except (OlharError, BrokenPipeError):
         raise
     except PermissionError as error:
         where = error.filename or path
@@ -185,6 +205,14 @@ def explain_os_errors(path: Path | str) -> Iterator[None]:
             )
         ) from error
     except OSError as error:
+        if error.errno in _WRONG_PATH:
+            raise WrongPathError(
+                _(
+                    "'{path}' cannot be used as a path: {reason}",
+                    path=error.filename or path,
+                    reason=error.strerror or error,
+                )
+            ) from error
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise StorageError(
                 _("the disk that holds '{path}' is full; free some space and try again", path=path)

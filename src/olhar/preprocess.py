@@ -1,7 +1,7 @@
 """What happens to an image before the network sees it: one object, stored in the model.
 
 Training, evaluation, prediction, export and serving all use this one. Pixels stay uint8 until the
-network's own first step, which scales and normalises with `mean` and `std` (see networks.normalise).
+network's own first step, which scales and normalises with `mean` and `std` (see networks.build.Normalise).
 """
 
 from __future__ import annotations
@@ -80,16 +80,6 @@ class Preprocess:
         if image.shape[:2] != (self.size, self.size):
             image = self._resized(image)
         return np.ascontiguousarray(image.transpose(2, 0, 1))
-
-    def images(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Many decoded images of one size (N, H, W, C) uint8 → (N, C, size, size) uint8."""
-        if images.shape[1:] == (self.size, self.size, self.channels):
-            return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        shape = (len(images), self.channels, self.size, self.size)
-        result = np.empty(shape, np.uint8)
-        for index, image in enumerate(images):
-            result[index] = self.image(image)
-        return result
 
     def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width, channels = image.shape

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from olhar.errors import unknown_name
+from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks.specs import NetworkSpec, count_parameters
-from olhar.pipeline import Run, evaluate, load_run, resume, train
+from olhar.pipeline import Run, evaluate, resume, train
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.training.recipe import SETTINGS, kept_recipe, parse_value
 
 SMALL_GAP = 0.02
 
@@ -148,13 +149,32 @@ def reproduce(
 def _run(case: Case, seed: int, out: Path, progress: Progress, settings: Mapping[str, Any]) -> Run:
     path = out / f"{case.name}-{seed}"
     folder = RunFolder(path)
-    if folder.metrics.is_file():
-        return load_run(path)
-    progress.note(_("{case}, seed {seed}", case=case.name, seed=seed))
-    if folder.config.is_file():
-        return resume(path, progress=progress)
     merged = {**case.settings, **settings, "seed": seed}
+    if folder.config.is_file():
+        _check_same(folder, {"epochs": kept_recipe(case.network, case.data)["epochs"], **merged})
+        return resume(path, progress=progress)
+    progress.note(_("{case}, seed {seed}", case=case.name, seed=seed))
     return train(case.data, case.network, run=path, progress=progress, **merged)
+
+
+def _check_same(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
+    """Refuse a run that is there but was made with other settings."""
+    config = folder.read_config()
+    found = {**config["recipe"], **config["network"]["settings"]}
+    for key, value in wanted.items():
+        if key in found and str(found[key]) != str(
+            parse_value(key, value) if key in SETTINGS else value
+        ):
+            raise ConfigError(
+                _(
+                    "run '{path}' was made with {key} {found}, not {wanted}; choose another --out or "
+                    "remove it",
+                    path=folder.path,
+                    key=key,
+                    found=found[key],
+                    wanted=value,
+                )
+            )
 
 
 def _outcome(case: Case, runs: Sequence[Run], progress: Progress) -> Outcome:

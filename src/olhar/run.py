@@ -61,12 +61,13 @@ class RunFolder:
         return f"RunFolder({str(self.path)!r})"
 
     def remove_asides(self) -> None:
-        """Remove what a killed process was writing aside."""
-        for aside in self.path.glob(".*"):
-            if aside.is_dir():
+        """Remove what a killed process was writing aside, and nothing else."""
+        with explain_os_errors(self.path):
+            for path in vars(self).values():
+                for aside in self.path.glob(f".{path.stem}.[0-9]*{path.suffix}"):
+                    aside.unlink(missing_ok=True)
+            for aside in self.path.glob(f".{self.model.name}.????????"):
                 shutil.rmtree(aside, ignore_errors=True)
-            else:
-                aside.unlink(missing_ok=True)
 
     def read_config(self) -> dict[str, Any]:
         """The content of config.toml.
@@ -158,47 +159,57 @@ def create_run(path: Path, config: Mapping[str, Any], *, overwrite: bool = False
         RunExistsError: it is there and `overwrite` is false.
         ConfigError: it is there and is something else than a run.
     """
-    run = RunFolder(path)
-    with explain_os_errors(path):
-        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-    if taken:
-        _refuse_or_remove(run, overwrite=overwrite)
+    taken = check_run_path(path, overwrite=overwrite)
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             aside.chmod(0o755)
             RunFolder(aside).write_config(config)
-            if path.is_dir():
+            if taken:
+                grave = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+                path.rename(grave / "removed")
+                shutil.rmtree(grave)
+            elif path.is_dir():
                 path.rmdir()
             aside.rename(path)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-    return run
+    return RunFolder(path)
 
 
-def _refuse_or_remove(run: RunFolder, *, overwrite: bool) -> None:
-    if not overwrite:
+def check_run_path(path: Path, *, overwrite: bool) -> bool:
+    """Refuse a path that cannot become a run folder; True where a run stands there already.
+
+    Raises:
+        RunExistsError: it is there and `overwrite` is false.
+        ConfigError: it is there and is something else than a run, or is no name at all.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(_("--run {path} is not valid text", path=repr(str(path)))) from error
+    with explain_os_errors(path):
+        taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+        is_run = (path / "config.toml").is_file()
+    if not path.name or (taken and overwrite and not is_run):
+        raise ConfigError(
+            _(
+                "'{path}' is not a run folder (it has no config.toml), so it will not be replaced; "
+                "choose another --run",
+                path=path,
+            )
+        )
+    if taken and not overwrite:
         raise RunExistsError(
             _(
                 "'{path}' exists already; choose another --run, add --overwrite, or go on with it: "
                 "olhar resume {path}",
-                path=run.path,
+                path=path,
             )
         )
-    if not run.config.is_file():
-        raise ConfigError(
-            _(
-                "'{path}' is not a run folder (it has no config.toml), so --overwrite will not "
-                "delete it; choose another --run",
-                path=run.path,
-            )
-        )
-    with explain_os_errors(run.path):
-        grave = Path(tempfile.mkdtemp(prefix=f".{run.path.name}.", dir=run.path.parent))
-        run.path.rename(grave / "removed")
-        shutil.rmtree(grave)
+    return taken
 
 
 def free_run_path(stem: str, folder: Path = Path("runs")) -> Path:

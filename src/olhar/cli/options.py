@@ -11,6 +11,11 @@ from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.training.recipe import merge_setting, parse_assignments
 
+# What --set cannot change: it belongs to the data or the command.
+_WITH_FLAGS_OF_THEIR_OWN = frozenset(
+    {"data", "network", "run", "recipe", "overwrite", "progress", "val", "test"}
+    | {"split_seed", "channels", "size", "resize", "cases", "seeds", "out"}
+)
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
 # Flags that set a recipe's setting of the same name.
@@ -61,6 +66,14 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
 def collect_settings(args: argparse.Namespace) -> dict[str, Any]:
     """The settings of `--set` and of the flags; one given twice with different values is refused."""
     settings: dict[str, Any] = dict(parse_assignments(args.set))
+    for name in _WITH_FLAGS_OF_THEIR_OWN.intersection(settings):
+        raise ConfigError(
+            _(
+                "--set {name} is no setting of a recipe or network; use the flag --{flag}",
+                name=name,
+                flag=name.replace("_", "-"),
+            )
+        )
     for name in _RECIPE_FLAGS:
         value = getattr(args, name)
         if value is not None:

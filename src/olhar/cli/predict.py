@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from olhar.cli.options import Subparsers, add_json, print_json, whole_number
 from olhar.errors import ConfigError, DataError, OlharError, explain_os_errors
 from olhar.i18n import _
+
+if TYPE_CHECKING:
+    from olhar.classifier import Classifier
 
 
 def add_command(commands: Subparsers) -> None:
@@ -42,40 +46,62 @@ def run(args: argparse.Namespace) -> int:
 
     classifier = load_classifier(args.model)
     answers: list[dict[str, Any]] = []
-    failed = False
-    for file in _expand(args.files):
-        try:
-            source = sys.stdin.buffer.read() if file == "-" else file
-            prediction = classifier.predict(source, top_k=top_k, name=file)
-        except OlharError as error:
-            failed = True
-            answers.append({"file": file, "error": str(error)})
-            print(_("error: {message}", message=error), file=sys.stderr)
-            continue
-        answers.append(prediction.to_dict())
-        if not args.json:
-            doubt = "" if prediction.sure else str(_("  (not sure)"))
-            print(f"{file}: {prediction.shown_label} {100 * prediction.probability:.1f} %{doubt}")
+    for given in args.files:
+        for answer in _answer(classifier, given, top_k):
+            answers.append(answer)
+            if "error" in answer:
+                print(_("error: {message}", message=answer["error"]), file=sys.stderr)
+            elif not args.json:
+                _show(classifier, answer)
     if args.json:
         print_json(answers)
-    return 2 if failed else 0
+    return 2 if any("error" in answer for answer in answers) else 0
 
 
-def _is_photo(path: Path) -> bool:
+def _answer(classifier: Classifier, given: str, top_k: int) -> Iterator[dict[str, Any]]:
+    """What is said of a file, of each photo in a folder, or of what cannot be read."""
+    try:
+        files = _expand(given)
+    except OlharError as error:
+        yield {"file": given, "error": str(error)}
+        return
+    for file in files:
+        try:
+            source = sys.stdin.buffer.read() if file == "-" else file
+            yield classifier.predict(source, top_k=top_k, name=file).to_dict()
+        except OlharError as error:
+            yield {"file": file, "error": str(error)}
+
+
+def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
+    name = classifier.shown_name(answer["label"])
+    doubt = "" if answer["sure"] else _("  (not sure)")
+    print(f"{answer['file']}: {name} {100 * answer['probability']:.1f} %{doubt}")
+
+
+def _expand(given: str) -> list[str]:
+    """A file as given; of a folder its photos, in sorted order, without hidden ones.
+
+    Raises:
+        DataError: a folder without photos.
+    """
     from olhar.images import is_image_name
 
-    return is_image_name(path) and not path.name.startswith(".") and path.is_file()
+    def stop(error: OSError) -> None:
+        raise error
+
+    with explain_os_errors(given):
+        if given == "-" or not Path(given).is_dir():
+            return [given]
+        found = []
+        for folder, inner, names in os.walk(given, onerror=stop):
+            inner[:] = [name for name in inner if not _is_hidden(name)]
+            here = (Path(folder) / name for name in names if not _is_hidden(name))
+            found += [path for path in here if is_image_name(path) and path.is_file()]
+    if not found:
+        raise DataError(_("there are no images in folder '{path}'", path=given))
+    return [str(path) for path in sorted(found)]
 
 
-def _expand(files: list[str]) -> Iterator[str]:
-    """Files as given; folders walked in sorted order."""
-    for file in files:
-        folder = Path(file)
-        with explain_os_errors(file):
-            if file == "-" or not folder.is_dir():
-                yield file
-                continue
-            found = [p for p in sorted(folder.rglob("*")) if _is_photo(p)]
-        if not found:
-            raise DataError(_("there are no images in folder '{path}'", path=file))
-        yield from map(str, found)
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"

@@ -59,6 +59,12 @@ def add_command(commands: Subparsers) -> None:
     group.add_argument(
         "--size", metavar="PIXELS", help=str(_("side of the input; default the network's own"))
     )
+    group.add_argument(
+        "--resize",
+        default="crop",
+        metavar="RULE",
+        help=str(_("crop (cut out the centre) or squash (to a square); default crop")),
+    )
     parser.set_defaults(run_command=run)
 
 
@@ -70,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         "test": number("--test", args.test),
         "channels": whole_number("--channels", args.channels),
         "size": whole_number("--size", args.size),
+        "resize": args.resize,
         "split_seed": whole_number("--split-seed", args.split_seed) or 0,
     }
     from olhar import pipeline

@@ -4,13 +4,14 @@ from olhar.datasets.class_names import match_class_names
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.named import NAMED, load_named
+from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
 from olhar.datasets.prepare import prepare_dataset
 from olhar.datasets.source import Source, open_source
 from olhar.datasets.splits import Splits, split_dataset
 
 __all__ = [
     "NAMED",
+    "NAMED_SHAPES",
     "Dataset",
     "PhotoFolder",
     "Source",

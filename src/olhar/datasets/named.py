@@ -39,6 +39,14 @@ from olhar.i18n import _
 
 NAMED = ("cifar10", "digits", "fashion_mnist", "mnist")
 
+# (C, H, W) of an image, and the number of classes; known without looking.
+NAMED_SHAPES = {
+    "cifar10": ((3, 32, 32), 10),
+    "digits": ((1, 8, 8), 10),
+    "fashion_mnist": ((1, 28, 28), 10),
+    "mnist": ((1, 28, 28), 10),
+}
+
 _DIGITS = tuple("0123456789")
 CLASS_NAMES: dict[str, tuple[str, ...]] = {
     "cifar10": (

@@ -56,6 +56,10 @@ def split_dataset(
         ConfigError: a size that leaves a split empty.
         DataError: a single class, or one with too few images to be in all three splits.
     """
+    if split_seed < 0:
+        raise ConfigError(
+            _("--split-seed is {given}; allowed: 0 and larger whole numbers", given=split_seed)
+        )
     parts = dataset.parts
     _check_classes(dataset)
     rest = parts.get("train", np.arange(len(dataset)))
@@ -85,7 +89,17 @@ def split_dataset(
         train_part, val_part = rest, parts["val"]
     else:
         train_part, val_part = _cut(dataset, rest, val, DEFAULT_VAL, split_seed, "val")
-    return Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
+    splits = Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
+    for split, count in splits.sizes().items():
+        if not count:
+            raise DataError(
+                _(
+                    "'{name}' has no usable image in its {split} split",
+                    name=dataset.name,
+                    split=split,
+                )
+            )
+    return splits
 
 
 def _check_classes(dataset: Source) -> None:

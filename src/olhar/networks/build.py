@@ -51,8 +51,10 @@ def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
             return nn.ReLU()
         case "tanh":
             return nn.Tanh()
-        case _:
+        case "sigmoid":
             return nn.Sigmoid()
+        case _:
+            raise AssertionError(layer.kind)
 
 
 def _initialise(modules: list[nn.Module]) -> None:
@@ -87,6 +89,11 @@ class Whiten(nn.Conv2d):
         scaled = (vectors / (values + floor).sqrt()).T.flip(0).to(self.weight.dtype)
         filters = scaled.view(-1, self.in_channels, side, side)
         self.weight.copy_(torch.cat([filters, -filters]))
+
+
+def has_whitening(network: nn.Module) -> bool:
+    """Whether a network has layers that are set from the training images."""
+    return any(isinstance(module, Whiten) for module in network.modules())
 
 
 def set_whitening(network: nn.Module, images: torch.Tensor) -> None:

@@ -76,10 +76,10 @@ def _published_dropout(settings: Mapping[str, Any]) -> float:
 
 def parse_dense(value: Any) -> tuple[int, ...]:
     """Units of the dense layers from a number, a list, or text such as "512+256"."""
-    if isinstance(value, str):
-        value = re.findall(r"-?\d+", value)
-    units = tuple(int(v) for v in (value if isinstance(value, list | tuple) else [value]))
-    if not units or not all(1 <= u <= _MOST_UNITS for u in units):
+    parts = value.split("+") if isinstance(value, str) else value
+    parts = parts if isinstance(parts, list | tuple) else [parts]
+    units = tuple(int(part) for part in parts if re.fullmatch(r"\d{1,9}", str(part)))
+    if not units or len(units) != len(parts) or not all(1 <= u <= _MOST_UNITS for u in units):
         raise ConfigError(
             _(
                 "dense is {given}; allowed: one or more layers of 1 to {most} units, such as 512+256",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from olhar.errors import ConfigError, NetworkSizeError, unknown_name
-from olhar.i18n import _
+from olhar.i18n import Text, _
 from olhar.networks import cnn_names
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
@@ -25,12 +25,12 @@ class Layer:
 
     Attributes:
         kind: conv, dense, batch_norm, flatten, dropout, max_pool, avg_pool, global_max_pool,
-            whiten (a convolution whose weights are set from the training images and stay), scale,
-            or an activation.
+            whiten (a convolution whose weights are set from the training images and stay), or an
+            activation.
         size: output channels or units, where the kind has them.
         kernel: side of the kernel or pooling window.
         padding: pixels added on each side.
-        rate: of dropout; the factor of a scale.
+        rate: of dropout.
         bias: whether a convolution or dense layer has one.
     """
 
@@ -49,7 +49,7 @@ class Family:
     layers: Callable[[Settings, int], list[Layer]]
     defaults: Mapping[str, Any]
     sizes: tuple[int, ...] = (28, 32)
-    source: str = ""
+    source: Text | str = ""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class NetworkSpec:
 
 def _lenet5(settings: Settings, size: int) -> list[Layer]:
     del settings
-    return _lenet(size, "tanh", "avg_pool", (120, 84))
+    return _lenet(size, "tanh", (120, 84))
 
 
 def _ivannet(settings: Settings, size: int) -> list[Layer]:
     del settings
-    return _lenet(size, "tanh", "avg_pool", (120, 84), norm=True, pool_rate=0.25, dense_rate=0.5)
+    return _lenet(size, "tanh", (120, 84), norm=True, pool_rate=0.25, dense_rate=0.5)
 
 
 def _gmnet(settings: Settings, size: int) -> list[Layer]:
@@ -102,7 +102,6 @@ def _gmnet(settings: Settings, size: int) -> list[Layer]:
     return _lenet(
         size,
         settings["activation"],
-        "avg_pool",
         (width, width),
         norm=True,
         pool_rate=rate,
@@ -113,7 +112,6 @@ def _gmnet(settings: Settings, size: int) -> list[Layer]:
 def _lenet(
     size: int,
     activation: str,
-    pool: str,
     dense: tuple[int, ...],
     *,
     norm: bool = False,
@@ -125,7 +123,7 @@ def _lenet(
     for channels, padding in ((6, 2 if size < 32 else 0), (16, 0)):
         layers += [Layer("conv", channels, 5, padding), Layer(activation)]
         layers += [Layer("batch_norm")] if norm else []
-        layers += [Layer(pool, kernel=2)]
+        layers += [Layer("avg_pool", kernel=2)]
         layers += [Layer("dropout", rate=pool_rate)] if pool_rate else []
     layers += [Layer("flatten")]
     return layers + _dense(dense, activation, dense_rate)
@@ -172,24 +170,24 @@ def _dense(sizes: tuple[int, ...], activation: str, rate: float) -> list[Layer]:
 
 
 FAMILIES: Mapping[str, Family] = {
-    "lenet5": Family(_lenet5, {}, source="LeCun et al. 1998, section II.B"),
-    "ivannet": Family(_ivannet, {}, source="LeNet-5 with batch normalisation and dropout"),
+    "lenet5": Family(_lenet5, {}, source=_("LeCun et al. 1998, section II.B")),
+    "ivannet": Family(_ivannet, {}, source=_("LeNet-5 with batch normalisation and dropout")),
     "gmnet": Family(
         _gmnet,
         {"activation": "relu", "dropout": 0.2, "width": 180},
-        source="IvanNet, its settings found by a random search",
+        source=_("IvanNet, its settings found by a random search"),
     ),
     "olhar-small": Family(
         _small,
         {"width": 32},
-        source="after airbench94 (Jordan 2024, arXiv 2404.00498, section 3) and its successors",
+        source=_("after airbench94 (Jordan 2024, arXiv 2404.00498, section 3) and its successors"),
     ),
-    "cnn-32-64-64": Family(_cnn_32_64_64, {}, source="the TensorFlow CNN tutorial's network"),
+    "cnn-32-64-64": Family(_cnn_32_64_64, {}, source=_("the TensorFlow CNN tutorial's network")),
 }
 CNN = Family(
     _cnn,
     {"blocks": 2, "dense": (512,), "dropout": 0.0, "activation": "relu", "block_dropout": 0.0},
-    source="VGG-style blocks (Simonyan and Zisserman 2015) in the size of a course project",
+    source=_("VGG-style blocks (Simonyan and Zisserman 2015) in the size of a course project"),
 )
 LISTED = (*FAMILIES, *cnn_names.PUBLISHED)
 
@@ -264,7 +262,7 @@ def _checked(key: str, value: Any, like: Any) -> Any:
     return int(number) if isinstance(like, int) else number
 
 
-def network_source(name: str) -> str:
+def network_source(name: str) -> Text | str:
     """Where a network comes from."""
     return _family(name).source
 

@@ -6,12 +6,14 @@ import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets import (
+    NAMED_SHAPES,
     Dataset,
     Source,
     Splits,
@@ -88,16 +90,16 @@ def open_inputs(
     """Load, divide and prepare the data for a network; everything but torch can refuse here."""
     source = open_source(wanted.name)
     channels, height, width = source.image_shape
-    size = wanted.size or native_size(network, min(height, width))
-    spec = NetworkSpec(
-        network, network_settings, size, wanted.channels or channels, source.num_classes
-    )
+    channels = channels if wanted.channels is None else wanted.channels
+    size = native_size(network, min(height, width)) if wanted.size is None else wanted.size
+    spec = NetworkSpec(network, network_settings, size, channels, source.num_classes)
     check_size(spec)
     unscaled = (0.0,) * spec.channels, (1.0,) * spec.channels
     preprocess = Preprocess(size, spec.channels, *unscaled, resize=wanted.resize)
-    split_dataset(source, val=wanted.val, test=wanted.test)  # refuses before photos are decoded
+    cut = partial(split_dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
+    cut(source)  # refuses before photos are decoded
     dataset = prepare_dataset(source, preprocess, progress, workers)
-    splits = split_dataset(dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
+    splits = cut(dataset)
     if dataset.files:
         sizes = splits.sizes()
         progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **sizes))
@@ -178,17 +180,22 @@ def require_training() -> None:
 def list_networks(data: str) -> list[dict[str, Any]]:
     """The listed networks with their parameter counts for a data set's images and classes.
 
+    A named set need not be there: what its images are like is known.
+
     Returns:
         name, input [C, H, W], parameters (running statistics included), trainable_parameters,
         source; one dict a network.
     """
-    source = open_source(data)
-    channels, height, width = source.image_shape
+    if data in NAMED_SHAPES:
+        (channels, height, width), num_classes = NAMED_SHAPES[data]
+    else:
+        source = open_source(data)
+        (channels, height, width), num_classes = source.image_shape, source.num_classes
     rows = []
     for name in LISTED:
         canonical, settings, _typed = resolve_network(name)
         size = native_size(canonical, min(height, width))
-        spec = NetworkSpec(canonical, settings, size, channels, source.num_classes)
+        spec = NetworkSpec(canonical, settings, size, channels, num_classes)
         parameters, trainable = count_parameters(spec)
         rows.append(
             {
@@ -196,7 +203,7 @@ def list_networks(data: str) -> list[dict[str, Any]]:
                 "input": list(spec.input_shape()),
                 "parameters": parameters,
                 "trainable_parameters": trainable,
-                "source": network_source(canonical),
+                "source": str(network_source(canonical)),
             }
         )
     return rows

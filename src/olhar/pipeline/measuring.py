@@ -114,7 +114,6 @@ def measure(job: Job, progress: Progress) -> tuple[Report, Probs]:
     header = "file" if job.dataset.files else "index"
     labels, names = job.dataset.labels[indices], job.dataset.class_names
     job.folder.write_predictions(prediction_rows(probs, labels, names, items, header))
-    job.folder.write_metrics(report.to_dict())
     return report, probs
 
 

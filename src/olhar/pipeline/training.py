@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from olhar._version import __version__
 from olhar.classifier import ModelConfig, save_classifier
 from olhar.datasets import NAMED
-from olhar.errors import ConfigError
+from olhar.errors import ConfigError, MemoryLimitError, ModelError
 from olhar.i18n import _
 from olhar.networks.specs import resolve_network
 from olhar.pipeline.inputs import (
@@ -32,7 +32,7 @@ from olhar.pipeline.inputs import (
 )
 from olhar.pipeline.measuring import Run, draw, load_run, measure
 from olhar.progress import Progress
-from olhar.run import RunFolder, create_run, free_run_path
+from olhar.run import RunFolder, check_run_path, create_run, free_run_path
 from olhar.training.recipe import (
     Recipe,
     build_recipe,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 DEFAULT_NETWORK = "cnn-32-64-64"
 _UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
 _AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
-_WHITENED_FROM = 5000  # training images
+_WHITENED_FROM, _WHITENED_BYTES = 5000, 16 * 2**20  # training images, at most
 _MOST_EPOCHS = 300  # more of them teach a small network nothing
 
 
@@ -67,6 +67,7 @@ def train(
     split_seed: int = 0,
     channels: int | None = None,
     size: int | None = None,
+    resize: str = "crop",
     **settings: Any,
 ) -> Run:
     """Train, save, export and evaluate a classifier; everything is in the run folder.
@@ -83,6 +84,7 @@ def train(
         split_seed: another number divides the data otherwise.
         channels: 1 or 3.
         size: side of the network's input in pixels.
+        resize: crop (cut out the centre) or squash (to a square).
         **settings: any setting of the recipe or the network, such as epochs, lr, width.
 
     Raises:
@@ -102,14 +104,16 @@ def train(
     asked = {**from_file, **settings}
     canonical, network_settings = _resolve(chosen, asked, progress)
     wanted, own = divide_settings(asked, network_settings, canonical)
-    kept = {} if recipe is not None else kept_recipe(canonical, data if data in NAMED else "photos")
+    kept = {} if recipe is not None else _kept(canonical, data)
     final = build_recipe({**kept, **wanted})
     if final.minutes and "epochs" in wanted:
         raise ConfigError(
             _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
         )
-    data_settings = DataSettings(data, val, test, split_seed, channels, size)
+    data_settings = DataSettings(data, val, test, split_seed, channels, size, resize)
     require_training()
+    if run is not None:
+        check_run_path(Path(run), overwrite=overwrite)
     dataset, splits, spec, preprocess = open_inputs(
         data_settings, canonical, network_settings, progress, final.workers
     )
@@ -126,7 +130,7 @@ def train(
         )
     config = {
         "olhar": __version__,
-        "command": _command(data_settings, spec.name, path, {**wanted, **own}),
+        "command": _command(data_settings, spec.name, path, final, set(wanted), own),
         "data": data_table(data_settings, dataset, splits),
         "network": spec.to_dict(),
         "preprocess": preprocess.to_dict(),
@@ -148,24 +152,31 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
     progress = progress or Progress()
     folder = RunFolder(run)
     config = folder.read_config()
-    folder.remove_asides()
     if folder.model.is_dir() and folder.metrics.is_file():
         progress.note(_("run '{path}' has ended already", path=folder.path))
         return load_run(folder.path)
     require_training()
-    table, network = config["data"], config["network"]
-    keys = [field.name for field in dataclasses.fields(DataSettings)]
-    data_settings = DataSettings(**{key: table[key] for key in keys if key in table})
-    recipe = build_recipe(config["recipe"])
+    from olhar.training.checkpoint import load_checkpoint
+    from olhar.training.machine import Machine, check_device
+
+    try:
+        table, network = config["data"], config["network"]
+        keys = [field.name for field in dataclasses.fields(DataSettings)]
+        data_settings = DataSettings(**{key: table[key] for key in keys if key in table})
+        recipe = build_recipe(config["recipe"])
+        keys = [field.name for field in dataclasses.fields(Machine)]
+        machine = Machine(**{key: config["machine"][key] for key in keys})
+        fingerprint = table["fingerprint"]
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            _("'{path}' is damaged: {reason}", path=folder.config, reason=repr(error))
+        ) from error
+    check_device(machine.device)
+    folder.remove_asides()
     dataset, splits, spec, preprocess = open_inputs(
         data_settings, network["name"], network["settings"], progress, recipe.workers
     )
-    check_fingerprint(dataset, table["fingerprint"])
-    from olhar.training.checkpoint import load_checkpoint
-    from olhar.training.machine import Machine
-
-    keys = [field.name for field in dataclasses.fields(Machine)]
-    machine = Machine(**{key: config["machine"][key] for key in keys})
+    check_fingerprint(dataset, fingerprint)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, preprocess, recipe, machine)
     return _run(job, state, progress)
@@ -178,10 +189,23 @@ def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
     except KeyboardInterrupt:
         progress.note(_("stopped; go on with: olhar resume {path}", path=job.folder.path))
         raise
+    except (MemoryError, RuntimeError) as error:
+        if "memory" in str(error) or isinstance(error, MemoryError):
+            raise MemoryLimitError(
+                _(
+                    "this machine has too little memory for network {name} with batches of {batch}: "
+                    "try a smaller --batch-size or another network",
+                    name=job.spec.name,
+                    batch=job.recipe.batch_size,
+                )
+            ) from error
+        raise
+    job.folder.write_history(state.history)  # its last row may be missing where a run was killed
     if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
         _save(job, state)
     report, probs = measure(job, progress)
     draw(job, state, report, probs)
+    job.folder.write_metrics(report.to_dict())  # last: a run that has it has ended
     return Run(job.folder, report)
 
 
@@ -233,12 +257,15 @@ def _initial_network(job: Job, images: torch.Tensor) -> torch.nn.Module:
     """The untrained network: random from the seed; whitening layers from the training images."""
     import torch
 
-    from olhar.networks.build import Normalise, build_network, set_whitening
+    from olhar.networks.build import Normalise, build_network, has_whitening, set_whitening
 
     torch.manual_seed(job.recipe.seed)
     network = build_network(job.spec)
-    sample = images[torch.from_numpy(job.splits.train[:_WHITENED_FROM])].permute(0, 3, 1, 2)
-    set_whitening(network, Normalise(job.preprocess.mean, job.preprocess.std)(sample))
+    if has_whitening(network):
+        count = max(1, min(_WHITENED_FROM, _WHITENED_BYTES // images[0].nbytes))
+        chosen = torch.from_numpy(job.splits.train[:count])
+        sample = images[chosen].permute(0, 3, 1, 2)  # (n, C, H, W) uint8
+        set_whitening(network, Normalise(job.preprocess.mean, job.preprocess.std)(sample))
     return network
 
 
@@ -336,15 +363,39 @@ def _resolve(
     return canonical, values
 
 
-def _command(data: DataSettings, network: str, run: Path, settings: Mapping[str, Any]) -> str:
-    """The command that repeats the run, with this version of olhar and this data."""
+def _command(
+    data: DataSettings,
+    network: str,
+    run: Path,
+    recipe: Recipe,
+    asked: Collection[str],
+    network_settings: Mapping[str, Any],
+) -> str:
+    """The command that repeats the run, with this version of olhar and this data.
+
+    Every setting is in it that was asked for, or that is not what the kept recipe says.
+    """
     words = ["olhar", "train", "--data", data.name, "--network", network, "--run", run.as_posix()]
     defaults = DataSettings(data.name)
-    for key in ("val", "test", "split_seed", "channels", "size"):
+    for key in ("val", "test", "split_seed", "channels", "size", "resize"):
         value = getattr(data, key)
         if value != getattr(defaults, key):
-            words += [f"--{key.replace('_', '-')}", f"{value:g}"]
-    for key, value in sorted(settings.items()):
-        shown = "+".join(map(str, value)) if isinstance(value, list | tuple) else value
-        words += ["--set", f"{key}={shown}"]
+            words += [f"--{key.replace('_', '-')}", _as_text(value)]
+    kept = build_recipe(_kept(network, data.name))
+    for key, value in recipe.to_dict().items():
+        if key != "minutes" and (key in asked or value != getattr(kept, key)):
+            words += ["--set", f"{key}={_as_text(value)}"]
+    for key, value in network_settings.items():
+        words += ["--set", f"{key}={_as_text(value)}"]
     return shlex.join(words)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "+".join(map(str, value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _kept(network: str, data: str) -> dict[str, Any]:
+    """The recipe kept for a network on a named data set or on a folder of photos."""
+    return kept_recipe(network, data if data in NAMED else "photos")

@@ -49,7 +49,7 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    _check_device(device)
+    check_device(device)
     widest = max(
         (layer.size for layer, _inputs, _side in walk(spec) if layer.kind == "conv"), default=0
     )
@@ -59,7 +59,8 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     return Machine(device, precision, widest >= _NARROW, _cores())
 
 
-def _check_device(device: str) -> None:
+def check_device(device: str) -> None:
+    """Raise ConfigError unless this machine has the device."""
     try:
         kind = torch.device(device)
         if kind.type not in {"cpu", "cuda"}:
