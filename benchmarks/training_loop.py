@@ -20,7 +20,7 @@ import torch.nn.functional as F
 
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
-from olhar.training.fit import _Training
+from olhar.training.fit import Training
 from olhar.training.machine import choose_machine, describe_machine
 from olhar.training.recipe import Recipe, kept_recipe
 
@@ -53,7 +53,7 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Non
     indices = torch.arange(50_000)
     normalise = Normalise((0.5,) * channels, (0.25,) * channels)
     network = build_network(spec)
-    training = _Training(network, images, labels, indices, recipe, machine, normalise)
+    training = Training(network, images, labels, indices, recipe, machine, normalise)
     network.train()
     generator = torch.Generator().manual_seed(0)
     batch = training.batch
@@ -68,7 +68,7 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Non
         F.cross_entropy(logits.float(), labels[:batch]).backward()
 
     def ours() -> None:
-        training._step(torch.randint(0, 50_000, (batch,)), generator)
+        training.step(torch.randint(0, 50_000, (batch,)), generator)
 
     pairs = [
         (images_per_s(ours, batch, seconds), images_per_s(bare, batch, seconds))

@@ -28,7 +28,7 @@ from olhar.pipeline.training import _balanced
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder
 from olhar.training.checkpoint import load_checkpoint
-from olhar.training.fit import FitState, build_validation, class_shares, fit
+from olhar.training.fit import FitState, Training, build_validation, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import lr_at
@@ -257,8 +257,10 @@ def run_fit(
     validate = build_validation(images, labels, torch.arange(64, 96), machine, normalise)
     torch.manual_seed(recipe.seed)
     network = build_network(spec)
-    arguments = {"validate": validate, "normalise": normalise, "state": state, **kept}
-    return fit(network, images, labels, torch.arange(64), recipe, machine, **arguments)
+    normalise = kept.pop("normalise", normalise)
+    rows = torch.arange(64)
+    training = Training(network, images, labels, rows, recipe, machine, normalise)
+    return fit(training, validate=validate, state=state, **kept)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd", "rmsprop"])

@@ -45,7 +45,7 @@ from olhar.training.recipe import (
 if TYPE_CHECKING:
     import torch
 
-    from olhar.training.fit import FitState
+    from olhar.training.fit import FitState, Training
 
 DEFAULT_NETWORK = "cnn-32-64-64"
 _UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
@@ -212,16 +212,11 @@ def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
 def _fit(job: Job, state: FitState | None, progress: Progress) -> FitState:
     import torch
 
-    from olhar.networks.build import Normalise
     from olhar.training.checkpoint import save_checkpoint
     from olhar.training.fit import build_validation, fit
 
-    recipe, machine = job.recipe, job.machine
-    images = _tensor(job.dataset.images)
-    network = _initial_network(job, images)
-    labels = torch.from_numpy(job.dataset.labels)
-    normalise = Normalise(job.preprocess.mean, job.preprocess.std)
-    epochs = recipe.epochs
+    training = _build_training(job)
+    epochs = job.recipe.epochs
 
     def on_step(done: int, loss: float, accuracy: float) -> None:
         figures = _(
@@ -234,22 +229,30 @@ def _fit(job: Job, state: FitState | None, progress: Progress) -> FitState:
         job.folder.write_history(state.history)
         progress.epoch(state.history[-1], epochs)
 
-    count = len(job.splits.train)
-    progress.start(_("training"), epochs * (count // min(recipe.batch_size, count)))
-    return fit(
-        network,
+    progress.start(_("training"), epochs * training.steps)
+    val = torch.from_numpy(job.splits.val)
+    validate = build_validation(
+        training.images, training.labels, val, job.machine, training.normalise
+    )
+    return fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
+
+
+def _build_training(job: Job) -> Training:
+    """The untrained network with its images and recipe, on the machine's device."""
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.fit import Training
+
+    images = _tensor(job.dataset.images)
+    return Training(
+        _initial_network(job, images),
         images,
-        labels,
+        torch.from_numpy(job.dataset.labels),
         torch.from_numpy(job.splits.train),
-        recipe,
-        machine,
-        normalise=normalise,
-        validate=build_validation(
-            images, labels, torch.from_numpy(job.splits.val), machine, normalise
-        ),
-        on_step=on_step,
-        on_epoch=on_epoch,
-        state=state,
+        job.recipe,
+        job.machine,
+        Normalise(job.preprocess.mean, job.preprocess.std),
     )
 
 
@@ -323,21 +326,9 @@ def _balanced(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> 
 
 def _timed(job: Job, progress: Progress) -> Recipe:
     """The recipe with as many epochs as fit into its minutes, measured on this machine."""
-    import torch
-
-    from olhar.networks.build import Normalise
     from olhar.training.fit import measure_epoch_s
 
-    images = _tensor(job.dataset.images)
-    epoch_s = measure_epoch_s(
-        _initial_network(job, images),
-        images,
-        torch.from_numpy(job.dataset.labels),
-        torch.from_numpy(job.splits.train),
-        job.recipe,
-        job.machine,
-        normalise=Normalise(job.preprocess.mean, job.preprocess.std),
-    )
+    epoch_s = measure_epoch_s(_build_training(job))
     available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
     epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
     progress.note(

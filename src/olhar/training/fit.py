@@ -54,29 +54,17 @@ class FitState:
 
 
 def fit(
-    network: nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    indices: torch.Tensor,
-    recipe: Recipe,
-    machine: Machine,
+    training: Training,
     *,
-    normalise: nn.Module,
     validate: Validate,
     on_step: OnStep = lambda *_: None,
     on_epoch: Callable[[FitState], None] = lambda _: None,
     state: FitState | None = None,
 ) -> FitState:
-    """Train `network` in place; returns the last state, whose `best` are the weights to keep.
+    """Train `training.network` in place; returns the last state, whose `best` weights are to keep.
 
     Args:
-        network: normalised images (N, C, H, W) → logits (N, K).
-        images: (N, H, W, C) uint8, the whole pool; may be memory-mapped.
-        labels: (N,) int64.
-        indices: (n,) int64, which of the pool train.
-        recipe: what to do.
-        machine: how to compute it.
-        normalise: uint8 (N, C, H, W) → float32 network input.
+        training: the network, the images and what to do with them.
         validate: network → (loss, accuracy) on the validation split.
         on_step: hears (steps done in all epochs, the epoch's mean loss and accuracy so far), a few
             times a second.
@@ -86,18 +74,17 @@ def fit(
     Raises:
         DivergedError: the loss is no number any more.
     """
-    torch.set_num_threads(machine.threads)
-    training = _Training(network, images, labels, indices, recipe, machine, normalise)
+    recipe = training.recipe
     state = state or FitState()
     if state.epoch:
-        network.load_state_dict(state.network)
+        training.network.load_state_dict(state.network)
         restore_optimizers(training.optimizers, state.optimizer)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if recipe.patience and state.epoch - state.best_epoch >= recipe.patience:
             break
         started = time.perf_counter()
-        train_loss, train_accuracy = training.epoch(epoch, on_step)
-        val_loss, val_accuracy = validate(network)
+        train_loss, train_accuracy = training.run_epoch(epoch, on_step)
+        val_loss, val_accuracy = validate(training.network)
         row: Row = {
             "epoch": epoch,
             "step": epoch * training.steps,
@@ -108,13 +95,22 @@ def fit(
             "val_accuracy": val_accuracy,
             "seconds": time.perf_counter() - started,
         }
-        state = _after_epoch(state, network, training.optimizers, row)
+        state = _after_epoch(state, training, row)
         on_epoch(state)
     return state
 
 
-class _Training:
-    """What stays the same from step to step."""
+class Training:
+    """A network, its training images, and what to do: all that stays the same from step to step.
+
+    Attributes:
+        network: normalised images (N, C, H, W) → logits (N, K); moved to the machine's device.
+        recipe: what to do.
+        machine: how to compute it.
+        batch: images a step.
+        steps: of an epoch.
+        lr: learning rate of the last step.
+    """
 
     def __init__(
         self,
@@ -126,6 +122,18 @@ class _Training:
         machine: Machine,
         normalise: nn.Module,
     ) -> None:
+        """Make ready.
+
+        Args:
+            network: normalised images (N, C, H, W) float32 → logits (N, K).
+            images: (N, H, W, C) uint8, the whole pool; may be memory-mapped.
+            labels: (N,) int64.
+            indices: (n,) int64, which of the pool train.
+            recipe: what to do.
+            machine: how to compute it.
+            normalise: uint8 (N, C, H, W) → float32 network input.
+        """
+        torch.set_num_threads(machine.threads)
         self.device = torch.device(machine.device)
         # Of cuDNN's algorithms only those that repeat; nothing is chosen by timing.
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
@@ -146,16 +154,16 @@ class _Training:
             1 / shares[labels[indices]].double() if recipe.balance == "sampling" else None
         )
 
-    def epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float]:
+    def run_epoch(self, epoch: int, on_step: OnStep) -> tuple[float, float]:
         """One pass; returns the mean (loss, accuracy) of its batches."""
         generator = _seed_epoch(self.recipe.seed, epoch)
-        order = self._order(generator)
+        order = self.order(generator)
         self.network.train()
         totals = torch.zeros(2, device=self.device)  # summed loss, correct
         shown = time.perf_counter()
         for step in range(self.steps):
-            self._set_lr((epoch - 1) * self.steps + step)
-            totals += self._step(order[step * self.batch : (step + 1) * self.batch], generator)
+            self.set_lr((epoch - 1) * self.steps + step)
+            totals += self.step(order[step * self.batch : (step + 1) * self.batch], generator)
             if time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
                 loss, correct = (totals / (step + 1)).tolist()
                 _check_finite(loss, epoch, step + 1, self.recipe)
@@ -165,20 +173,22 @@ class _Training:
         _check_finite(loss, epoch, self.steps, self.recipe)
         return loss, correct / self.batch
 
-    def _order(self, generator: torch.Generator) -> torch.Tensor:
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """An epoch's rows of the pool, (n,) int64."""
         if self.image_weights is not None:
             count = len(self.indices)
             drawn = torch.multinomial(self.image_weights, count, True, generator=generator)  # noqa: FBT003
             return self.indices[drawn]
         return self.indices[torch.randperm(len(self.indices), generator=generator)]
 
-    def _set_lr(self, step: int) -> None:
+    def set_lr(self, step: int) -> None:
+        """Set the learning rate of a step, counted over all epochs."""
         self.lr = lr_at(step, self.recipe.epochs * self.steps, self.recipe)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.lr
 
-    def _step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """One step on rows `members`; returns (loss, correct) without waiting for the device."""
         pixels = self.images[members.to(self.images.device)]  # (N, H, W, C) uint8
         pixels = augment_pixels(pixels, self.recipe, generator).to(self.device)
@@ -200,36 +210,26 @@ class _Training:
         return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
 
 
-def measure_epoch_s(
-    network: nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    indices: torch.Tensor,
-    recipe: Recipe,
-    machine: Machine,
-    *,
-    normalise: nn.Module,
-    seconds: float = 3.0,
-) -> float:
-    """Seconds that an epoch's steps take on this machine, from some steps that change `network`.
+def measure_epoch_s(training: Training, seconds: float = 3.0) -> float:
+    """Seconds that an epoch takes on this machine, from some steps, which change the network.
 
     Validation, which is a forward pass over a tenth of the images, is in a surcharge of a tenth.
     """
-    torch.set_num_threads(machine.threads)
-    trial = _Training(network, images, labels, indices, recipe, machine, normalise)
-    trial.network.train()
-    generator = _seed_epoch(recipe.seed, 0)
-    order = trial._order(generator)
+    training.network.train()
+    generator = _seed_epoch(training.recipe.seed, 0)
+    order = training.order(generator)
     times: list[float] = []
     begun = time.perf_counter()
     while len(times) < 4 or time.perf_counter() - begun < seconds:
-        start = len(times) % trial.steps * trial.batch
+        step = len(times) % training.steps
         step_begun = time.perf_counter()
-        trial._set_lr(len(times) % trial.steps)
-        trial._step(order[start : start + trial.batch], generator).tolist()
+        training.set_lr(step)
+        training.step(
+            order[step * training.batch : (step + 1) * training.batch], generator
+        ).tolist()
         times.append(time.perf_counter() - step_begun)
     warm = times[2:]
-    return 1.1 * trial.steps * sum(warm) / len(warm)
+    return 1.1 * training.steps * sum(warm) / len(warm)
 
 
 def class_shares(labels: torch.Tensor) -> torch.Tensor:
@@ -283,8 +283,9 @@ def _check_finite(loss: float, epoch: int, step: int, recipe: Recipe) -> None:
         )
 
 
-def _after_epoch(state: FitState, network: nn.Module, optimizers: Optimizers, row: Row) -> FitState:
-    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+def _after_epoch(state: FitState, training: Training, row: Row) -> FitState:
+    network = training.network.state_dict()
+    weights = {name: value.detach().clone() for name, value in network.items()}
     best = state.history[state.best_epoch - 1] if state.best_epoch else None
     better = best is None or (row["val_accuracy"], -row["val_loss"]) > (
         best["val_accuracy"],
@@ -293,7 +294,7 @@ def _after_epoch(state: FitState, network: nn.Module, optimizers: Optimizers, ro
     return FitState(
         epoch=int(row["epoch"]),
         network=weights,
-        optimizer=optimizer_tensors(optimizers),
+        optimizer=optimizer_tensors(training.optimizers),
         best=weights if better else state.best,
         best_epoch=int(row["epoch"]) if better else state.best_epoch,
         history=[*state.history, row],
