@@ -25,8 +25,8 @@ from olhar.errors import (
     DownloadError,
     MissingFileError,
     NoPermissionError,
-    StorageError,
     UnknownNameError,
+    WrongPathError,
 )
 
 SHARED = Path(os.environ.get("OLHAR_DATA") or "no-such-folder")
@@ -514,7 +514,7 @@ def test_a_cache_that_may_not_be_written(unprivileged):
 
 def test_a_cache_that_is_a_file(tmp_path):
     (tmp_path / "cache").write_text("not a folder")
-    with pytest.raises(StorageError, match="cache"):
+    with pytest.raises(WrongPathError, match="cache"):
         cache.save_cached("photos", small_entry)
 
 

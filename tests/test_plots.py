@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from olhar.errors import NoPermissionError, StorageError
+from olhar.errors import NoPermissionError, WrongPathError
 from olhar.evaluation import plots
 
 ODD = [
@@ -160,7 +160,7 @@ def test_equal_figures_are_equal_files(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises((StorageError, NoPermissionError), match="file"):
+    with pytest.raises((WrongPathError, NoPermissionError), match="file"):
         plots.save_figure(plots.plot_learning_curve([], None), tmp_path / "file" / "l.png")
 
 
