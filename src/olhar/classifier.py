@@ -50,6 +50,7 @@ class ModelConfig:
         class_names: in index order.
         translated_names: class names by language tag, in index order.
         preprocess: what happens to an image before the network sees it.
+        views: what a prediction is a mean over, inside the graph (see Recipe).
         temperature: divides the logits, inside the graph.
         threshold: a top probability below it is "not sure".
         data: name, fingerprint and split settings of the data it was trained on.
@@ -61,6 +62,7 @@ class ModelConfig:
     preprocess: Preprocess
     data: Mapping[str, Any]
     translated_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    views: str = "none"
     temperature: float = 1.0
     threshold: float = DEFAULT_THRESHOLD
     olhar: str = __version__
@@ -85,6 +87,7 @@ class ModelConfig:
                 preprocess=Preprocess.from_dict(values["preprocess"]),
                 data=values["data"],
                 translated_names={t: tuple(n) for t, n in values["translated_names"].items()},
+                views=str(values.get("views", "none")),  # not written by olhar 0.1
                 temperature=float(values["temperature"]),
                 threshold=float(values["threshold"]),
                 olhar=str(values["olhar"]),

@@ -1,6 +1,7 @@
 """A trained network → one ONNX file that takes pixels and gives probabilities, and proof of it.
 
-Normalisation and temperature are inside the graph, so whoever runs it cannot get them wrong.
+Normalisation, test-time views and temperature are inside the graph, so whoever runs it cannot get
+them wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -27,21 +29,58 @@ _OPSET = 18
 
 
 class Deployed(nn.Module):
-    """uint8 images (N, C, H, W) → probabilities (N, K): normalise, network, temperature, softmax.
+    """uint8 images (N, C, H, W) → probabilities (N, K): normalise, views, network, temperature, softmax.
 
-    Source of the temperature: Guo et al. 2017, section 4.2.
+    The logits of an image are a mean over its views: itself, its mirror image, and both shifted by
+    one pixel to the upper left and lower right, these at half the weight.
+
+    Sources: Guo et al. 2017, section 4.2 (temperature); Jordan 2024, arXiv 2404.00498, section 3.5
+    (views).
     """
 
-    def __init__(self, network: nn.Module, preprocess: Preprocess, temperature: float) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        preprocess: Preprocess,
+        *,
+        views: str = "none",
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
         self.normalise = Normalise(preprocess.mean, preprocess.std)
         self.network = network
         self.temperature = temperature
+        self.views = views
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) uint8 → (N, K) float32."""
-        logits = self.network(self.normalise(images))
-        return torch.softmax(logits.float() / self.temperature, 1)
+        x = self.normalise(images)
+        views = _views(x, self.views)
+        logits = self.network(torch.cat(views)) if len(views) > 1 else self.network(x)
+        logits = logits.float() / self.temperature
+        if len(views) > 1:
+            logits = torch.einsum(
+                "v,vnk->nk", _weights(self.views), logits.unflatten(0, (len(views), -1))
+            )
+        return torch.softmax(logits, 1)
+
+
+def _views(x: torch.Tensor, views: str) -> list[torch.Tensor]:
+    """Normalised images (N, C, H, W) → their views, each of that shape."""
+    shown = [x]
+    if views.endswith("shift"):
+        height, width = x.shape[2:]
+        padded = F.pad(x, (1, 1, 1, 1), "reflect")
+        shown += [padded[:, :, :height, :width], padded[:, :, 2:, 2:]]
+    if views.startswith("mirror"):
+        shown += [view.flip(3) for view in shown]
+    return shown
+
+
+def _weights(views: str) -> torch.Tensor:
+    """The share of each view in the mean, (V,) float32."""
+    weights = torch.tensor([0.5, 0.25, 0.25] if views.endswith("shift") else [1.0])
+    return torch.cat([weights, weights]) / 2 if views.startswith("mirror") else weights
 
 
 def export_network(
@@ -49,6 +88,7 @@ def export_network(
     preprocess: Preprocess,
     samples: NDArray[np.uint8],
     *,
+    views: str = "none",
     temperature: float = 1.0,
 ) -> tuple[bytes, dict[str, NDArray[np.generic]]]:
     """A network on any device → (model.onnx, golden inputs and probabilities), in fp32.
@@ -57,13 +97,14 @@ def export_network(
         network: trained; it is moved to the CPU and to evaluation mode.
         preprocess: its own.
         samples: (n, C, H, W) uint8 real inputs; up to 16 are kept as the golden ones.
+        views: none, mirror, shift or mirror_shift: what the prediction is a mean over.
         temperature: divides the logits.
 
     Raises:
         ExportError: the ONNX graph and the network differ by more than 1e-4 in a probability.
     """
     network.to("cpu", torch.float32)
-    deployed = Deployed(network, preprocess, temperature).eval()
+    deployed = Deployed(network, preprocess, views=views, temperature=temperature).eval()
     golden = _golden_inputs(samples)
     inputs = torch.from_numpy(golden)
     with torch.inference_mode():

@@ -289,6 +289,11 @@ def check_size(spec: NetworkSpec) -> None:
     )
 
 
+def takes_any_size(spec: NetworkSpec) -> bool:
+    """Whether the network pools over all places at its end, so that images of other sides fit too."""
+    return any(layer.kind == "global_max_pool" for layer, _inputs, _side in walk(spec))
+
+
 def _fits(spec: NetworkSpec, size: int) -> bool:
     return all(side >= 1 for _layer, _inputs, side in walk(dataclasses.replace(spec, size=size)))
 

@@ -21,7 +21,7 @@ from olhar.classifier import ModelConfig, save_classifier
 from olhar.datasets import NAMED
 from olhar.errors import ConfigError, MemoryLimitError, ModelError
 from olhar.i18n import _
-from olhar.networks.specs import resolve_network
+from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.inputs import (
     DataSettings,
     Job,
@@ -117,6 +117,7 @@ def train(
     dataset, splits, spec, preprocess = open_inputs(
         data_settings, canonical, network_settings, progress, final.workers
     )
+    _check_suits(final, spec)
     stem = f"{Path(data).resolve().name}-{spec.name}"  # of a folder its last name
     path = Path(run) if run is not None else free_run_path(stem)
     from olhar.training.machine import choose_machine, describe_machine
@@ -281,7 +282,7 @@ def _save(job: Job, state: FitState) -> None:
     network.load_state_dict(state.best)
     chosen = job.splits.train[np.linspace(0, len(job.splits.train) - 1, 16).astype(int)]
     samples = job.dataset.images[np.unique(chosen)].transpose(0, 3, 1, 2)
-    onnx, golden = export_network(network, job.preprocess, samples)
+    onnx, golden = export_network(network, job.preprocess, samples, views=job.recipe.views)
     table = job.folder.read_config()
     config = ModelConfig(
         network=table["network"],
@@ -289,6 +290,7 @@ def _save(job: Job, state: FitState) -> None:
         translated_names=job.dataset.translated_names,
         preprocess=job.preprocess,
         data=table["data"],
+        views=job.recipe.views,
     )
     save_classifier(job.folder.model, config, network_weights(network), onnx, golden)
 
@@ -322,6 +324,20 @@ def _balanced(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> 
         )
     )
     return dataclasses.replace(recipe, balance=balance)
+
+
+def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
+    """Refuse a recipe that the network cannot follow."""
+    if recipe.early_share and not takes_any_size(spec):
+        raise ConfigError(
+            _(
+                "early_share is {given}, but network {name} takes images of {size} pixels only; "
+                "use --set early_share=0 or a network that takes any size, such as olhar-small",
+                given=recipe.early_share,
+                name=spec.name,
+                size=spec.size,
+            )
+        )
 
 
 def _timed(job: Job, progress: Progress) -> Recipe:

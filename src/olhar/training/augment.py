@@ -71,6 +71,23 @@ def shift(
     return moved.view(images.shape)
 
 
+def shrink(images: torch.Tensor) -> torch.Tensor:
+    """(N, H, W, C) uint8 → three quarters of the sides, bilinear with antialiasing.
+
+    Source: Howard 2018, the progressive resizing of fast.ai's DAWNBench entries.
+    """
+    height, width = images.shape[1:3]
+    smaller = F.interpolate(
+        images.permute(
+            0, 3, 1, 2
+        ),  # uint8 in channels-last order has a path of its own: 8 times as fast
+        size=(height * 3 // 4, width * 3 // 4),
+        mode="bilinear",
+        antialias=True,
+    )
+    return smaller.permute(0, 2, 3, 1)
+
+
 def _whole(count: int, reach: int, generator: torch.Generator) -> torch.Tensor:
     """(N, 1) whole numbers from -reach to reach."""
     return torch.randint(-reach, reach + 1, (count, 1), generator=generator)

@@ -21,6 +21,7 @@ from olhar.i18n import _
 OPTIMIZERS = ("adamw", "muon", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "one_cycle")
 PRECISIONS = ("auto", "bf16", "fp32")
+VIEWS = ("none", "mirror", "mirror_shift", "shift")
 BALANCES = ("auto", "none", "sampling", "weights")
 _STEPS_AN_EPOCH, _SMALLEST_BATCH = 20, 8
 _RECIPES = Path(__file__).parent / "recipes"
@@ -47,6 +48,10 @@ class Recipe:
         shear: largest slant, in degrees.
         cutout: side of a square that is blanked in each image, as a share of the image's side.
         colour: largest change of brightness, contrast and saturation, as a share.
+        early_share: share of the training, its beginning, on images of three quarters of the side;
+            for networks that take any size.
+        views: what a prediction is a mean over, inside the model: none (the image alone), mirror,
+            shift (by a pixel, two ways), mirror_shift.
         balance: what is done about classes of unequal size: auto (by how unequal they are), none,
             weights (of the loss), sampling (of the images).
         patience: stop after so many epochs without a better validation accuracy; 0 never stops.
@@ -73,6 +78,8 @@ class Recipe:
     shear: float = 0.0
     cutout: float = 0.0
     colour: float = 0.0
+    early_share: float = 0.0
+    views: str = "none"
     balance: str = "auto"
     patience: int = 0
     seed: int = 0
@@ -105,6 +112,7 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "shear": (0, 60, True),
     "cutout": (0, 0.9, True),
     "colour": (0, 1, True),
+    "early_share": (0, 1, True),
     "minutes": (0, 100_000, True),
     "patience": (0, 100_000, True),
     "seed": (0, 2**31 - 1, True),
@@ -115,6 +123,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
     "balance": BALANCES,
+    "views": VIEWS,
 }
 _TYPES: Mapping[str, Any] = typing.get_type_hints(Recipe)
 SETTINGS = tuple(_TYPES)
@@ -252,7 +261,7 @@ def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels:
 
     A small set gets smaller batches, so that an epoch has some twenty steps, and a learning rate
     that shrinks with their square root. Grey images, which may be letters or digits, are not
-    mirrored.
+    mirrored, in training or as views.
 
     Args:
         recipe: as kept, with what was asked for.
@@ -269,6 +278,8 @@ def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels:
             changes["lr"] = float(f"{recipe.lr * share**0.5:.2g}")
     if channels == 1 and recipe.flip and "flip" not in asked:
         changes["flip"] = False
+    if channels == 1 and recipe.views.startswith("mirror") and "views" not in asked:
+        changes["views"] = recipe.views.removeprefix("mirror").removeprefix("_") or "none"
     return dataclasses.replace(recipe, **changes)
 
 
