@@ -11,8 +11,10 @@ from olhar.networks.specs import Layer, NetworkSpec, check_size, walk, whitening
 def build_network(spec: NetworkSpec) -> nn.Module:
     """The network of `spec`: normalised images (N, C, size, size) float32 → logits (N, num_classes).
 
-    Weights come from torch's global generator: Glorot uniform before tanh and sigmoid (Glorot and
-    Bengio 2010, eq. 16), He normal before ReLU (He et al. 2015, eq. 10), zero biases.
+    Weights come from torch's global generator: Glorot uniform before tanh (Glorot and Bengio 2010,
+    eq. 16), four times that before sigmoid (Bengio 2012, "Practical Recommendations for
+    Gradient-Based Training of Deep Architectures", section 2.2), He normal before ReLU (He et al.
+    2015, eq. 10), zero biases.
 
     Raises:
         NetworkSizeError: the input is too small for the layers.
@@ -63,7 +65,9 @@ def _initialise(modules: list[nn.Module]) -> None:
             if module.bias is None or isinstance(following, nn.ReLU):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             else:
-                nn.init.xavier_uniform_(module.weight)
+                nn.init.xavier_uniform_(
+                    module.weight, 4 if isinstance(following, nn.Sigmoid) else 1
+                )
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
 

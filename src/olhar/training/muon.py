@@ -8,6 +8,7 @@ takes two-dimensional weights only, so no convolutions.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -59,13 +60,21 @@ class Muon(torch.optim.Optimizer):
 def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     """Matrices (n, rows, columns) → near U·Vᵀ of their singular value decompositions.
 
-    Five Newton–Schulz steps bring every singular value to between about 0.7 and 1.2.
+    Five Newton–Schulz steps bring every singular value to between about 0.7 and 1.2. All steps are
+    taken on the Gram matrix of the shorter side: each step of X is a polynomial of X·Xᵀ times X, so
+    their product is found first and meets X once. The same result to rounding, in a third of the
+    time for a convolution's long rows (docs/experiments.md).
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x: torch.Tensor = matrices.mT if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    gram = x @ x.mT  # (n, rows, rows)
+    factors: list[torch.Tensor] = []
     for _ in range(_STEPS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)  # a + b·gram + c·gram²
+        factors.append(factor)
+        gram = gram @ factor @ factor
+    x = functools.reduce(torch.matmul, reversed(factors)) @ x
     return x.mT if tall else x
