@@ -200,7 +200,7 @@ def test_class_names_are_data():
     shown = report._repr_html_()
     assert "<script>" not in shown
     assert "&lt;script&gt;" in shown
-    assert len(report.summary().splitlines()) == 4
+    assert len(report.summary().splitlines()) == 5
     assert "\x1b" not in report.summary()
     assert short_name("w" * 300, 10) == "w" * 9 + "…"
     assert short_name("\n\ud800", 10) == "?"

@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from olhar.errors import NoPermissionError, WrongPathError
+from olhar.errors import ConfigError, DataError, NoPermissionError, WrongPathError
 from olhar.evaluation import plots
+from olhar.evaluation.report import build_report
 
 ODD = [
     "a$b$",
@@ -46,6 +48,19 @@ def confusion_of(k, n=600):
 
 def texts(figure):
     return [t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+def predictions_of(k, n=600):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, k, n)
+    logits = rng.normal(size=(n, k)) + 3 * np.eye(k)[labels]
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return probs.astype(np.float32), labels
+
+
+def report_of(class_names):
+    probs, labels = predictions_of(len(class_names))
+    return build_report(probs, labels, class_names, split="test", data={"name": "toy"})
 
 
 def history(epochs):
@@ -130,6 +145,53 @@ def test_no_errors_says_so(digits, tmp_path):
     assert "no errors: all 120 images are right" in texts(figure)
 
 
+@pytest.mark.parametrize("k", [2, 10, 100])
+def test_scores_by_class(k, tmp_path):
+    report = report_of([f"class {i}" for i in range(k)])
+    figure = plots.plot_per_class(report)
+    saved(figure, tmp_path / "p.png")
+    left, right = figure.axes
+    ranked = sorted(report.per_class, key=lambda one: one["f1"])
+    assert [bar.get_width() for bar in left.patches] == [one["recall"] for one in ranked]
+    assert [bar.get_width() for bar in right.patches] == [one["precision"] for one in ranked]
+    ends = [line[:, 0].tolist() for line in left.collections[0].get_segments()]
+    assert ends == [one["recall_interval"] for one in ranked]
+    first = left.get_yticklabels()[0].get_text()
+    assert first == f"{ranked[0]['name']}  ({ranked[0]['support']})"
+    assert left.yaxis_inverted()
+
+
+@pytest.mark.parametrize("k", [2, 10])
+def test_reliability(k, tmp_path):
+    probs, labels = predictions_of(k)
+    alone = plots.plot_reliability(probs, labels)
+    assert len(alone.axes) == 2
+    saved(alone, tmp_path / "r.png")
+    both = plots.plot_reliability(probs, labels, 1.5)
+    assert len(both.axes) == 4
+    saved(both, tmp_path / "r.png")
+    titles = [axes.get_title(loc="left") for axes in both.axes[:2]]
+    assert titles[0].startswith("temperature 1: calibration error ")
+    assert titles[1].startswith("temperature 1.50: calibration error ")
+    counts = [int(text.get_text()) for text in both.axes[3].texts]
+    assert sum(counts) == len(labels)
+    with pytest.raises(DataError, match="no images"):
+        plots.plot_reliability(probs[:0], labels[:0])
+
+
+def test_augmentation_preview(digits, tmp_path):
+    images, _, _ = digits
+    one = plots.plot_augmentation(images, images[:, ::-1])
+    assert len(one.axes) == 2 * 8
+    saved(one, tmp_path / "a.png")
+    two = plots.plot_augmentation(images[:3], np.stack([images[:3]] * 2), ODD)
+    assert len(two.axes) == 3 * 3
+    shown = [axes.images[0].get_array() for axes in two.axes]
+    np.testing.assert_array_equal(shown[0], shown[3])
+    assert two.axes[0].get_title(loc="left") == r"a\$b\$"
+    saved(two, tmp_path / "b.png")
+
+
 def test_any_class_name_can_be_drawn(digits, tmp_path):
     images, labels, probs = digits
     colour = np.repeat(images, 3, axis=3)
@@ -137,8 +199,14 @@ def test_any_class_name_can_be_drawn(digits, tmp_path):
         "c": plots.plot_confusion_matrix(confusion_of(10), ODD),
         "s": plots.plot_samples(colour, labels, probs, ODD),
         "w": plots.plot_worst_errors(colour, labels, probs, ODD, ODD * 12),
+        "p": plots.plot_per_class(report_of(ODD)),
+        "a": plots.plot_augmentation(colour[:8], colour[:8], ODD),
     }.items():
         saved(figure, tmp_path / f"{name}.png")
+        plots.save_figure(figure, tmp_path / f"{name}.svg")
+        tags = {element.tag for element in ET.parse(tmp_path / f"{name}.svg").iter()}
+        assert not any(tag.endswith("script") for tag in tags)
+        assert "<script" not in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 300, 20, 3), (7, 20, 300, 1)])
@@ -152,10 +220,18 @@ def test_odd_sizes(shape, tmp_path):
 
 
 def test_equal_figures_are_equal_files(tmp_path):
-    for name in "ab":
-        plots.save_figure(plots.plot_learning_curve(history(3), 2), tmp_path / f"{name}.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]
+    for name in ("a.png", "b.png", "a.svg", "b.svg"):
+        plots.save_figure(plots.plot_learning_curve(history(3), 2), tmp_path / name)
+    for suffix in ("png", "svg"):
+        first, second = (tmp_path / f"{name}.{suffix}" for name in "ab")
+        assert first.read_bytes() == second.read_bytes()
+        assert b"date" not in first.read_bytes().lower()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_another_kind_of_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"'\.gif'; allowed: \.png, \.svg"):
+        plots.save_figure(plots.plot_learning_curve([], None), tmp_path / "a.gif")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

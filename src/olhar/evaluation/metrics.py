@@ -68,6 +68,49 @@ def check_indices(indices: NDArray[np.integer], num_classes: int) -> None:
         )
 
 
+def check_predictions(
+    probs: NDArray[np.floating], labels: ArrayLike, num_classes: int | None = None
+) -> Counts:
+    """Refuse predictions that cannot be measured; return labels as (N,) int64.
+
+    Args:
+        probs: (N, K) float.
+        labels: (N,) integers.
+        num_classes: K, where it is known otherwise.
+
+    Raises:
+        DataError: there are no images, shapes or class indices do not fit, or a probability is
+            not a number.
+    """
+    labels = np.asarray(labels)
+    if num_classes is None:
+        num_classes = probs.shape[-1]
+    if probs.shape != (len(labels) if labels.ndim == 1 else -1, num_classes):
+        raise DataError(
+            _(
+                "probabilities of shape {probs} do not fit {classes} classes and labels of shape"
+                " {labels}; give one row for each image and one column for each class",
+                probs=probs.shape,
+                classes=num_classes,
+                labels=labels.shape,
+            )
+        )
+    if len(labels) == 0:
+        raise DataError(_("there are no images to measure; choose a split that has some"))
+    check_indices(labels, num_classes)
+    if not np.isfinite(probs).all():
+        bad = int((~np.isfinite(probs)).any(axis=1).sum())
+        raise DataError(
+            _(
+                "{bad} of {n} predictions have a probability that is not a number;"
+                " the model is damaged or has diverged: train it again",
+                bad=bad,
+                n=len(labels),
+            )
+        )
+    return labels.astype(np.int64)
+
+
 def scores(confusion: NDArray[np.integer]) -> dict[str, NDArray[np.float64 | np.int64]]:
     """Compute accuracy, precision, recall and F1, per class and averaged.
 
@@ -174,13 +217,37 @@ def bootstrap_intervals(
     return intervals
 
 
+def reliability_bins(
+    probs: NDArray[np.floating], labels: ArrayLike, bins: int = 15
+) -> tuple[Counts, Floats, Floats]:
+    """Sort predictions by how sure they are: what a reliability diagram shows.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017, section 2: bins of equal
+    width, (0, 1/bins], (1/bins, 2/bins] and so on.
+
+    Args:
+        probs: (N, K) float, rows add up to 1.
+        labels: (N,) integers.
+        bins: how many.
+
+    Returns:
+        How many predictions are in each bin (bins,) int64; their mean top probability (bins,)
+        float64; the share of them that is right (bins,) float64; both 0 in empty bins.
+    """
+    confidence = probs.max(axis=1).astype(np.float64)  # (N,)
+    right = probs.argmax(axis=1) == np.asarray(labels)  # (N,) bool
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)  # (N,)
+    counts = np.bincount(place, minlength=bins)
+    mean = _share(np.bincount(place, weights=confidence, minlength=bins), counts)
+    return counts, mean, _share(np.bincount(place, weights=right, minlength=bins), counts)
+
+
 def expected_calibration_error(
     probs: NDArray[np.floating], labels: ArrayLike, bins: int = 15
 ) -> float:
     """Mean distance between how sure predictions are and how often they are right.
 
-    Guo et al., "On calibration of modern neural networks", ICML 2017, section 3: bins of equal
-    width, (0, 1/bins], (1/bins, 2/bins] and so on, weighted by how many predictions fall in each.
+    Guo et al., ICML 2017, section 2: over `reliability_bins`, weighted by their counts.
 
     Args:
         probs: (N, K) float, rows add up to 1; N is at least 1.
@@ -190,11 +257,8 @@ def expected_calibration_error(
     Returns:
         Between 0 (calibrated) and 1.
     """
-    confidence = probs.max(axis=1).astype(np.float64)  # (N,)
-    correct = probs.argmax(axis=1) == np.asarray(labels)  # (N,) bool
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)  # (N,)
-    gap = np.bincount(place, weights=correct - confidence, minlength=bins)  # (bins,)
-    return float(np.abs(gap).sum() / len(confidence))
+    counts, confidence, accuracy = reliability_bins(probs, labels, bins)
+    return float((counts * np.abs(accuracy - confidence)).sum() / counts.sum())
 
 
 def negative_log_likelihood(probs: NDArray[np.floating], labels: ArrayLike) -> float:

@@ -1,48 +1,47 @@
-"""The pictures of a run: learning curve, confusion matrix, samples, worst errors.
+"""The pictures of a run: learning curve, confusion matrix, scores by class, reliability; photos.
 
-Does not know: where pictures are kept. Matplotlib is used through its objects alone, never pyplot:
-no display, no global state, any thread. Lines have Okabe and Ito's colours ("Color universal
-design", 2008); shares run from white to dark blue, by lightness, so that they survive colour-blind
-eyes and grey print. Nothing is said by colour alone.
+Does not know: where pictures are kept, or how they are written (see `style`).
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from olhar.errors import MissingExtraError
-from olhar.evaluation.report import short_name
-from olhar.files import write_atomic_with
+from olhar.evaluation import metrics, style
+from olhar.evaluation.calibration import apply_temperature
+from olhar.evaluation.photos import (
+    plot_augmentation,
+    plot_explanation,
+    plot_samples,
+    plot_worst_errors,
+)
+from olhar.evaluation.report import Report
+from olhar.evaluation.style import BLUE, GREY, INK, PALE, VERMILLION, save_figure, shown
 from olhar.i18n import Text, _
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILLION = "#0072B2", "#D55E00"
-INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
+__all__ = [
+    "plot_augmentation",
+    "plot_confusion_matrix",
+    "plot_explanation",
+    "plot_learning_curve",
+    "plot_per_class",
+    "plot_reliability",
+    "plot_samples",
+    "plot_worst_errors",
+    "save_figure",
+]
+
 NUMBERS_UP_TO = 20  # classes; beyond it cells are too small for numbers
 LARGEST_INCHES = 28.0
-DPI = 150
-GRID_SIDE, WORST_SIDE = 5, 4
 SHARE_TICKS = (0, 0.01, 0.05, 0.2, 0.5, 1)
-
-
-class Images(Protocol):
-    """(N, H, W, C) uint8 images that are read one by one: an array, or rows of a memory map."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, H, W, C)."""
-
-    def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
-        """One image (H, W, C)."""
 
 
 def plot_learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int | None) -> Figure:
@@ -52,17 +51,17 @@ def plot_learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int | 
         history: a row per epoch: epoch, train_loss, train_accuracy, val_loss, val_accuracy.
         best_epoch: the epoch whose weights were kept, or None.
     """
-    figure = _figure(9, 3.8)
+    figure = style.figure(9, 3.8)
     epochs = [int(row["epoch"]) for row in history]
     panels = (("loss", _("loss (nats)")), ("accuracy", _("accuracy")))
     for axes, (key, title) in zip(figure.subplots(1, 2), panels, strict=True):
-        _bare(axes)
+        style.bare(axes)
         axes.grid(axis="y", color=PALE, linewidth=0.8)
         lines = (("train", _("training"), BLUE, "--"), ("val", _("validation"), VERMILLION, "-"))
-        for part, label, colour, style in lines:
+        for part, label, colour, dashes in lines:
             values = [float(row[f"{part}_{key}"]) for row in history]
             marker = "o" if len(values) < 3 else ""
-            axes.plot(epochs, values, style, color=colour, label=str(label), marker=marker, lw=1.8)
+            axes.plot(epochs, values, dashes, color=colour, label=str(label), marker=marker, lw=1.8)
             if best_epoch in epochs and part == "val":
                 best = values[epochs.index(best_epoch)]
                 axes.plot(
@@ -78,8 +77,8 @@ def plot_learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int | 
             axes.legend(frameon=False, fontsize=9)
         else:
             axes.set(xticks=[], yticks=[])
-            _say(axes, _("no epoch has ended yet"))
-    _percent(figure.axes[1].yaxis)
+            style.say(axes, _("no epoch has ended yet"))
+    style.percent(figure.axes[1].yaxis)
     return figure
 
 
@@ -99,7 +98,7 @@ def plot_confusion_matrix(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K), rows add up to 1
     per_class = 0.56 if num_classes <= NUMBERS_UP_TO else 0.13
     inches = min(max(2.8 + num_classes * per_class, 5.0), LARGEST_INCHES)
-    figure = _figure(inches + 0.8, inches)
+    figure = style.figure(inches + 0.8, inches)
     axes = figure.add_subplot()
     # The square root makes rare errors visible: 1 % is a tenth of the way to dark blue.
     norm = PowerNorm(0.5, vmin=0, vmax=1)
@@ -117,7 +116,7 @@ def plot_confusion_matrix(
     bar.ax.minorticks_off()
     bar.set_label(str(_("share of the true class")), fontsize=size)
     bar.outline.set_visible(False)
-    _percent(bar.ax.yaxis)
+    style.percent(bar.ax.yaxis)
     return figure
 
 
@@ -127,7 +126,7 @@ def _class_ticks(axes: Axes, class_names: Sequence[str], inches: float) -> None:
     size = 10.0 if num_classes <= 10 else 8.0 if num_classes <= NUMBERS_UP_TO else 6.0
     step = int(np.ceil(num_classes * size * 1.15 / 72 / (inches - 2.2)))
     ticks = list(range(0, num_classes, step))
-    names = [_shown(class_names[k], 24) for k in ticks]
+    names = [shown(class_names[k], 24) for k in ticks]
     flat = num_classes <= 4 and all(len(name) <= 12 for name in names)
     axes.set_xticks(ticks, names, rotation=0 if flat else 90, fontsize=size)
     axes.set_yticks(ticks, names, fontsize=size)
@@ -149,152 +148,114 @@ def _cell_numbers(axes: Axes, counts: NDArray[Any], shares: NDArray[np.float64])
         text.set_in_layout(False)  # it lies inside the axes; measuring it would only take time
 
 
-def plot_samples(
-    images: Images,
-    labels: NDArray[np.integer],
-    probs: NDArray[np.floating],
-    class_names: Sequence[str],
-) -> Figure:
-    """Draw up to 25 images, evenly spread over those given, with what was predicted.
-
-    Args:
-        images: (N, H, W, C) uint8, C is 1 or 3.
-        labels: (N,) integers.
-        probs: (N, K) float.
-        class_names: K names in index order.
-    """
-    count = min(len(labels), GRID_SIDE**2)
-    picked = np.linspace(0, len(labels) - 1, count).astype(np.int64)  # (count,)
-    predicted = probs[picked].argmax(axis=1)  # (count,)
-    wrong = int((predicted != labels[picked]).sum())
-    title = _("wrong: {wrong} of {count} (✗ and a thick frame)", wrong=wrong, count=count)
-    figure, panels = _image_grid(images.shape, count, GRID_SIDE, title, lines=2)
-    for axes, index, guess in zip(panels, picked, predicted, strict=True):
-        label = labels[index]
-        mark = "✓" if guess == label else "✗"
-        text = f"{mark} {_shown(class_names[guess], 16)} ({probs[index, guess]:.0%})"
-        if guess != label:
-            text += "\n" + str(_("true: {name}", name=_shown(class_names[label], 16)))
-        _show_image(axes, images[index], text, wrong=bool(guess != label))
+def plot_per_class(report: Report) -> Figure:
+    """Draw recall and precision of each class with their 95 % intervals, the weakest class first."""
+    ranked = sorted(report.per_class, key=lambda one: one["f1"])
+    many = len(ranked) > NUMBERS_UP_TO
+    size = 7.0 if many else 9.0
+    names = [f"{shown(one['name'], 24)}  ({one['support']})" for one in ranked]
+    names_inches = 0.009 * size * max(map(len, names))
+    figure = style.figure(7.8 + names_inches, len(ranked) * (0.15 if many else 0.3) + 1.6)
+    title = _("scores by class, weakest first, with 95 % intervals")
+    figure.suptitle(str(title), x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
+    panels = figure.subplots(1, 2, sharey=True)
+    recall = [(one["recall"], one["recall_interval"]) for one in ranked]
+    precision = [(one["precision"], one["precision_interval"]) for one in ranked]
+    _score_bars(panels[0], recall, _("recall"), _("share found of the images of a class"), size)
+    _score_bars(panels[1], precision, _("precision"), _("share right of those named so"), size)
+    panels[0].set_yticks(range(len(ranked)), names, fontsize=size)
+    panels[0].set_ylim(len(ranked) - 0.4, -0.6)
     return figure
 
 
-def plot_worst_errors(
-    images: Images,
-    labels: NDArray[np.integer],
-    probs: NDArray[np.floating],
-    class_names: Sequence[str],
-    names: Sequence[str],
+def _score_bars(
+    axes: Axes, scores: Sequence[tuple[float, list[float]]], name: Text, text: Text, size: float
+) -> None:
+    """A bar, its interval and its number for each (score, [low, high])."""
+    style.bare(axes)
+    axes.set_title(str(name), loc="left", fontsize=10.5, color=INK)
+    axes.set_xlabel(str(text), fontsize=9)
+    rows = np.arange(len(scores))
+    values = np.array([score for score, _interval in scores])  # (K,)
+    ends = np.array([interval for _score, interval in scores])  # (K, 2)
+    axes.barh(rows, values, height=0.72, color=BLUE, alpha=0.45)
+    axes.hlines(rows, ends[:, 0], ends[:, 1], color=INK, linewidth=1.4)
+    for row, (value, (_low, high)) in enumerate(scores):
+        number = axes.text(high + 0.015, row, f"{value:.1%}", va="center", fontsize=size, color=INK)
+        number.set_in_layout(False)  # it lies inside the axes; measuring it would only take time
+    axes.set(xlim=(0, 1.16), xticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.tick_params(axis="y", length=0)
+    style.percent(axes.xaxis)
+
+
+def plot_reliability(
+    probs: NDArray[np.floating], labels: ArrayLike, temperature: float = 1.0
 ) -> Figure:
-    """Draw up to 16 wrong predictions, by p(predicted) - p(true), largest first.
+    """Draw how often predictions are right against how sure they are, before and after calibration.
+
+    The reliability diagram of Guo et al., "On calibration of modern neural networks", ICML 2017,
+    figure 4, with 95 % intervals and the number of images in each bin.
 
     Args:
-        images: (N, H, W, C) uint8, C is 1 or 3.
+        probs: (N, K) float, at `temperature`.
         labels: (N,) integers.
-        probs: (N, K) float.
-        class_names: K names in index order.
-        names: N files or indices.
-    """
-    predicted = probs.argmax(axis=1)  # (N,)
-    gap = probs.max(axis=1) - probs[np.arange(len(labels)), labels]  # (N,)
-    errors = np.flatnonzero(predicted != labels)
-    worst = errors[np.argsort(-gap[errors], kind="stable")][: WORST_SIDE**2]
-    if len(worst) == 0:
-        figure = _figure(6, 2)
-        axes = figure.add_subplot()
-        axes.axis("off")
-        _say(axes, _("no errors: all {n} images are right", n=len(labels)))
-        return figure
-    title = _("the worst {count} of {errors} errors", count=len(worst), errors=len(errors))
-    figure, panels = _image_grid(images.shape, len(worst), WORST_SIDE, title, lines=3)
-    for axes, index in zip(panels, worst, strict=True):
-        guess, label = predicted[index], labels[index]
-        name = names[index]
-        true = f"{_shown(class_names[label], 14)} ({probs[index, label]:.0%})"
-        lines = (
-            f"✗ {_shown(class_names[guess], 16)} ({probs[index, guess]:.0%})",
-            str(_("true: {name}", name=true)),
-            _shown(name if len(name) <= 24 else "…" + name[-23:], 24),
-        )
-        _show_image(axes, images[index], "\n".join(lines), wrong=True)
-    return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, 150 dots an inch; what is at `path` is always whole.
+        temperature: of the model; where it is 1 there is nothing before it, and one panel.
 
     Raises:
-        NoPermissionError, StorageError: the file cannot be written.
+        DataError: predictions that cannot be measured.
     """
-    with warnings.catch_warnings():
-        # Class names may hold any character; one that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
-        write_atomic_with(path, lambda aside: figure.savefig(aside, format="png", dpi=DPI))
-
-
-def _figure(width: float, height: float) -> Figure:
-    """An empty white figure, in inches, that lays itself out when drawn."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            _("pictures need matplotlib, which is not installed; run: pip install 'olhar[train]'")
-        ) from error
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    labels = metrics.check_predictions(probs, labels)
+    panels = [(_("temperature 1"), probs)]
+    if temperature != 1:
+        before, after = _("temperature 1"), _("temperature {t:.2f}", t=temperature)
+        panels = [(before, apply_temperature(probs, 1 / temperature)), (after, probs)]
+    figure = style.figure(4.6 * len(panels) + 0.4, 5.4)
+    shape = {"height_ratios": [3, 1], "hspace": 0.06}
+    grid = figure.subplots(
+        2, len(panels), sharex=True, sharey="row", squeeze=False, gridspec_kw=shape
+    )
+    for column, (name, shares) in enumerate(panels):
+        bins = metrics.reliability_bins(shares, labels)
+        error = metrics.expected_calibration_error(shares, labels)
+        text = _("{name}: calibration error {error:.1%}", name=name, error=error)
+        grid[0, column].set_title(str(text), loc="left", fontsize=10, fontweight="bold", color=INK)
+        _reliability_bars(grid[0, column], *bins)
+        _bin_counts(grid[1, column], bins[0])
+    grid[0, 0].set_ylabel(str(_("share that is right")))
+    grid[1, 0].set_ylabel(str(_("images (log)")))
+    grid[0, 0].legend(framealpha=0.9, edgecolor="white", fontsize=8.5, loc="upper left")
     return figure
 
 
-def _image_grid(
-    shape: tuple[int, ...], count: int, columns: int, title: Text, lines: int
-) -> tuple[Figure, list[Axes]]:
-    """A titled grid of `count` panels for (N, H, W, C) images, each with `lines` of text above."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    height = 1.9 * float(np.clip(shape[1] / shape[2], 0.4, 2.5)) + 0.17 * lines
-    figure = _figure(max(2.1 * columns, 6.0), height * rows + 0.4)
-    figure.suptitle(str(title), x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in panels:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.spines[:].set_visible(False)
-    return figure, panels[:count]
+def _reliability_bars(
+    axes: Axes,
+    counts: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+    accuracy: NDArray[np.float64],
+) -> None:
+    style.bare(axes)
+    used = np.flatnonzero(counts)
+    low, high = metrics.wilson_interval(accuracy * counts, counts)
+    axes.plot([0, 1], [0, 1], "--", color=GREY, lw=1.2, label=str(_("perfect calibration")))
+    width = 0.86 / len(counts)
+    centres = (used + 0.5) / len(counts)
+    axes.bar(centres, accuracy[used], width=width, color=BLUE, alpha=0.35)
+    axes.vlines(confidence[used], low[used], high[used], color=INK, linewidth=1)
+    label = str(_("measured, with 95 % interval"))
+    axes.plot(confidence[used], accuracy[used], "o", ms=5, color=VERMILLION, label=label)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    style.percent(axes.xaxis)
+    style.percent(axes.yaxis)
 
 
-def _show_image(axes: Axes, image: NDArray[np.uint8], text: str, *, wrong: bool) -> None:
-    smallest = min(image.shape[:2])
-    shown = image[:, :, 0] if image.shape[2] == 1 else image  # (H, W) or (H, W, 3) uint8
-    axes.imshow(
-        shown,
-        cmap="gray",
-        vmin=0,
-        vmax=255,
-        interpolation="nearest" if smallest < 64 else "antialiased",
-    )
-    axes.set_title(text, fontsize=8.5, loc="left", color=INK)
-    if wrong:
-        axes.spines[:].set(visible=True, color=VERMILLION, linewidth=3)
-
-
-def _bare(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(color=GREY, labelcolor=INK)
-
-
-def _say(axes: Axes, text: Text) -> None:
-    axes.text(0.5, 0.5, str(text), ha="center", va="center", transform=axes.transAxes, fontsize=12)
-
-
-def _percent(axis: Any) -> None:
-    from matplotlib.ticker import PercentFormatter
-
-    axis.set_major_formatter(PercentFormatter(1.0))
-
-
-def _shown(name: str, length: int) -> str:
-    """A name as matplotlib may draw it: one line, short, and `$` is a dollar, not mathematics."""
-    return short_name(name, length).replace("$", r"\$")
+def _bin_counts(axes: Axes, counts: NDArray[np.int64]) -> None:
+    style.bare(axes)
+    axes.bar((np.arange(len(counts)) + 0.5) / len(counts), counts, 0.86 / len(counts), color=GREY)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set(yticks=[], ylim=(0, 30 * max(int(counts.max()), 1)))
+    axes.minorticks_off()
+    for place in np.flatnonzero(counts):
+        at = (place + 0.5) / len(counts)
+        text = axes.text(at, 1.3 * counts[place], f"{counts[place]}", rotation=90, fontsize=7)
+        text.set(ha="center", va="bottom", color=INK, in_layout=False)
+    axes.set_xlabel(str(_("top probability")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from olhar.errors import DataError, ModelError
 from olhar.evaluation import metrics
+from olhar.evaluation.calibration import describe_calibration
 from olhar.i18n import Text, _
 
 FORMAT = 1
@@ -54,6 +55,9 @@ class Report:
         confusion_matrix: K rows (true class) of K counts (predicted class).
         class_names: in index order.
         data: `name` and `fingerprint` of the data set.
+        calibration: `temperature`; `ece_before` (at temperature 1) and `ece_after`; `threshold`;
+            `coverage`, the share of images at or above it; `sure_accuracy`, the share of those that
+            is right. Empty in records of olhar 0.1.
         format: of this record.
     """
 
@@ -71,6 +75,7 @@ class Report:
     confusion_matrix: list[list[int]]
     class_names: list[str]
     data: dict[str, str]
+    calibration: dict[str, float] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,8 +99,10 @@ class Report:
                     known=FORMAT,
                 )
             )
-        names = [field.name for field in dataclasses.fields(cls)]
-        missing = [name for name in names if name not in record]
+        fields = dataclasses.fields(cls)
+        missing = [
+            one.name for one in fields if one.name not in record and one.default_factory is MISSING
+        ]
         if missing:
             raise ModelError(
                 _(
@@ -103,10 +110,10 @@ class Report:
                     missing=", ".join(missing),
                 )
             )
-        return cls(**{name: record[name] for name in names})
+        return cls(**{one.name: record[one.name] for one in fields if one.name in record})
 
     def summary(self) -> str:
-        """A few lines for a terminal: accuracy, F1, and the weakest classes."""
+        """A few lines for a terminal: accuracy, F1, calibration, and the weakest classes."""
         lines = [str(self._line(title, key)) for title, key in self._headline()]
         lines.append(
             str(
@@ -118,6 +125,8 @@ class Report:
                 )
             )
         )
+        if self.calibration:
+            lines.append(str(self._calibration_line()))
         weak = [one for one in self.per_class if one["support"] and one["f1"] < 1]
         weak = sorted(weak, key=lambda one: one["f1"])[:WEAKEST]
         if weak:
@@ -136,6 +145,20 @@ class Report:
             value=getattr(self, key),
             low=low,
             high=high,
+        )
+
+    def _calibration_line(self) -> Text:
+        if self.calibration["temperature"] == 1:
+            return _(
+                "sure of {coverage:.1%} of the images (threshold {threshold:.2f}), of these"
+                " {sure_accuracy:.1%} are right; calibration error {ece_after:.3f}",
+                **self.calibration,
+            )
+        return _(
+            "sure of {coverage:.1%} of the images (threshold {threshold:.2f}), of these"
+            " {sure_accuracy:.1%} are right; calibration error {ece_after:.3f}"
+            " ({ece_before:.3f} before temperature {temperature:.2f})",
+            **self.calibration,
         )
 
     def _repr_html_(self) -> str:
@@ -157,21 +180,25 @@ def build_report(
     *,
     split: str,
     data: Mapping[str, str],
+    temperature: float = 1.0,
+    threshold: float = 0.5,
 ) -> Report:
     """Measure predictions.
 
     Args:
-        probs: (N, K) float32, rows add up to 1.
+        probs: (N, K) float32, rows add up to 1, at `temperature`.
         labels: (N,) integers, the true class indices.
         class_names: K names in index order.
         split: which split the images are.
         data: `name` and `fingerprint` of the data set.
+        temperature: of the model; calibration before it is measured by taking it back.
+        threshold: a top probability below it is "not sure".
 
     Raises:
         DataError: there are no images, shapes or class indices do not fit, or a probability is
             not a number.
     """
-    labels = check_predictions(probs, labels, class_names)
+    labels = metrics.check_predictions(probs, labels, len(class_names))
     confusion = metrics.confusion_matrix(labels, probs.argmax(axis=1), len(class_names))
     found = metrics.scores(confusion)
     bootstrap = metrics.bootstrap_intervals(confusion)
@@ -193,6 +220,9 @@ def build_report(
         confusion_matrix=confusion.tolist(),
         class_names=list(class_names),
         data=dict(data),
+        calibration=describe_calibration(
+            probs, labels, temperature=temperature, threshold=threshold
+        ),
     )
 
 
@@ -237,7 +267,7 @@ def prediction_rows(
     Raises:
         DataError: as `build_report`.
     """
-    labels = check_predictions(probs, labels, class_names)
+    labels = metrics.check_predictions(probs, labels, len(class_names))
     if len(item_names) != len(labels):
         raise DataError(
             _(
@@ -251,43 +281,6 @@ def prediction_rows(
     for item, label, k, prob in zip(item_names, labels, best, probs.max(axis=1), strict=True):
         rows.append((item, class_names[label], class_names[k], round(float(prob), 6)))
     return rows
-
-
-def check_predictions(
-    probs: NDArray[np.floating], labels: ArrayLike, class_names: Sequence[str]
-) -> NDArray[np.int64]:
-    """Refuse predictions that cannot be measured; return labels as (N,) int64.
-
-    Raises:
-        DataError: there are no images, shapes or class indices do not fit, or a probability is
-            not a number.
-    """
-    labels = np.asarray(labels)
-    expected = (len(labels) if labels.ndim == 1 else -1, len(class_names))
-    if probs.shape != expected:
-        raise DataError(
-            _(
-                "probabilities of shape {probs} do not fit {classes} classes and labels of shape"
-                " {labels}; give one row for each image and one column for each class",
-                probs=probs.shape,
-                classes=len(class_names),
-                labels=labels.shape,
-            )
-        )
-    if len(labels) == 0:
-        raise DataError(_("there are no images to measure; choose a split that has some"))
-    metrics.check_indices(labels, len(class_names))
-    if not np.isfinite(probs).all():
-        bad = int((~np.isfinite(probs)).any(axis=1).sum())
-        raise DataError(
-            _(
-                "{bad} of {n} predictions have a probability that is not a number;"
-                " the model is damaged or has diverged: train it again",
-                bad=bad,
-                n=len(labels),
-            )
-        )
-    return labels.astype(np.int64)
 
 
 def short_name(name: str, length: int) -> str:
