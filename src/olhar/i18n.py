@@ -10,6 +10,9 @@ import functools
 import gettext
 import locale
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 LANGUAGES = ("en", "pt_BR")
 _LOCALES = Path(__file__).parent / "locales"
 _chosen: list[str] = []
+_using: ContextVar[str] = ContextVar("_using", default="")
 
 
 def normalise_language(tag: str) -> str | None:
@@ -28,8 +32,9 @@ def normalise_language(tag: str) -> str | None:
 
 
 def language() -> str:
-    """The language in force: set_language(), else `OLHAR_LANG`, else the locale, else English."""
+    """The language in force: using(), else set_language(), else `OLHAR_LANG`, the locale, English."""
     candidates = (
+        _using.get(),
         _chosen[-1] if _chosen else "",
         os.environ.get("OLHAR_LANG", ""),
         _system_locale(),
@@ -48,6 +53,19 @@ def set_language(tag: str) -> None:
         allowed = ", ".join(LANGUAGES)
         raise ValueError(f"unknown language {tag!r}; allowed: {allowed}")
     _chosen[:] = [found]
+
+
+@contextmanager
+def using(tag: str) -> Iterator[None]:
+    """Texts shown inside the block, by this thread or task alone, are in one of `LANGUAGES`."""
+    found = normalise_language(tag)
+    if found is None:
+        raise ValueError(f"unknown language {tag!r}; allowed: {', '.join(LANGUAGES)}")
+    token = _using.set(found)
+    try:
+        yield
+    finally:
+        _using.reset(token)
 
 
 def _system_locale() -> str:
