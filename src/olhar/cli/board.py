@@ -1,0 +1,53 @@
+"""`olhar board`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from olhar.cli.options import Subparsers, whole_number
+from olhar.cli.progress import LineProgress
+from olhar.i18n import _
+
+
+def add_command(commands: Subparsers) -> None:
+    """Add the command to the parser."""
+    text = str(_("a page over your runs, in the browser: compare them, live while they train"))
+    parser = commands.add_parser("board", help=text, description=text)
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        default=Path("runs"),
+        metavar="FOLDER",
+        help=str(_("the folder that holds the runs; default runs/")),
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="HOST",
+        help=str(_("where to listen; default 127.0.0.1, which only this computer reaches")),
+    )
+    parser.add_argument(
+        "--port",
+        default="8090",
+        metavar="PORT",
+        help=str(_("default 8090; 0 takes a free one")),
+    )
+    parser.add_argument(
+        "--open", action="store_true", help=str(_("open the page in the default browser"))
+    )
+    parser.set_defaults(run_command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    from olhar.board.server import serve_board
+
+    serve_board(
+        args.runs,
+        host=args.host,
+        port=whole_number("--port", args.port) or 0,
+        open_page=args.open,
+        progress=LineProgress(),
+    )
+    return 0
