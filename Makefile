@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
 ARGS ?=
 
-.PHONY: help demo setup test check format bench soak clean
+.PHONY: help demo setup test check format bench catalogue soak clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -48,6 +48,15 @@ format: $(DEV)   ## mend format and lint
 
 bench: $(DEV)    ## speed, measured on this machine
 	$(BIN)/python benchmarks/training_loop.py
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/peers.py
+
+# Babel takes "95% interval" for a printf format and exits with 1, although the .mo is right.
+catalogue: $(DEV) ## gather the texts, and compile what is translated
+	mkdir -p build
+	$(BIN)/pybabel -q extract -k _ --no-location --sort-output --width 100 --project olhar -o build/olhar.pot src/olhar
+	$(BIN)/pybabel -q update -i build/olhar.pot -d src/olhar/locales -D olhar -l pt_BR --width 100 --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	-$(BIN)/pybabel -q compile -d src/olhar/locales -D olhar -l pt_BR
 
 soak: $(DEV)     ## the long proofs; results are kept in docs/experiments.md
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -79,7 +79,7 @@ def made(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs in every state."""
     root = tmp_path_factory.mktemp("board") / "runs"
     for name in ("good", "other", "stopped", "broken", "sweep/trial-1", STRANGE, "x" * 200):
-        shutil.copytree(digits_run, root / name)
+        shutil.copytree(digits_run, root / name, ignore=shutil.ignore_patterns("README*.md"))
     age(root / "other", 3600)
     config = (root / "other" / "config.toml").read_text()
     (root / "other" / "config.toml").write_text(config.replace("\nlr = ", "\nlr = 1"))

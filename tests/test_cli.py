@@ -16,7 +16,8 @@ from PIL import Image
 from conftest import olhar
 from olhar.datasets import load_named
 
-COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict", "reproduce")
+COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict", "explain")
+COMMANDS += ("compare", "board", "card", "reproduce")
 
 
 def test_help_names_every_command() -> None:

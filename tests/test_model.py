@@ -45,7 +45,9 @@ def test_the_safetensors_and_the_onnx_are_the_same_network(digits_run: Path) -> 
     dataset = prepare_dataset(load_named("digits"), classifier.preprocess, Progress())
     inputs = dataset.images[split_dataset(dataset).test].transpose(0, 3, 1, 2)
     with torch.inference_mode():
-        deployed = Deployed(network, classifier.preprocess).eval()
+        deployed = Deployed(
+            network, classifier.preprocess, temperature=classifier.config.temperature
+        ).eval()
         expected = deployed(torch.from_numpy(np.ascontiguousarray(inputs))).numpy()
     np.testing.assert_allclose(classifier.predict_probs(inputs), expected, atol=1e-4)
 

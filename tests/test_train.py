@@ -45,7 +45,9 @@ def test_the_run_folder_holds_what_the_design_says(digits_run: Path) -> None:
     names = {path.name for path in digits_run.iterdir()}
     assert names == {
         *("config.toml", "history.csv", "metrics.json", "predictions.csv"),
-        *("learning_curve.png", "confusion_matrix.png", "samples.png", "worst_errors.png"),
+        *("learning_curve.png", "confusion_matrix.png", "per_class.png", "reliability.png"),
+        *("learning_curve.svg", "confusion_matrix.svg", "per_class.svg", "reliability.svg"),
+        *("samples.png", "worst_errors.png", "augmentation.png", "README.md", "README.pt-BR.md"),
         *("checkpoint.safetensors", "model"),
     }
     assert {path.name for path in (digits_run / "model").iterdir()} == {

@@ -26,6 +26,7 @@ from olhar.preprocess import Preprocess
 
 TOLERANCE = 1e-4
 _OPSET = 18
+_ROWS_AT_ONCE = 256
 
 
 class Deployed(nn.Module):
@@ -122,6 +123,25 @@ def export_network(
             )
         )
     return onnx, {"images": golden, "probabilities": expected}
+
+
+@torch.inference_mode()
+def predict_network(
+    network: nn.Module,
+    preprocess: Preprocess,
+    images: NDArray[np.uint8],
+    indices: NDArray[np.int64],
+    *,
+    views: str = "none",
+) -> NDArray[np.float32]:
+    """Probabilities (n, K) at temperature 1 of rows `indices` of images (N, H, W, C), before export."""
+    network.to("cpu", torch.float32)
+    deployed = Deployed(network, preprocess, views=views).eval()
+    found = []
+    for start in range(0, len(indices), _ROWS_AT_ONCE):
+        rows = images[indices[start : start + _ROWS_AT_ONCE]].transpose(0, 3, 1, 2)
+        found.append(deployed(torch.from_numpy(np.ascontiguousarray(rows))).numpy())
+    return np.concatenate(found)
 
 
 def _golden_inputs(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -56,6 +56,13 @@ class RunFolder:
         self.confusion_matrix = self.path / "confusion_matrix.png"
         self.samples = self.path / "samples.png"
         self.worst_errors = self.path / "worst_errors.png"
+        self.per_class = self.path / "per_class.png"
+        self.reliability = self.path / "reliability.png"
+        self.augmentation = self.path / "augmentation.png"
+        self.card = self.path / "README.md"
+        self.card_pt_br = self.path / "README.pt-BR.md"
+        self.card_details = self.path / "card.toml"
+        self.trackers = self.path / "trackers.json"
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -64,8 +71,9 @@ class RunFolder:
         """Remove what a killed process was writing aside, and nothing else."""
         with explain_os_errors(self.path):
             for path in vars(self).values():
-                for aside in self.path.glob(f".{path.stem}.[0-9]*{path.suffix}"):
-                    aside.unlink(missing_ok=True)
+                for suffix in {path.suffix, ".svg"}:
+                    for aside in self.path.glob(f".{path.stem}.[0-9]*{suffix}"):
+                        aside.unlink(missing_ok=True)
             for aside in self.path.glob(f".{self.model.name}.????????"):
                 shutil.rmtree(aside, ignore_errors=True)
 
@@ -166,6 +174,9 @@ def create_run(path: Path, config: Mapping[str, Any], *, overwrite: bool = False
         try:
             aside.chmod(0o755)
             RunFolder(aside).write_config(config)
+            details = RunFolder(path).card_details
+            if taken and details.is_file():  # what people wrote is kept
+                shutil.copyfile(details, RunFolder(aside).card_details)
             if taken:
                 grave = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
                 path.rename(grave / "removed")

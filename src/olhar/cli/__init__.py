@@ -15,11 +15,27 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from olhar._version import __version__
-from olhar.cli import data, demo, evaluate, networks, predict, reproduce, resume, train
+from olhar.cli import (
+    board,
+    card,
+    compare,
+    data,
+    demo,
+    evaluate,
+    explain,
+    networks,
+    predict,
+    reproduce,
+    resume,
+    train,
+)
 from olhar.errors import OlharError, unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
-_COMMANDS = (demo, data, networks, train, resume, evaluate, predict, reproduce)
+_COMMANDS = (
+    *(demo, data, networks, train, resume, evaluate, predict, explain),
+    *(compare, board, card, reproduce),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from olhar.training.recipe import merge_setting, parse_assignments
 # What --set cannot change: it belongs to the data or the command.
 _WITH_FLAGS_OF_THEIR_OWN = frozenset(
     {"data", "network", "run", "recipe", "overwrite", "progress", "val", "test"}
-    | {"split_seed", "channels", "size", "resize", "cases", "seeds", "out"}
+    | {"split_seed", "channels", "size", "resize", "cases", "seeds", "out", "track", "energy"}
 )
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 

@@ -41,6 +41,19 @@ def add_command(commands: Subparsers) -> None:
     )
     add_json(parser)
     add_recipe_flags(parser)
+    group = parser.add_argument_group(str(_("records")))
+    group.add_argument(
+        "--track",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=str(_("log to tensorboard, wandb or mlflow too; may be given again")),
+    )
+    group.add_argument(
+        "--energy",
+        metavar="COUNTRY",
+        help=str(_("estimate energy and CO2 for a country, three letters such as BRA")),
+    )
     group = parser.add_argument_group(str(_("data")))
     group.add_argument(
         "--val", metavar="SHARE|COUNT", help=str(_("validation images; default 0.1, at most 5000"))
@@ -89,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
             recipe=args.recipe,
             overwrite=args.overwrite,
             progress=progress,
+            track=args.track,
+            energy=args.energy,
             **{**sizes, **settings},
         )
     print_run(done, as_json=args.json)
@@ -115,8 +130,8 @@ def print_run(done: Run, *, as_json: bool) -> None:
     print()
     print(
         _(
-            "Run folder: {path} (model/, metrics.json, predictions.csv, and the pictures "
-            "learning_curve.png, confusion_matrix.png, samples.png, worst_errors.png)",
+            "Run folder: {path} (model/, metrics.json, predictions.csv, pictures, and the model "
+            "card README.md, README.pt-BR.md)",
             path=done.path,
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import Classifier, load_classifier
+from olhar.classifier import Classifier, ModelConfig, load_classifier
 from olhar.datasets import Dataset, load_named, open_source, prepare_dataset, split_dataset
 from olhar.errors import unknown_name
 from olhar.evaluation.report import Report, build_report, prediction_rows
@@ -100,16 +101,16 @@ def evaluate(
     dataset = dataclasses.replace(
         dataset, labels=order[dataset.labels], class_names=classifier.class_names
     )
-    return report_split(
-        dataset, indices, predict_split(classifier, dataset, indices, progress), split
-    )
+    probs = predict_split(classifier, dataset, indices, progress)
+    return report_split(dataset, indices, probs, split, classifier.config)
 
 
 def measure(job: Job, progress: Progress) -> tuple[Report, Probs]:
     """Measure the saved model on the test split: the one time that it is read."""
     indices = job.splits.test
-    probs = predict_split(load_classifier(job.folder.path), job.dataset, indices, progress)
-    report = report_split(job.dataset, indices, probs, "test")
+    classifier = load_classifier(job.folder.path)
+    probs = predict_split(classifier, job.dataset, indices, progress)
+    report = report_split(job.dataset, indices, probs, "test", classifier.config)
     items = [job.dataset.item_name(int(index)) for index in indices]
     header = "file" if job.dataset.files else "index"
     labels, names = job.dataset.labels[indices], job.dataset.class_names
@@ -117,24 +118,44 @@ def measure(job: Job, progress: Progress) -> tuple[Report, Probs]:
     return report, probs
 
 
-def draw(job: Job, state: FitState, report: Report, probs: Probs) -> None:
-    """The four plots, each from what was just measured."""
+def draw(
+    job: Job, state: FitState, report: Report, probs: Probs, seen: Sequence[NDArray[np.uint8]]
+) -> None:
+    """The pictures, each from what was just measured.
+
+    Args:
+        job: the run.
+        state: where training ended.
+        report: of the test split.
+        probs: (n, K) of the test split.
+        seen: training images (n, H, W, C), as they are and several times as augmented.
+    """
     from olhar.evaluation import plots
 
     folder, names = job.folder, job.dataset.shown_names
     labels = job.dataset.labels[job.splits.test]
     images = _Rows(job.dataset.images, job.splits.test)
     items = [job.dataset.item_name(int(index)) for index in job.splits.test]
-    plots.save_figure(
-        plots.plot_learning_curve(state.history, state.best_epoch), folder.learning_curve
+    shown = dataclasses.replace(
+        report,
+        per_class=[{**row, "name": n} for row, n in zip(report.per_class, names, strict=True)],
     )
-    plots.save_figure(
-        plots.plot_confusion_matrix(report.confusion_matrix, names), folder.confusion_matrix
-    )
-    plots.save_figure(plots.plot_samples(images, labels, probs, names), folder.samples)
-    plots.save_figure(
-        plots.plot_worst_errors(images, labels, probs, names, items), folder.worst_errors
-    )
+    temperature = report.calibration["temperature"]
+    charts = {
+        folder.learning_curve: plots.plot_learning_curve(state.history, state.best_epoch),
+        folder.confusion_matrix: plots.plot_confusion_matrix(report.confusion_matrix, names),
+        folder.per_class: plots.plot_per_class(shown),
+        folder.reliability: plots.plot_reliability(probs, labels, temperature),
+    }
+    photos = {
+        folder.samples: plots.plot_samples(images, labels, probs, names),
+        folder.worst_errors: plots.plot_worst_errors(images, labels, probs, names, items),
+        folder.augmentation: plots.plot_augmentation(seen[0], np.stack(seen[1:])),
+    }
+    for path, figure in {**charts, **photos}.items():
+        plots.save_figure(figure, path)
+    for path, figure in charts.items():
+        plots.save_figure(figure, path.with_suffix(".svg"))
 
 
 class _Rows:
@@ -152,7 +173,9 @@ class _Rows:
         return image
 
 
-def report_split(dataset: Dataset, indices: NDArray[np.int64], probs: Probs, split: str) -> Report:
+def report_split(
+    dataset: Dataset, indices: NDArray[np.int64], probs: Probs, split: str, config: ModelConfig
+) -> Report:
     """The report on probabilities (n, K) of rows `indices`."""
     return build_report(
         probs,
@@ -160,6 +183,8 @@ def report_split(dataset: Dataset, indices: NDArray[np.int64], probs: Probs, spl
         dataset.class_names,
         split=split,
         data={"name": dataset.name, "fingerprint": dataset.fingerprint},
+        temperature=config.temperature,
+        threshold=config.threshold,
     )
 
 

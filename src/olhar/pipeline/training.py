@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar._version import __version__
-from olhar.classifier import ModelConfig, save_classifier
+from olhar.card import write_card
 from olhar.datasets import NAMED
 from olhar.errors import ConfigError, MemoryLimitError, ModelError
 from olhar.i18n import _
-from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
+from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network, takes_any_size
+from olhar.pipeline.fitting import build_training, fit_job, preview_images, save_model
 from olhar.pipeline.inputs import (
     DataSettings,
     Job,
@@ -33,6 +33,7 @@ from olhar.pipeline.inputs import (
 from olhar.pipeline.measuring import Run, draw, load_run, measure
 from olhar.progress import Progress
 from olhar.run import RunFolder, check_run_path, create_run, free_run_path
+from olhar.training.energy import EnergyMeter, measure_energy
 from olhar.training.recipe import (
     Recipe,
     build_recipe,
@@ -41,16 +42,14 @@ from olhar.training.recipe import (
     load_recipe_file,
     suited_recipe,
 )
+from olhar.training.trackers import Trackers, build_results, open_trackers, tracked_names
 
 if TYPE_CHECKING:
-    import torch
-
-    from olhar.training.fit import FitState, Training
+    from olhar.training.fit import FitState
 
 DEFAULT_NETWORK = "cnn-32-64-64"
 _UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
 _AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
-_WHITENED_FROM, _WHITENED_BYTES = 5000, 16 * 2**20  # training images, at most
 _MOST_EPOCHS = 300  # more of them teach a small network nothing
 
 
@@ -68,6 +67,8 @@ def train(
     channels: int | None = None,
     size: int | None = None,
     resize: str = "crop",
+    track: Sequence[str] = (),
+    energy: str | None = None,
     **settings: Any,
 ) -> Run:
     """Train, save, export and evaluate a classifier; everything is in the run folder.
@@ -85,6 +86,8 @@ def train(
         channels: 1 or 3.
         size: side of the network's input in pixels.
         resize: crop (cut out the centre) or squash (to a square).
+        track: trackers that log the run too: tensorboard, wandb, mlflow.
+        energy: estimate energy and CO2 for this country, three letters such as BRA.
         **settings: any setting of the recipe or the network, such as epochs, lr, width.
 
     Raises:
@@ -112,6 +115,8 @@ def train(
         )
     data_settings = DataSettings(data, val, test, split_seed, channels, size, resize)
     require_training()
+    trackers = open_trackers(track, progress.note)
+    meter = measure_energy(energy, progress.note)
     if run is not None:
         check_run_path(Path(run), overwrite=overwrite)
     dataset, splits, spec, preprocess = open_inputs(
@@ -125,22 +130,20 @@ def train(
     machine = choose_machine(spec, final.device, final.precision)
     final = suited_recipe(final, wanted, len(splits.train), spec.channels)
     final = _balanced(final, dataset.labels[splits.train], progress)
+    job = Job(RunFolder(path), dataset, splits, spec, preprocess, final, machine)
     if final.minutes:
-        final = _timed(
-            Job(RunFolder(path), dataset, splits, spec, preprocess, final, machine), progress
-        )
+        job = _timed(job, progress)
     config = {
         "olhar": __version__,
-        "command": _command(data_settings, spec.name, path, final, set(wanted), own),
+        "command": _command(data_settings, spec.name, path, job.recipe, set(wanted), own),
         "data": data_table(data_settings, dataset, splits),
         "network": spec.to_dict(),
         "preprocess": preprocess.to_dict(),
-        "recipe": final.to_dict(),
+        "recipe": job.recipe.to_dict(),
         "machine": describe_machine(machine),
     }
-    folder = create_run(path, config, overwrite=overwrite)
-    job = Job(folder, dataset, splits, spec, preprocess, final, machine)
-    return _run(job, None, progress)
+    create_run(path, config, overwrite=overwrite)
+    return _run(job, None, progress, trackers, meter)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
@@ -157,6 +160,7 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
         progress.note(_("run '{path}' has ended already", path=folder.path))
         return load_run(folder.path)
     require_training()
+    trackers = open_trackers(tracked_names(folder.path), progress.note)
     from olhar.training.checkpoint import load_checkpoint
     from olhar.training.machine import Machine, check_device
 
@@ -180,13 +184,38 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
     check_fingerprint(dataset, fingerprint)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, preprocess, recipe, machine)
-    return _run(job, state, progress)
+    return _run(job, state, progress, trackers, measure_energy(None, progress.note))
 
 
-def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
-    """Train, save, then measure and draw."""
+def _run(
+    job: Job, state: FitState | None, progress: Progress, trackers: Trackers, meter: EnergyMeter
+) -> Run:
+    """Train, save, measure, draw, and write the card."""
+    with trackers:
+        config, history = job.folder.read_config(), state.history if state else []
+        trackers.start(job.folder.path, config, history)
+        with meter:
+            state = _fit(job, state, progress, trackers)
+        job.folder.write_history(state.history)  # its last row may be missing after a kill
+        if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
+            save_model(job, state)
+        report, probs = measure(job, progress)
+        draw(job, state, report, probs, preview_images(job))
+        energy = {"energy": meter.result} if meter.result else {}
+        # Last: a run that has it has ended.
+        job.folder.write_metrics({**report.to_dict(), **energy})
+        write_card(job.folder)
+        parameters = count_parameters(job.spec)[0]
+        trackers.finish(
+            build_results(job.folder, report.to_dict(), state.history, state.best_epoch, parameters)
+        )
+    return Run(job.folder, report)
+
+
+def _fit(job: Job, state: FitState | None, progress: Progress, trackers: Trackers) -> FitState:
+    """Train; what stops it is explained."""
     try:
-        state = _fit(job, state, progress)
+        return fit_job(job, state, progress, trackers)
     except KeyboardInterrupt:
         progress.note(_("stopped; go on with: olhar resume {path}", path=job.folder.path))
         raise
@@ -201,107 +230,6 @@ def _run(job: Job, state: FitState | None, progress: Progress) -> Run:
                 )
             ) from error
         raise
-    job.folder.write_history(state.history)  # its last row may be missing where a run was killed
-    if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
-        _save(job, state)
-    report, probs = measure(job, progress)
-    draw(job, state, report, probs)
-    job.folder.write_metrics(report.to_dict())  # last: a run that has it has ended
-    return Run(job.folder, report)
-
-
-def _fit(job: Job, state: FitState | None, progress: Progress) -> FitState:
-    import torch
-
-    from olhar.training.checkpoint import save_checkpoint
-    from olhar.training.fit import build_validation, fit
-
-    training = _build_training(job)
-    epochs = job.recipe.epochs
-
-    def on_step(done: int, loss: float, accuracy: float) -> None:
-        figures = _(
-            "loss {loss}  accuracy {accuracy}", loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}"
-        )
-        progress.advance(done, str(figures))
-
-    def on_epoch(state: FitState) -> None:
-        save_checkpoint(job.folder.checkpoint, state)
-        job.folder.write_history(state.history)
-        progress.epoch(state.history[-1], epochs)
-
-    progress.start(_("training"), epochs * training.steps)
-    val = torch.from_numpy(job.splits.val)
-    validate = build_validation(
-        training.images, training.labels, val, job.machine, training.normalise
-    )
-    return fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
-
-
-def _build_training(job: Job) -> Training:
-    """The untrained network with its images and recipe, on the machine's device."""
-    import torch
-
-    from olhar.networks.build import Normalise
-    from olhar.training.fit import Training
-
-    images = _tensor(job.dataset.images)
-    return Training(
-        _initial_network(job, images),
-        images,
-        torch.from_numpy(job.dataset.labels),
-        torch.from_numpy(job.splits.train),
-        job.recipe,
-        job.machine,
-        Normalise(job.preprocess.mean, job.preprocess.std),
-    )
-
-
-def _initial_network(job: Job, images: torch.Tensor) -> torch.nn.Module:
-    """The untrained network: random from the seed; whitening layers from the training images."""
-    import torch
-
-    from olhar.networks.build import Normalise, build_network, has_whitening, set_whitening
-
-    torch.manual_seed(job.recipe.seed)
-    network = build_network(job.spec)
-    if has_whitening(network):
-        count = max(1, min(_WHITENED_FROM, _WHITENED_BYTES // images[0].nbytes))
-        chosen = torch.from_numpy(job.splits.train[:count])
-        sample = images[chosen].permute(0, 3, 1, 2)  # (n, C, H, W) uint8
-        set_whitening(network, Normalise(job.preprocess.mean, job.preprocess.std)(sample))
-    return network
-
-
-def _save(job: Job, state: FitState) -> None:
-    """Write model/ from the best weights."""
-    from olhar.export import export_network, network_weights
-    from olhar.networks.build import build_network
-
-    network = build_network(job.spec)
-    network.load_state_dict(state.best)
-    chosen = job.splits.train[np.linspace(0, len(job.splits.train) - 1, 16).astype(int)]
-    samples = job.dataset.images[np.unique(chosen)].transpose(0, 3, 1, 2)
-    onnx, golden = export_network(network, job.preprocess, samples, views=job.recipe.views)
-    table = job.folder.read_config()
-    config = ModelConfig(
-        network=table["network"],
-        class_names=job.dataset.class_names,
-        translated_names=job.dataset.translated_names,
-        preprocess=job.preprocess,
-        data=table["data"],
-        views=job.recipe.views,
-    )
-    save_classifier(job.folder.model, config, network_weights(network), onnx, golden)
-
-
-def _tensor(images: NDArray[np.uint8]) -> torch.Tensor:
-    """The pool as a tensor over the same memory; nobody writes to it."""
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(images)
 
 
 def _balanced(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
@@ -340,11 +268,11 @@ def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
         )
 
 
-def _timed(job: Job, progress: Progress) -> Recipe:
-    """The recipe with as many epochs as fit into its minutes, measured on this machine."""
+def _timed(job: Job, progress: Progress) -> Job:
+    """The job with as many epochs as fit into its minutes, measured on this machine."""
     from olhar.training.fit import measure_epoch_s
 
-    epoch_s = measure_epoch_s(_build_training(job))
+    epoch_s = measure_epoch_s(build_training(job))
     available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
     epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
     progress.note(
@@ -355,7 +283,7 @@ def _timed(job: Job, progress: Progress) -> Recipe:
             seconds=f"{epoch_s:.2f}",
         )
     )
-    return dataclasses.replace(job.recipe, epochs=epochs)
+    return dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, epochs=epochs))
 
 
 def _resolve(

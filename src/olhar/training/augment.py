@@ -39,6 +39,17 @@ def augment_normalised(
     return images
 
 
+def preview_augmented(
+    images: torch.Tensor, recipe: Recipe, normalise: torch.nn.Module, generator: torch.Generator
+) -> torch.Tensor:
+    """Images (N, H, W, C) uint8 → what the network would see of them in training, as pixels again."""
+    pixels = augment_pixels(images, recipe, generator).permute(0, 3, 1, 2)
+    seen = augment_normalised(normalise(pixels), recipe, generator)
+    black, white = (normalise(torch.full_like(pixels[:1], value)) for value in (0, 255))
+    shown: torch.Tensor = ((seen - black) / (white - black) * 255).round().clamp(0, 255)
+    return shown.to(torch.uint8).permute(0, 2, 3, 1)
+
+
 def _is_affine(recipe: Recipe) -> bool:
     return bool(recipe.rotate or recipe.zoom or recipe.shear)
 

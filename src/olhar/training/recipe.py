@@ -52,6 +52,8 @@ class Recipe:
             for networks that take any size.
         views: what a prediction is a mean over, inside the model: none (the image alone), mirror,
             shift (by a pixel, two ways), mirror_shift.
+        sure_precision: share of right answers wanted among those that the model calls sure; its
+            threshold is chosen for it on the validation split.
         balance: what is done about classes of unequal size: auto (by how unequal they are), none,
             weights (of the loss), sampling (of the images).
         patience: stop after so many epochs without a better validation accuracy; 0 never stops.
@@ -80,6 +82,7 @@ class Recipe:
     colour: float = 0.0
     early_share: float = 0.0
     views: str = "none"
+    sure_precision: float = 0.95
     balance: str = "auto"
     patience: int = 0
     seed: int = 0
@@ -113,6 +116,7 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "cutout": (0, 0.9, True),
     "colour": (0, 1, True),
     "early_share": (0, 1, True),
+    "sure_precision": (0, 1, True),
     "minutes": (0, 100_000, True),
     "patience": (0, 100_000, True),
     "seed": (0, 2**31 - 1, True),
