@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from olhar.datasets import Dataset
     from olhar.datasets import load_named as load_dataset
     from olhar.errors import OlharError
+    from olhar.evaluation.compare import compare_runs as compare
+    from olhar.evaluation.explain import explain
     from olhar.evaluation.report import Report
     from olhar.pipeline import Run, evaluate, load_run, resume, train
 
@@ -32,7 +34,9 @@ __all__ = [
     "Report",
     "Run",
     "__version__",
+    "compare",
     "evaluate",
+    "explain",
     "load",
     "load_dataset",
     "load_run",
@@ -47,7 +51,9 @@ _HOMES = {
     "Prediction": ("olhar.classifier", "Prediction"),
     "Report": ("olhar.evaluation.report", "Report"),
     "Run": ("olhar.pipeline", "Run"),
+    "compare": ("olhar.evaluation.compare", "compare_runs"),
     "evaluate": ("olhar.pipeline", "evaluate"),
+    "explain": ("olhar.evaluation.explain", "explain"),
     "load": ("olhar.classifier", "load_classifier"),
     "load_dataset": ("olhar.datasets", "load_named"),
     "load_run": ("olhar.pipeline", "load_run"),

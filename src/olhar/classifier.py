@@ -14,6 +14,7 @@ and gives probabilities.
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -127,6 +128,18 @@ class Prediction:
             "sure": self.sure,
             "top": [{"label": name, "probability": share} for name, share in self.top],
         }
+
+    def _repr_html_(self) -> str:
+        unsure = "" if self.sure else f" ({html.escape(str(_('not sure')))})"
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{share:.1%}</td>"
+            f'<td><div style="height:0.8em;width:{12 * share:.2f}em;background:#0072B2"></div></td></tr>'
+            for name, share in self.top
+        )
+        return (
+            f"<p>{html.escape(self.file)}: <b>{html.escape(self.shown_label)}</b>{unsure}</p>"
+            f"<table><tbody>{rows}</tbody></table>"
+        )
 
 
 class Classifier:

@@ -71,3 +71,8 @@ class Dataset:
             if len(members) and members[0] <= index <= members[-1]:
                 return str(index - int(members[0]))
         return str(index)
+
+    def _repr_html_(self) -> str:
+        from olhar.datasets.thumbnails import dataset_html
+
+        return dataset_html(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,7 +54,14 @@ class Run:
         return self.folder.read_history()
 
     def _repr_html_(self) -> str:
-        return self.report._repr_html_()
+        pictures = (self.folder.learning_curve, self.folder.confusion_matrix, self.folder.samples)
+        shown = "".join(
+            '<img alt="" style="max-width:48em;width:100%" src="data:image/png;base64,'
+            f'{base64.b64encode(path.read_bytes()).decode()}">'
+            for path in pictures
+            if path.is_file()
+        )
+        return self.report._repr_html_() + shown
 
 
 def load_run(path: Path | str) -> Run:
