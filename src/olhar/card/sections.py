@@ -150,12 +150,18 @@ def intended_use(facts: Facts) -> list[Block]:
     if facts.model:
         blocks.append(
             _(
-                "It gives every image one of them, whatever the image shows. Where its highest "
-                "probability is below {threshold}, it says that it is not sure. It says nothing of "
-                "where a thing is in the image, nor how many there are.",
-                threshold=percent(facts.model.threshold, 1),
+                "It gives every image one of them, whatever the image shows. It says nothing of "
+                "where a thing is in the image, nor how many there are."
             )
         )
+        if facts.model.threshold > 0:
+            doubt = _(
+                "Where its highest probability is below {threshold}, it says that it is not sure.",
+                threshold=percent(facts.model.threshold, 1),
+            )
+        else:
+            doubt = _("It never says that it is not sure: its threshold is 0.")
+        blocks.append(doubt)
     return [*blocks, *not_stated(said, *keys)]
 
 
