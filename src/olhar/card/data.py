@@ -93,7 +93,11 @@ def training_data(facts: Facts) -> list[Block]:
     source: list[Block] = [known or _("A folder of photos, {name}.", name=plain(facts.data_name))]
     rows: list[Sequence[Block]] = [
         (_("training"), _("the weights are learned from it"), number(sizes["train"])),
-        (_("validation"), _("chooses the epoch whose weights are kept"), number(sizes["val"])),
+        (
+            _("validation"),
+            _("chooses the epoch whose weights are kept, the temperature and the threshold"),
+            number(sizes["val"]),
+        ),
         (_("test"), _("measures, at the end"), number(sizes["test"])),
     ]
     blocks: list[Block] = [*source, *stated(facts.details, "data")]
