@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -36,11 +35,6 @@ DETAILS: Mapping[str, Text] = MappingProxyType(
 )
 
 
-def details_path(folder: RunFolder) -> Path:
-    """Where a run's card.toml is, or would be."""
-    return folder.path / "card.toml"
-
-
 def read_details(folder: RunFolder) -> dict[str, str]:
     """The content of card.toml by key; empty where there is none.
 
@@ -48,7 +42,7 @@ def read_details(folder: RunFolder) -> dict[str, str]:
         ConfigError: it is no TOML, or a value is no text.
         UnknownNameError: a key that means nothing.
     """
-    path = details_path(folder)
+    path = folder.card_details
     with explain_os_errors(path):
         if not path.exists():
             return {}
@@ -77,7 +71,7 @@ def write_details(folder: RunFolder, details: Mapping[str, str]) -> None:
     before = read_details(folder)
     after = {key: text for key, text in (before | _checked(details)).items() if text}
     if after != before:
-        write_atomic(details_path(folder), tomli_w.dumps({"format": FORMAT, **after}))
+        write_atomic(folder.card_details, tomli_w.dumps({"format": FORMAT, **after}))
 
 
 def _checked(values: Mapping[str, object]) -> dict[str, str]:

@@ -60,13 +60,27 @@ def split_dataset(
         raise ConfigError(
             _("--split-seed is {given}; allowed: 0 and larger whole numbers", given=split_seed)
         )
-    parts = dataset.parts
     _check_classes(dataset)
+    _check_own_splits(dataset, val, test)
+    parts = dataset.parts
     rest = parts.get("train", np.arange(len(dataset)))
     test_part = parts.get("test", parts.get("val"))
     if test_part is None:
         rest, test_part = _cut(dataset, rest, test, DEFAULT_TEST, split_seed, "test")
-    elif test is not None:
+    if "val" in parts and "test" in parts:
+        train_part, val_part = rest, parts["val"]
+    else:
+        train_part, val_part = _cut(dataset, rest, val, DEFAULT_VAL, split_seed, "val")
+    splits = Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
+    _check_not_empty(splits, dataset.name)
+    return splits
+
+
+def _check_own_splits(dataset: Source, val: float | None, test: float | None) -> None:
+    """Refuse sizes for splits that the makers of the set have fixed."""
+    parts = dataset.parts
+    test_part = parts.get("test", parts.get("val"))
+    if test is not None and test_part is not None:
         raise ConfigError(
             _(
                 "--test {given} cannot be used: '{name}' has a test split of its own, with {count} images",
@@ -75,31 +89,25 @@ def split_dataset(
                 count=len(test_part),
             )
         )
-    if "val" in parts and "test" in parts:
-        if val is not None:
-            raise ConfigError(
-                _(
-                    "--val {given} cannot be used: '{name}' has a validation split of its own, with "
-                    "{count} images",
-                    given=val,
-                    name=dataset.name,
-                    count=len(parts["val"]),
-                )
+    if val is not None and "val" in parts and "test" in parts:
+        raise ConfigError(
+            _(
+                "--val {given} cannot be used: '{name}' has a validation split of its own, with "
+                "{count} images",
+                given=val,
+                name=dataset.name,
+                count=len(parts["val"]),
             )
-        train_part, val_part = rest, parts["val"]
-    else:
-        train_part, val_part = _cut(dataset, rest, val, DEFAULT_VAL, split_seed, "val")
-    splits = Splits(np.sort(train_part), np.sort(val_part), np.sort(test_part))
+        )
+
+
+def _check_not_empty(splits: Splits, name: str) -> None:
+    """Refuse a split without images."""
     for split, count in splits.sizes().items():
         if not count:
             raise DataError(
-                _(
-                    "'{name}' has no usable image in its {split} split",
-                    name=dataset.name,
-                    split=split,
-                )
+                _("'{name}' has no usable image in its {split} split", name=name, split=split)
             )
-    return splits
 
 
 def _check_classes(dataset: Source) -> None:

@@ -97,14 +97,7 @@ def train(
         DivergedError: the loss came to NaN.
     """
     progress = progress or Progress()
-    from_file = (
-        load_recipe_file(Path(recipe)) if isinstance(recipe, str | Path) else dict(recipe or {})
-    )
-    named = from_file.pop("network", None)
-    chosen = str(network or named or DEFAULT_NETWORK)
-    if not network and not named:
-        progress.note(_("no network named; taking {name}", name=chosen))
-    asked = {**from_file, **settings}
+    chosen, asked = _asked(network, recipe, settings, progress)
     canonical, network_settings = _resolve(chosen, asked, progress)
     wanted, own = divide_settings(asked, network_settings, canonical)
     kept = {} if recipe is not None else _kept(canonical, data)
@@ -144,6 +137,21 @@ def train(
     }
     create_run(path, config, overwrite=overwrite)
     return _run(job, None, progress, trackers, meter)
+
+
+def _asked(
+    network: str | None,
+    recipe: Path | str | Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[str, dict[str, Any]]:
+    """The network's name, and all settings that were asked for, by a recipe or one by one."""
+    given = load_recipe_file(Path(recipe)) if isinstance(recipe, str | Path) else dict(recipe or {})
+    named = given.pop("network", None)
+    chosen = str(network or named or DEFAULT_NETWORK)
+    if not network and not named:
+        progress.note(_("no network named; taking {name}", name=chosen))
+    return chosen, {**given, **settings}
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
