@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
@@ -181,3 +181,26 @@ def test_normalise_is_what_it_says() -> None:
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
     expected = (images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
     torch.testing.assert_close(Normalise(mean, std)(images), expected, atol=1e-5, rtol=1e-5)
+
+
+@given(dense=st.lists(st.integers(1, 96), min_size=1, max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_sigmoid_layers_of_any_widths_start_with_finite_outputs(dense: list[int]) -> None:
+    name = f"1cnn+{'+'.join(map(str, dense))}_50dropout_sigmoid"
+    with torch.inference_mode():
+        logits = build_network(spec(name, 28, 1, 3))(torch.randn(2, 1, 28, 28))
+    assert logits.shape == (2, 3)
+    assert torch.isfinite(logits).all()
+
+
+def test_a_signal_comes_through_sigmoid_layers_and_their_dropout() -> None:
+    ratios = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        network = build_network(spec("3cnn+128+128+128_50dropout_sigmoid", 32, 3)).train()
+        x = 2 * torch.randn(100, 3, 1, 1) + torch.randn(100, 3, 32, 32)
+        with torch.inference_mode():
+            outputs = torch.stack([network(x) for _round in range(32)])  # (32, 100, 10)
+        noise = outputs.var(0).mean()
+        ratios.append(float((outputs.mean(0).var(0).mean() - noise / 32) / noise))
+    assert sum(ratios) / 3 > 0.005  # below .0005 with independent weights: nothing was learnt
