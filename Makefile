@@ -49,6 +49,7 @@ format: $(DEV)   ## mend format and lint
 bench: $(DEV)    ## speed, measured on this machine
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/peers.py
 
 # Babel takes "95% interval" for a printf format and exits with 1, although the .mo is right.
