@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from conftest import olhar
 from olhar.errors import ConfigError, UnknownNameError
-from olhar.training.recipe import SETTINGS, Recipe, build_recipe, kept_recipe, parse_assignments
+from olhar.networks.specs import resolve_network
+from olhar.pipeline.inputs import DataSettings
+from olhar.pipeline.jobs import plan_training, repeating_command
+from olhar.progress import Progress
+from olhar.training.recipe import (
+    SETTINGS,
+    Recipe,
+    build_recipe,
+    divide_settings,
+    kept_recipe,
+    parse_assignments,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +91,19 @@ def test_every_kept_recipe_is_a_recipe() -> None:
     assert "default" in stems
     for stem in stems:
         network, _dot, data = stem.partition(".")
-        build_recipe(kept_recipe(network, data))
+        own = () if stem in {"default", "photos"} else resolve_network(network)[1]
+        build_recipe(divide_settings(kept_recipe(network, data), own, network)[0])
+
+
+def test_a_kept_recipe_may_set_the_network_too(tmp_path: Path) -> None:
+    small = plan_training(DataSettings("mnist"), "olhar-small", None, {}, Progress())
+    assert small.network_settings["width"] == 16
+    asked = plan_training(DataSettings("mnist"), "olhar-small", None, {"width": 8}, Progress())
+    assert asked.network_settings["width"] == 8
+    other = plan_training(DataSettings("cifar10"), "olhar-small", None, {}, Progress())
+    assert other.network_settings["width"] == 32
+    assert "width" not in repeating_command(small, small.recipe, tmp_path)
+    assert "width=8" in repeating_command(asked, asked.recipe, tmp_path)
 
 
 @pytest.mark.parametrize(

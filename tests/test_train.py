@@ -24,7 +24,7 @@ from conftest import DATA, needs_data, olhar
 from olhar.errors import DivergedError
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
-from olhar.pipeline.training import _balanced
+from olhar.pipeline.jobs import balanced_recipe
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder
 from olhar.training.checkpoint import load_checkpoint
@@ -344,8 +344,8 @@ def test_balance_helps_the_rare_class(balance: str) -> None:
 )
 def test_balance_is_chosen_by_how_unequal_the_classes_are(counts: list[int], expected: str) -> None:
     labels = np.repeat(np.arange(2), counts)
-    assert _balanced(Recipe(), labels, Progress()).balance == expected
-    assert _balanced(Recipe(balance="none"), labels, Progress()).balance == "none"
+    assert balanced_recipe(Recipe(), labels, Progress()).balance == expected
+    assert balanced_recipe(Recipe(balance="none"), labels, Progress()).balance == "none"
 
 
 @pytest.mark.parametrize("epochs", [1, 10])

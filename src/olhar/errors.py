@@ -6,6 +6,7 @@
     │   └── NetworkSizeError        network_size        (ValueError)
     ├── DataError                   data                ValueError
     ├── ImageError                  image               ValueError
+    │   └── ImageSizeError          image_size          (ValueError)
     ├── ModelError                  model               ValueError
     ├── ChecksumError               checksum            ValueError
     ├── MissingFileError            missing_file        FileNotFoundError
@@ -17,9 +18,11 @@
     ├── StorageError                storage             OSError
     ├── MemoryLimitError            memory              MemoryError
     ├── ExportError                 export              RuntimeError
-    └── DivergedError               diverged            ArithmeticError
+    ├── DivergedError               diverged            ArithmeticError
+    ├── ClusterError                cluster             ConnectionError
+    └── StoreError                  store               ConnectionError
 
-The first ten are wrong input or usage (exit status 2); the last five are failures of the world or
+The first ten are wrong input or usage (exit status 2); the last seven are failures of the world or
 of the arithmetic (exit status 1). A message says what was given, what is allowed, and what to do
 next. Anything that is raised and is not an OlharError is a bug, and keeps its traceback.
 """
@@ -77,6 +80,12 @@ class ImageError(OlharError, ValueError):
     """A file or bytes that cannot be read as an image."""
 
     code, exit_status = "image", 2
+
+
+class ImageSizeError(ImageError):
+    """An image with more pixels than are allowed."""
+
+    code = "image_size"
 
 
 class ModelError(OlharError, ValueError):
@@ -149,6 +158,18 @@ class DivergedError(OlharError, ArithmeticError):
     """Training that came to NaN or infinity."""
 
     code = "diverged"
+
+
+class ClusterError(OlharError, ConnectionError):
+    """Other processes or machines that cannot be reached, or have gone."""
+
+    code = "cluster"
+
+
+class StoreError(OlharError, ConnectionError):
+    """A store that cannot be reached, refuses the login, or does not do what it was asked."""
+
+    code = "store"
 
 
 _WRONG_PATH = frozenset(

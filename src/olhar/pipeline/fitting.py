@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from olhar.classifier import ModelConfig, save_classifier
+from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _
 from olhar.pipeline.inputs import Job
@@ -17,20 +20,30 @@ from olhar.progress import Progress
 if TYPE_CHECKING:
     import torch
 
+    from olhar.training.distributed import Share
     from olhar.training.fit import FitState, Training
     from olhar.training.trackers import Trackers
 
 _WHITENED_FROM, _WHITENED_BYTES = 5000, 16 * 2**20  # training images, at most
 
 
-def fit_job(job: Job, state: FitState | None, progress: Progress, trackers: Trackers) -> FitState:
-    """Train, from the beginning or from where it was cut off; a checkpoint after each epoch."""
+def fit_job(
+    job: Job,
+    state: FitState | None,
+    progress: Progress,
+    trackers: Trackers,
+    share: Share | None = None,
+) -> FitState:
+    """Train, from the beginning or from where it was cut off; a checkpoint after each epoch.
+
+    With a `share` of the work, rank 0 alone writes.
+    """
     import torch
 
     from olhar.training.checkpoint import save_checkpoint
     from olhar.training.fit import build_validation, fit
 
-    training = build_training(job)
+    training = build_training(job, share)
     epochs = job.recipe.epochs
 
     def on_step(done: int, loss: float, accuracy: float) -> None:
@@ -40,6 +53,8 @@ def fit_job(job: Job, state: FitState | None, progress: Progress, trackers: Trac
         progress.advance(done, str(figures))
 
     def on_epoch(state: FitState) -> None:
+        if share is not None and share.rank:
+            return
         save_checkpoint(job.folder.checkpoint, state)
         job.folder.write_history(state.history)
         trackers.epoch(state.history[-1])
@@ -47,13 +62,34 @@ def fit_job(job: Job, state: FitState | None, progress: Progress, trackers: Trac
 
     progress.start(_("training"), epochs * training.steps)
     val = torch.from_numpy(job.splits.val)
+    own = val if share is None else share.rows(val)
     validate = build_validation(
-        training.images, training.labels, val, job.machine, training.normalise
+        training.images, training.labels, own, job.machine, training.normalise
     )
+    if share is not None:
+        validate = share.validation(validate, len(own), len(val))
     return fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
 
 
-def build_training(job: Job) -> Training:
+@contextmanager
+def explain_memory(job: Job) -> Iterator[None]:
+    """Turn what torch and Python say of too little memory into MemoryLimitError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if "memory" in str(error) or isinstance(error, MemoryError):
+            raise MemoryLimitError(
+                _(
+                    "this machine has too little memory for network {name} with batches of {batch}: "
+                    "try a smaller --batch-size or another network",
+                    name=job.spec.name,
+                    batch=job.recipe.batch_size,
+                )
+            ) from error
+        raise
+
+
+def build_training(job: Job, share: Share | None = None) -> Training:
     """The untrained network with its images and recipe, on the machine's device."""
     import torch
 
@@ -69,6 +105,7 @@ def build_training(job: Job) -> Training:
         job.recipe,
         job.machine,
         Normalise(job.preprocess.mean, job.preprocess.std),
+        share,
     )
 
 

@@ -36,6 +36,7 @@ from olhar.networks.specs import (
 from olhar.preprocess import Preprocess, channel_statistics
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.stores.address import hide_secrets
 from olhar.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ def class_order(source: Source, class_names: tuple[str, ...]) -> NDArray[np.int6
 def data_table(wanted: DataSettings, dataset: Dataset, splits: Splits) -> dict[str, Any]:
     """The [data] table of config.toml."""
     settings = {k: v for k, v in dataclasses.asdict(wanted).items() if v is not None}
+    settings["name"] = hide_secrets(wanted.name)
     table = {**settings, "fingerprint": dataset.fingerprint, "sizes": splits.sizes()}
     if dataset.set_aside:
         files = [file for file, _reason in dataset.set_aside[:_SET_ASIDE_NAMED]]

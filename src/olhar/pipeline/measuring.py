@@ -20,6 +20,7 @@ from olhar.files import write_atomic_with
 from olhar.i18n import _
 from olhar.pipeline.inputs import Job, class_order, splits_of
 from olhar.progress import Progress
+from olhar.registry import load
 from olhar.run import RunFolder
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def evaluate(
     progress = progress or Progress()
     if split not in (*SPLITS, "all"):
         raise unknown_name(_("split"), split, (*SPLITS, "all"))
-    classifier = load_classifier(model)
+    classifier = load(model, progress)
     table = classifier.config.data
     source = open_source(data or str(table["name"]))
     order = class_order(source, classifier.class_names)
@@ -113,12 +114,17 @@ def evaluate(
     return report_split(dataset, indices, probs, split, classifier.config)
 
 
-def measure(job: Job, progress: Progress) -> tuple[Report, Probs]:
-    """Measure the saved model on the test split: the one time that it is read."""
-    indices = job.splits.test
-    classifier = load_classifier(job.folder.path)
+def measure(job: Job, progress: Progress, split: str = "test") -> tuple[Report, Probs]:
+    """Measure the saved model, and write predictions.csv.
+
+    The test split is read here, once. A trial of a search is measured on the validation split, by
+    as many threads as it was trained with.
+    """
+    indices = getattr(job.splits, split)
+    threads = None if split == "test" else job.machine.threads
+    classifier = load_classifier(job.folder.path, threads=threads)
     probs = predict_split(classifier, job.dataset, indices, progress)
-    report = report_split(job.dataset, indices, probs, "test", classifier.config)
+    report = report_split(job.dataset, indices, probs, split, classifier.config)
     items = [job.dataset.item_name(int(index)) for index in indices]
     header = "file" if job.dataset.files else "index"
     labels, names = job.dataset.labels[indices], job.dataset.class_names

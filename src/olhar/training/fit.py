@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,9 @@ from olhar.training.machine import Machine
 from olhar.training.optimizers import build_optimizers, lr_at
 from olhar.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from olhar.training.distributed import Share
+
 Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
 Optimizers = list[torch.optim.Optimizer]
@@ -30,6 +34,7 @@ Validate = Callable[[nn.Module], tuple[float, float]]
 OnStep = Callable[[int, float, float], None]
 
 _SECONDS_BETWEEN_STEPS_SHOWN = 0.2
+_SEED_OF_RANK = 104_729  # so far apart that ranks do not meet the seeds that people choose
 
 
 @dataclass
@@ -79,6 +84,8 @@ def fit(
     if state.epoch:
         training.network.load_state_dict(state.network)
         restore_optimizers(training.optimizers, state.optimizer)
+    if training.share is not None:
+        training.share.align(training.network)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if recipe.patience and state.epoch - state.best_epoch >= recipe.patience:
             break
@@ -111,6 +118,7 @@ class Training:
         steps: of an epoch.
         lr: learning rate of the last step.
         small: whether the last step is one of the early ones, on smaller images.
+        share: this process's share of every batch; None where it has all of it.
     """
 
     def __init__(
@@ -122,6 +130,7 @@ class Training:
         recipe: Recipe,
         machine: Machine,
         normalise: nn.Module,
+        share: Share | None = None,
     ) -> None:
         """Make ready.
 
@@ -133,6 +142,7 @@ class Training:
             recipe: what to do.
             machine: how to compute it.
             normalise: uint8 (N, C, H, W) → float32 network input.
+            share: this process's share of a training over several processes.
         """
         torch.set_num_threads(machine.threads)
         self.device = torch.device(machine.device)
@@ -150,6 +160,7 @@ class Training:
         self.steps = len(indices) // self.batch
         self.lr = 0.0
         self.small = False
+        self.share = share
         shares = class_shares(labels[indices])  # (K,)
         self.class_weights = (1 / shares).to(self.device) if recipe.balance == "weights" else None
         self.image_weights = (
@@ -160,19 +171,25 @@ class Training:
         """One pass; returns the mean (loss, accuracy) of its batches."""
         generator = _seed_epoch(self.recipe.seed, epoch)
         order = self.order(generator)
+        if self.share is not None:  # from here on other random numbers on every rank
+            generator = _seed_epoch(self.recipe.seed + _SEED_OF_RANK * self.share.rank, epoch)
         self.network.train()
         totals = torch.zeros(2, device=self.device)  # summed loss, correct
+        # A rank that stopped at its own time would keep the others from saying why.
+        leads = self.share is None or self.share.rank == 0
         shown = time.perf_counter()
         for step in range(self.steps):
             self.enter((epoch - 1) * self.steps + step)
             totals += self.step(order[step * self.batch : (step + 1) * self.batch], generator)
-            if time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
+            if leads and time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
                 loss, correct = (totals / (step + 1)).tolist()
                 _check_finite(loss, epoch, step + 1, self.recipe)
                 on_step((epoch - 1) * self.steps + step + 1, loss, correct / self.batch)
                 shown = time.perf_counter()
         loss, correct = (totals / self.steps).tolist()
         _check_finite(loss, epoch, self.steps, self.recipe)
+        if self.share is not None:
+            self.share.align(self.network)
         return loss, correct / self.batch
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
@@ -194,6 +211,7 @@ class Training:
 
     def step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """One step on rows `members`; returns (loss, correct) without waiting for the device."""
+        batch, members = members, members if self.share is None else self.share.rows(members)
         pixels = self.images[members.to(self.images.device)]  # (N, H, W, C) uint8
         pixels = augment_pixels(pixels, self.recipe, generator)
         pixels = (shrink(pixels) if self.small else pixels).to(self.device)
@@ -205,14 +223,27 @@ class Training:
         with _autocast(self.machine):
             logits = self.network(x)
         logits = logits.float()
-        loss = F.cross_entropy(
-            logits, y, self.class_weights, label_smoothing=self.recipe.label_smoothing
-        )
+        loss = self._loss(logits, y, batch)
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        figures = torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+        if self.share is not None:
+            self.share.sum_gradients(self.network, figures)
         for optimizer in self.optimizers:
             optimizer.step()
-        return torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+        return figures
+
+    def _loss(self, logits: torch.Tensor, y: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Mean cross-entropy over `batch`; of a share, its part of that mean."""
+        smoothing = self.recipe.label_smoothing
+        if self.share is None:
+            return F.cross_entropy(logits, y, self.class_weights, label_smoothing=smoothing)
+        total = F.cross_entropy(
+            logits, y, self.class_weights, reduction="sum", label_smoothing=smoothing
+        )
+        if self.class_weights is None:
+            return total / len(batch)
+        return total / self.class_weights[self.labels[batch.to(self.device)]].sum()
 
 
 def measure_epoch_s(training: Training, seconds: float = 3.0) -> float:

@@ -56,7 +56,7 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     if precision == "auto":
         fast_bf16 = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bf16()
         precision = "bf16" if fast_bf16 and widest >= _NARROW else "fp32"
-    return Machine(device, precision, widest >= _NARROW, _cores())
+    return Machine(device, precision, widest >= _NARROW, count_cores())
 
 
 def check_device(device: str) -> None:
@@ -90,7 +90,8 @@ def _cpu_has_bf16() -> bool:
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
-def _cores() -> int:
+def count_cores() -> int:
+    """Cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows

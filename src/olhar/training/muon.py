@@ -71,10 +71,11 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     gram = x @ x.mT  # (n, rows, rows)
     factors: list[torch.Tensor] = []
-    for _ in range(_STEPS):
+    for left in reversed(range(_STEPS)):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)  # a + b·gram + c·gram²
         factors.append(factor)
-        gram = gram @ factor @ factor
+        if left:
+            gram = gram @ factor @ factor
     x = functools.reduce(torch.matmul, reversed(factors)) @ x
     return x.mT if tall else x

@@ -1,0 +1,232 @@
+"""Training over several processes: rank 0 runs the command, the others take part in its trainings.
+
+An order is the run's config.toml. The others open the same data, check its fingerprint, take their
+share of every batch, and write, print and decide nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import signal
+import socket
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olhar.errors import ClusterError, ConfigError, DivergedError, OlharError
+from olhar.files import write_atomic
+from olhar.i18n import _
+from olhar.pipeline.fitting import fit_job
+from olhar.pipeline.inputs import Job
+from olhar.progress import Progress
+from olhar.run import RunFolder
+from olhar.training.recipe import Recipe
+from olhar.training.trackers import Trackers
+
+if TYPE_CHECKING:
+    from olhar.training.distributed import Group, Share
+    from olhar.training.fit import FitState
+    from olhar.training.machine import Machine
+
+_PATIENCE_S = 30.0  # after a training broke off, for rank 0 to say how the command ended
+
+
+def run_ranks(main: Callable[[], int]) -> int:
+    """Run `main` in rank 0 of the processes that torchrun started; the others follow it.
+
+    Returns:
+        The exit status, the same on all ranks.
+    """
+    from olhar.training.distributed import open_group, read_place
+
+    place = read_place()
+    try:
+        group = open_group()
+        return follow(group) if place.rank else _lead(group, main)
+    except OlharError as error:
+        if place.local_rank == 0:
+            print(_("error: {message}", message=error), file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _lead(group: Group, main: Callable[[], int]) -> int:
+    # torchrun ends all processes so when one has gone; the user is told how to go on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    status = 1
+    try:
+        status = main()
+    except SystemExit as leaving:  # argparse's, after --help or wrong usage
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    finally:
+        group.dismiss(status)
+    return status
+
+
+def follow(group: Group) -> int:
+    """Take part in rank 0's trainings, until its command ends; returns its exit status.
+
+    Raises:
+        ClusterError: rank 0 has gone.
+    """
+    patience_s: float | None = None
+    for number in itertools.count():
+        order = group.hear_order(number, patience_s)
+        if "status" in order:
+            break
+        try:
+            _take_part(group, number, order["config"])
+            patience_s = None
+        except (ClusterError, DivergedError):  # rank 0 sees the same, and says so
+            patience_s = _PATIENCE_S
+        except OlharError as error:
+            group.say_failed(number, str(error))
+        except Exception as error:  # noqa: BLE001 - rank 0 must hear of it, or it would wait
+            traceback.print_exc()
+            group.say_failed(number, f"{type(error).__name__}: {error}")
+    return int(order["status"])
+
+
+def _take_part(group: Group, number: int, config: Mapping[str, Any]) -> None:
+    """Open what rank 0 trains on, and train this rank's share."""
+    job = _open_job(group, number, config)
+    group.say_ready(number)
+    with group.connect(number, job.machine.device) as share:
+        state = _receive_checkpoint(share)
+        fit_job(job, state, Progress(), Trackers([], lambda _text: None), share)
+
+
+def _open_job(group: Group, number: int, config: Mapping[str, Any]) -> Job:
+    """The run's job; what is written of it, rank 0 writes."""
+    from olhar.pipeline.jobs import load_job
+
+    with tempfile.TemporaryDirectory() as place, group.in_turn(number):
+        folder = RunFolder(place)
+        folder.write_config(config)
+        return load_job(folder, Progress())[0]
+
+
+def fit_in_group(
+    job: Job, state: FitState | None, progress: Progress, trackers: Trackers
+) -> FitState:
+    """Train over all processes of the group; in this one alone where there is none."""
+    from olhar.training.distributed import current_group
+
+    group = current_group()
+    if group is None:
+        return fit_job(job, state, progress, trackers)
+    number = group.give_order({"config": job.folder.read_config()}, progress)
+    try:
+        with group.connect(number, job.machine.device) as share:
+            share.broadcast_bytes(job.folder.checkpoint.read_bytes() if state else b"")
+            return fit_job(job, state, progress, trackers, share)
+    except ClusterError as error:
+        raise ClusterError(
+            _(
+                "{reason}. Go on from the last whole epoch with: "
+                "torchrun ... -m olhar resume {path}",
+                reason=error,
+                path=job.folder.path,
+            )
+        ) from error
+
+
+def _receive_checkpoint(share: Share) -> FitState | None:
+    from olhar.training.checkpoint import load_checkpoint
+
+    content = share.broadcast_bytes(b"")
+    if not content:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint.safetensors"
+        write_atomic(path, content)
+        return load_checkpoint(path)
+
+
+def own_machine(machine: Machine) -> Machine:
+    """The machine for this process: of several on one machine, each has its share of it."""
+    from olhar.training.distributed import current_group
+
+    group = current_group()
+    return machine if group is None else group.own_machine(machine)
+
+
+def describe_group() -> dict[str, Any]:
+    """What config.toml says of the processes of a run; nothing where there is one."""
+    from olhar.training.distributed import current_group
+
+    group = current_group()
+    if group is None:
+        return {}
+    return {"world_size": group.place.size, "launch": _launch()}
+
+
+def note_other_size(recorded: Mapping[str, Any], progress: Progress) -> None:
+    """Say so where a run is resumed by another number of processes than it began with."""
+    before, now = recorded.get("world_size", 1), describe_group().get("world_size", 1)
+    if before != now:
+        progress.note(
+            _(
+                "this run began with {before} processes and goes on with {now}: it ends in other "
+                "weights, as with another seed",
+                before=before,
+                now=now,
+            )
+        )
+
+
+def check_shareable(recipe: Recipe, images: int) -> None:
+    """Raise ConfigError for a training that several processes cannot share, where there are several.
+
+    Args:
+        recipe: of the training.
+        images: how many train.
+    """
+    size = describe_group().get("world_size", 1)
+    if size > 1 and recipe.minutes:
+        raise ConfigError(
+            _("minutes measures one process; with several of them give --epochs instead")
+        )
+    if min(recipe.batch_size, images) < size:
+        raise ConfigError(
+            _(
+                "a batch of {batch} images cannot be shared by {size} processes; "
+                "use a larger --batch-size or fewer processes",
+                batch=min(recipe.batch_size, images),
+                size=size,
+            )
+        )
+
+
+def run_to_go_on_with(run: Path | str | None) -> Path | None:
+    """The run folder that torchrun's earlier attempt at this command has begun.
+
+    Raises:
+        ConfigError: torchrun may start again, and would not know which run to go on with.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    if run is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0:
+        raise ConfigError(
+            _("with --max-restarts olhar must know which run to go on with: give --run FOLDER")
+        )
+    if run is None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+        return None
+    folder = RunFolder(run)
+    if not folder.config.is_file():
+        return None
+    same = folder.read_config().get("machine", {}).get("launch") == _launch()
+    return folder.path if same else None
+
+
+def _launch() -> str:
+    """Names one call of torchrun, over all its restarts; it is the parent of this process."""
+    run_id = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    name = f"{run_id}/{socket.gethostname()}/{os.getppid()}"
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,0 +1,307 @@
+"""From what was asked for to a job: settings first, then data, then the machine.
+
+Settings are checked before data is read, and data before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar._version import __version__
+from olhar.datasets import NAMED, Dataset, Splits
+from olhar.errors import ConfigError, ModelError
+from olhar.i18n import _
+from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
+from olhar.pipeline.fitting import build_training
+from olhar.pipeline.group import check_shareable, describe_group, note_other_size, own_machine
+from olhar.pipeline.inputs import DataSettings, Job, check_fingerprint, data_table, open_inputs
+from olhar.preprocess import Preprocess
+from olhar.progress import Progress
+from olhar.run import RunFolder
+from olhar.stores.address import hide_secrets
+from olhar.training.recipe import (
+    Recipe,
+    build_recipe,
+    divide_settings,
+    kept_recipe,
+    load_recipe_file,
+    suited_recipe,
+)
+
+if TYPE_CHECKING:
+    from olhar.training.fit import FitState
+
+DEFAULT_NETWORK = "cnn-32-64-64"
+_UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
+_AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
+_MOST_EPOCHS = 300  # more of them teach a small network nothing
+
+Inputs = tuple[Dataset, Splits, NetworkSpec, Preprocess]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was asked for, checked, before any data was read.
+
+    Attributes:
+        data: which data, and how it is divided.
+        network: canonical name.
+        network_settings: every setting of the network with its value.
+        recipe: with what was asked for.
+        asked: settings of the recipe that were asked for.
+        own: settings of the network that were asked for.
+    """
+
+    data: DataSettings
+    network: str
+    network_settings: Mapping[str, Any]
+    recipe: Recipe
+    asked: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+
+def plan_training(
+    data: DataSettings,
+    network: str | None,
+    recipe: Path | str | Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> Plan:
+    """Check what was asked for.
+
+    Args:
+        data: which data; it is not looked at.
+        network: a name as typed; None takes the recipe's, else the usual one.
+        recipe: a recipe file or its settings, instead of the kept ones for this network and data.
+        settings: of recipe and network; they beat those of `recipe`.
+        progress: hears of what was chosen.
+
+    Raises:
+        ConfigError: a setting that does not exist or cannot be used.
+    """
+    chosen, asked = _asked(network, recipe, settings, progress)
+    canonical, network_settings = _resolve(chosen, asked, progress)
+    wanted, own = divide_settings(asked, network_settings, canonical)
+    kept: dict[str, Any] = {}
+    if recipe is None:
+        kept, kept_own = _kept(canonical, data.name)
+        network_settings = resolve_network(canonical, {**kept_own, **own})[1]
+    final = build_recipe({**kept, **wanted})
+    if final.minutes and "epochs" in wanted:
+        raise ConfigError(
+            _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
+        )
+    return Plan(data, canonical, network_settings, final, wanted, own)
+
+
+def open_plan(plan: Plan, progress: Progress) -> Inputs:
+    """The plan's data, divided and prepared for its network; its recipe suits the network.
+
+    Raises:
+        DataError: data that cannot be used.
+        ConfigError: a recipe that the network cannot follow.
+    """
+    inputs = open_inputs(
+        plan.data, plan.network, plan.network_settings, progress, plan.recipe.workers
+    )
+    _check_suits(plan.recipe, inputs[2])
+    return inputs
+
+
+def prepare_job(
+    plan: Plan, inputs: Inputs, path: Path, progress: Progress, *, threads: int | None = None
+) -> Job:
+    """A job with all that its recipe leaves to the data and to the machine decided.
+
+    Args:
+        plan: what was asked for.
+        inputs: of `open_plan`.
+        path: the run folder that it is to have; it is not made.
+        progress: hears of what was chosen.
+        threads: of torch, on the CPU; None is one a core.
+    """
+    from olhar.training.machine import choose_machine
+
+    dataset, splits, spec, preprocess = inputs
+    machine = own_machine(choose_machine(spec, plan.recipe.device, plan.recipe.precision))
+    if threads is not None:
+        machine = dataclasses.replace(machine, threads=threads)
+    recipe = suited_recipe(plan.recipe, plan.asked, len(splits.train), spec.channels)
+    recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
+    check_shareable(recipe, len(splits.train))
+    job = Job(RunFolder(path), dataset, splits, spec, preprocess, recipe, machine)
+    return _timed(job, progress) if recipe.minutes else job
+
+
+def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
+    """The content of config.toml."""
+    from olhar.training.machine import describe_machine
+
+    return {
+        "olhar": __version__,
+        "command": repeating_command(plan, job.recipe, job.folder.path),
+        "data": data_table(plan.data, job.dataset, job.splits),
+        "network": job.spec.to_dict(),
+        "preprocess": job.preprocess.to_dict(),
+        "recipe": job.recipe.to_dict(),
+        "machine": {**describe_machine(job.machine), **describe_group()},
+    }
+
+
+def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | None]:
+    """The job of a run folder, and where its training was cut off; None before its first epoch.
+
+    Raises:
+        MissingFileError: this is no run folder.
+        ModelError: it is damaged.
+        DataError: the data is not what it was.
+    """
+    from olhar.training.checkpoint import load_checkpoint
+    from olhar.training.machine import Machine, check_device
+
+    config = folder.read_config()
+    try:
+        table, network = config["data"], config["network"]
+        keys = [field.name for field in dataclasses.fields(DataSettings)]
+        data_settings = DataSettings(**{key: table[key] for key in keys if key in table})
+        recipe = build_recipe(config["recipe"])
+        keys = [field.name for field in dataclasses.fields(Machine)]
+        machine = Machine(**{key: config["machine"][key] for key in keys})
+        fingerprint = table["fingerprint"]
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            _("'{path}' is damaged: {reason}", path=folder.config, reason=repr(error))
+        ) from error
+    check_device(machine.device)
+    machine = own_machine(machine)
+    note_other_size(config["machine"], progress)
+    folder.remove_asides()
+    dataset, splits, spec, preprocess = open_inputs(
+        data_settings, network["name"], network["settings"], progress, recipe.workers
+    )
+    check_fingerprint(dataset, fingerprint)
+    state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
+    return Job(folder, dataset, splits, spec, preprocess, recipe, machine), state
+
+
+def _asked(
+    network: str | None,
+    recipe: Path | str | Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[str, dict[str, Any]]:
+    """The network's name, and all settings that were asked for, by a recipe or one by one."""
+    given = load_recipe_file(Path(recipe)) if isinstance(recipe, str | Path) else dict(recipe or {})
+    named = given.pop("network", None)
+    chosen = str(network or named or DEFAULT_NETWORK)
+    if not network and not named:
+        progress.note(_("no network named; taking {name}", name=chosen))
+    return chosen, {**given, **settings}
+
+
+def balanced_recipe(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
+    """A recipe with `balance` decided, by how unequal the classes of the training images are."""
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    ratio = float(counts.max() / counts.min())
+    if recipe.balance != "auto":
+        return recipe
+    if ratio < _UNEQUAL:
+        return dataclasses.replace(recipe, balance="none")
+    balance = "weights" if ratio < _VERY_UNEQUAL else "sampling"
+    what = _("class weights in the loss") if balance == "weights" else _("balanced sampling")
+    progress.note(
+        _(
+            "the largest class has {ratio} times the images of the smallest; using {what} "
+            "(--set balance=none leaves the classes as they are)",
+            ratio=f"{ratio:.1f}",
+            what=what,
+        )
+    )
+    return dataclasses.replace(recipe, balance=balance)
+
+
+def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
+    """Refuse a recipe that the network cannot follow."""
+    if recipe.early_share and not takes_any_size(spec):
+        raise ConfigError(
+            _(
+                "early_share is {given}, but network {name} takes images of {size} pixels only; "
+                "use --set early_share=0 or a network that takes any size, such as olhar-small",
+                given=recipe.early_share,
+                name=spec.name,
+                size=spec.size,
+            )
+        )
+
+
+def _timed(job: Job, progress: Progress) -> Job:
+    """The job with as many epochs as fit into its minutes, measured on this machine."""
+    from olhar.training.fit import measure_epoch_s
+
+    epoch_s = measure_epoch_s(build_training(job))
+    available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
+    epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
+    progress.note(
+        _(
+            "{epochs} epochs fit into {minutes} minutes: an epoch takes about {seconds} s here",
+            epochs=epochs,
+            minutes=f"{job.recipe.minutes:g}",
+            seconds=f"{epoch_s:.2f}",
+        )
+    )
+    return dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, epochs=epochs))
+
+
+def _resolve(
+    name: str, settings: Mapping[str, Any], progress: Progress
+) -> tuple[str, dict[str, Any]]:
+    """The canonical network of a name as typed, with the network settings among `settings`."""
+    canonical, defaults, typed = resolve_network(name)
+    if typed is not None:
+        progress.note(_("'{typed}' is read as {name}", typed=typed, name=canonical))
+    own = divide_settings(settings, defaults, canonical)[1]
+    canonical, values, _typed = resolve_network(name, own)
+    return canonical, values
+
+
+def repeating_command(plan: Plan, recipe: Recipe, run: Path) -> str:
+    """The command that repeats a run, with this version of olhar and this data.
+
+    Every setting is in it that was asked for, or that is not what the kept recipe says.
+    """
+    data, network = plan.data, plan.network
+    words = ["olhar", "train", "--data", hide_secrets(data.name), "--network", network]
+    words += ["--run", run.as_posix()]
+    defaults = DataSettings(data.name)
+    for key in ("val", "test", "split_seed", "channels", "size", "resize"):
+        value = getattr(data, key)
+        if value != getattr(defaults, key):
+            words += [f"--{key.replace('_', '-')}", _as_text(value)]
+    kept = build_recipe(_kept(network, data.name)[0])
+    for key, value in recipe.to_dict().items():
+        if key != "minutes" and (key in plan.asked or value != getattr(kept, key)):
+            words += ["--set", f"{key}={_as_text(value)}"]
+    for key, value in plan.own.items():
+        words += ["--set", f"{key}={_as_text(value)}"]
+    return shlex.join(words)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "+".join(map(str, value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _kept(network: str, data: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is kept for a network on a named data set or on photos: of recipe, and of network."""
+    settings = kept_recipe(network, data if data in NAMED else "photos")
+    return divide_settings(settings, resolve_network(network)[1], network)
