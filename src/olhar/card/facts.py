@@ -17,6 +17,7 @@ from typing import Any
 
 from olhar import i18n
 from olhar.card.details import read_details
+from olhar.card.search import Search, read_search
 from olhar.classifier import CONFIG, ModelConfig
 from olhar.errors import ModelError, OlharError, explain_os_errors
 from olhar.evaluation.report import ClassScores, Report
@@ -71,6 +72,7 @@ class Facts:
         model: model/config.json, or None where training has not ended.
         predictions: predictions.csv in its order; empty where it is missing.
         details: card.toml.
+        search: search.json, or None where the run is no winner of a sweep.
     """
 
     folder: RunFolder
@@ -85,6 +87,7 @@ class Facts:
     model: ModelConfig | None
     predictions: list[Prediction]
     details: Mapping[str, str]
+    search: Search | None = None
 
     @property
     def data_name(self) -> str:
@@ -157,6 +160,7 @@ def read_facts(folder: RunFolder) -> Facts:
         model=_read_model(folder.model / CONFIG, report),
         predictions=_read_predictions(folder.predictions),
         details=read_details(folder),
+        search=read_search(folder),
     )
 
 

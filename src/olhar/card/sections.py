@@ -25,6 +25,7 @@ from olhar.card.markdown import (
     stated,
     table,
 )
+from olhar.card.search import figure, search_story, seed_spread
 from olhar.i18n import Text, _
 
 FEW_IMAGES = 30
@@ -73,6 +74,7 @@ def model_details(facts: Facts) -> list[Block]:
         table((_("property"), _("value")), rows, numbers_from=2),
         _("The command that repeats this run, with the same version of olhar and the same data:"),
         code_block(facts.config["command"]),
+        *(search_story(facts.search) if facts.search else []),
         *_how_to_use(facts),
     ]
 
@@ -261,14 +263,29 @@ def caveats(facts: Facts) -> list[Block]:
         ),
     }
     items += [advice[one.state] for one in verdicts(facts) if one.state in advice]
-    items.append(
-        _(
+    items.append(_other_seeds(facts))
+    return [*blocks, bullets(items), *not_stated(facts.details, "limits")]
+
+
+def _other_seeds(facts: Facts) -> Text:
+    seed, search = plain(facts.config["recipe"].get("seed", "?")), facts.search
+    spread = seed_spread(search) if search else None
+    if search is None or spread is None:
+        return _(
             "This is one training, with seed {seed}. Another seed gives other weights and somewhat "
             "other figures; by how much was not measured.",
-            seed=plain(facts.config["recipe"].get("seed", "?")),
+            seed=seed,
         )
+    low, high, seeds = spread
+    return _(
+        "This is one training, with seed {seed}. Another seed gives other weights and somewhat other "
+        "figures: over {seeds} seeds the validation figure was from {low} to {high}. It was chosen by "
+        "that figure among several trials, so that one flatters; the test figure does not.",
+        seed=seed,
+        seeds=seeds,
+        low=figure(search.metric, low),
+        high=figure(search.metric, high),
     )
-    return [*blocks, bullets(items), *not_stated(facts.details, "limits")]
 
 
 def _measured_caveats(facts: Facts) -> list[Block]:

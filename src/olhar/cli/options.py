@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ _RECIPE_FLAGS: dict[str, Text] = {
 }
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """MODEL, as every command takes it."""
+    text = _("a run folder, a model/ folder, or a store address such as s3://bucket/models/cats@3")
+    parser.add_argument("model", metavar="MODEL", help=str(text))
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument(
@@ -42,8 +49,50 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
-    """`--recipe`, `--set` and a flag for each usual setting."""
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """How data is divided and brought to the network."""
+    group = parser.add_argument_group(str(_("data")))
+    group.add_argument(
+        "--val", metavar="SHARE|COUNT", help=str(_("validation images; default 0.1, at most 5000"))
+    )
+    group.add_argument(
+        "--test",
+        metavar="SHARE|COUNT",
+        help=str(_("test images, where the data has no test split; default 0.2, at most 5000")),
+    )
+    group.add_argument("--split-seed", metavar="N", help=str(_("another number splits otherwise")))
+    group.add_argument(
+        "--channels", metavar="1|3", help=str(_("grey or colour; default as the data is"))
+    )
+    group.add_argument(
+        "--size", metavar="PIXELS", help=str(_("side of the input; default the network's own"))
+    )
+    group.add_argument(
+        "--resize",
+        metavar="RULE",
+        help=str(_("crop (cut out the centre) or squash (to a square); default crop")),
+    )
+
+
+def collect_data(args: argparse.Namespace) -> dict[str, Any]:
+    """What the data flags were given, by the names of `pipeline.DataSettings`.
+
+    Raises:
+        ConfigError: a number is none.
+    """
+    given = {
+        "val": number("--val", args.val),
+        "test": number("--test", args.test),
+        "split_seed": whole_number("--split-seed", args.split_seed),
+        "channels": whole_number("--channels", args.channels),
+        "size": whole_number("--size", args.size),
+        "resize": args.resize,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """`--recipe`, `--set` and a flag for each usual setting, save those `without`."""
     group = parser.add_argument_group(str(_("training")))
     group.add_argument(
         "--recipe",
@@ -59,12 +108,19 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
         help=str(_("any setting of the recipe or the network; may be given again")),
     )
     for name, text in _RECIPE_FLAGS.items():
+        if name in without:
+            continue
         flag = f"--{name.replace('_', '-')}"
         group.add_argument(flag, dest=name, metavar=name.upper(), help=str(text))
 
 
-def collect_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings of `--set` and of the flags; one given twice with different values is refused."""
+def collect_settings(args: argparse.Namespace, without: Collection[str] = ()) -> dict[str, Any]:
+    """The settings of `--set` and of the flags; one given twice with different values is refused.
+
+    Args:
+        args: of a parser with `add_recipe_flags`.
+        without: as given there; flags of these names mean something else in the command.
+    """
     settings: dict[str, Any] = dict(parse_assignments(args.set))
     for name in _WITH_FLAGS_OF_THEIR_OWN.intersection(settings):
         raise ConfigError(
@@ -75,7 +131,7 @@ def collect_settings(args: argparse.Namespace) -> dict[str, Any]:
             )
         )
     for name in _RECIPE_FLAGS:
-        value = getattr(args, name)
+        value = None if name in without else getattr(args, name)
         if value is not None:
             merge_setting(settings, name, value, f"--{name.replace('_', '-')}")
     return settings

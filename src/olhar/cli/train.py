@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from olhar.cli.options import (
     Subparsers,
+    add_data_flags,
     add_json,
     add_recipe_flags,
+    collect_data,
     collect_settings,
-    number,
     print_json,
-    whole_number,
 )
 from olhar.cli.progress import build_progress
 from olhar.i18n import _
@@ -54,44 +54,14 @@ def add_command(commands: Subparsers) -> None:
         metavar="COUNTRY",
         help=str(_("estimate energy and CO2 for a country, three letters such as BRA")),
     )
-    group = parser.add_argument_group(str(_("data")))
-    group.add_argument(
-        "--val", metavar="SHARE|COUNT", help=str(_("validation images; default 0.1, at most 5000"))
-    )
-    group.add_argument(
-        "--test",
-        metavar="SHARE|COUNT",
-        help=str(_("test images, where the data has no test split; default 0.2, at most 5000")),
-    )
-    group.add_argument(
-        "--split-seed", default="0", metavar="N", help=str(_("another number splits otherwise"))
-    )
-    group.add_argument(
-        "--channels", metavar="1|3", help=str(_("grey or colour; default as the data is"))
-    )
-    group.add_argument(
-        "--size", metavar="PIXELS", help=str(_("side of the input; default the network's own"))
-    )
-    group.add_argument(
-        "--resize",
-        default="crop",
-        metavar="RULE",
-        help=str(_("crop (cut out the centre) or squash (to a square); default crop")),
-    )
+    add_data_flags(parser)
     parser.set_defaults(run_command=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
     settings = collect_settings(args)
-    sizes = {
-        "val": number("--val", args.val),
-        "test": number("--test", args.test),
-        "channels": whole_number("--channels", args.channels),
-        "size": whole_number("--size", args.size),
-        "resize": args.resize,
-        "split_seed": whole_number("--split-seed", args.split_seed) or 0,
-    }
+    data = collect_data(args)
     from olhar import pipeline
 
     with build_progress() as progress:
@@ -104,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             track=args.track,
             energy=args.energy,
-            **{**sizes, **settings},
+            **{**data, **settings},
         )
     print_run(done, as_json=args.json)
     return 0

@@ -1,0 +1,320 @@
+"""The engine of a Ray cluster: workers wherever Ray has a core free.
+
+A worker trains in a folder of its own machine. After each epoch it sends what has changed there
+(checkpoint and history), and the driver writes it into the trial's folder, so that nodes need not
+share a disk, and a lost node costs the epoch under way.
+
+Does not know: the study, or how a trial is trained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import queue
+import socket
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from olhar._version import __version__
+from olhar.datasets import NAMED
+from olhar.errors import ClusterError, ConfigError, MissingExtraError
+from olhar.i18n import Text, _
+from olhar.sweep.engine import Ended, EpochDone, Event, Lost
+from olhar.sweep.ray_worker import Files, Worker, change_config, read_files, write_files
+from olhar.sweep.task import Task, TaskResult
+from olhar.training.trackers.quiet import environment_defaults, quietly
+
+# Ray reports nothing home, and tries a head that refuses us for 8 s rather than 20.
+_RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_NUM_REDIS_GET_RETRIES": "8"}
+_REACH_S, _JOIN_S = 5.0, 45.0
+_COUNT_EVERY_S = 3.0
+_LONGEST_REASON = 300
+_CURRENT_CLUSTER = "ray/ray_current_cluster"  # where `ray start` notes the address
+# What an HTTP/2 client says first, with empty settings; Ray's head answers with settings of its own.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_IS_SETTINGS = 4  # the type of a frame, in its byte 3
+
+
+class RayEngine:
+    """Workers of a Ray cluster, one a core; nodes may come and go."""
+
+    def __init__(self, address: str | None = None, workers: int | None = None) -> None:
+        """Join the cluster.
+
+        Args:
+            address: HOST:PORT of its head; None or "auto" is $RAY_ADDRESS, else the cluster that
+                this machine belongs to.
+            workers: tasks at once, at most; None is one a core of the cluster.
+
+        Raises:
+            ClusterError: the head cannot be reached, or does not let us in.
+            MissingExtraError: ray is not installed.
+        """
+        self._ray = _join(find_head(address))
+        self._most = workers
+        self._workers: list[_Remote] = []
+        self._fingerprint = ""
+        self._counted = 0.0
+        self.slots = 1
+        self._count()
+
+    def start(self, task: Task) -> None:
+        """Give a task to a worker that has none, or to a new one."""
+        idle = [one for one in self._workers if one.task is None]
+        if not idle:
+            idle = [_Remote(self._ray)]
+            self._workers += idle
+        idle[0].start(task)
+
+    def wait(self, timeout_s: float) -> Sequence[Event]:
+        """What workers have said, oldest first; what they have sent is in the trials' folders.
+
+        Raises:
+            ClusterError: a node cannot train.
+        """
+        self._count()
+        busy = {one.hears: one for one in self._workers if one.task is not None}
+        if not busy:
+            time.sleep(timeout_s)
+            return []
+        ready, waiting = self._ray.wait(list(busy), timeout=timeout_s)
+        if waiting:
+            ready += self._ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
+        return [self._event(busy[ref]) for ref in ready]
+
+    def answer(self, number: int, *, stop: bool) -> None:
+        """Tell the worker of a task to go on or to stop."""
+        for worker in self._workers:
+            if worker.task is not None and worker.task.number == number:
+                worker.actor.answer.remote(stop)
+
+    def close(self) -> None:
+        """End all workers and leave the cluster; what has been sent stays."""
+        for worker in self._workers:
+            self._end(worker)
+        self._workers = []
+        with quietly():
+            self._ray.shutdown()
+
+    def _count(self) -> None:
+        """Follow the cluster: as many slots as it has cores now."""
+        if time.monotonic() - self._counted < _COUNT_EVERY_S:
+            return
+        cores = int(self._ray.cluster_resources().get("CPU", 0))
+        self.slots = max(1, min(cores, self._most or cores))
+        self._counted = time.monotonic()
+        idle = [one for one in self._workers if one.task is None]
+        for worker in idle[: max(0, len(self._workers) - self.slots)]:
+            self._workers.remove(worker)
+            self._end(worker)
+
+    def _event(self, worker: _Remote) -> Event:
+        assert worker.task is not None
+        number, folder = worker.task.number, Path(worker.task.folder)
+        try:
+            said: dict[str, Any] = self._ray.get(worker.hears)
+        except self._ray.exceptions.RayActorError as error:
+            self._workers.remove(worker)
+            self._end(worker)
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            if error.actor_init_failed:
+                raise ClusterError(_unfit(_("a node"), reason)) from error
+            return Lost(number, reason)
+        if "unfit" in said:
+            raise ClusterError(_unfit(said["host"], said["unfit"]))
+        self._check_data(said["files"], said["host"])
+        files = said["files"]
+        if "config.toml" in files:
+            folders = (said["folder"], folder)
+            files["config.toml"] = change_config(files["config.toml"], folders=folders)
+        write_files(folder, files)
+        if "row" in said:
+            worker.hear()
+            return EpochDone(number, said["row"])
+        worker.task = None
+        return Ended(number, TaskResult(**said["result"]))
+
+    def _check_data(self, files: Files, host: str) -> None:
+        """Refuse a node whose data is not what the others have."""
+        if "config.toml" not in files:
+            return
+        found = str(tomllib.loads(files["config.toml"].decode())["data"]["fingerprint"])
+        self._fingerprint = self._fingerprint or found
+        if found != self._fingerprint:
+            raise ClusterError(
+                _(
+                    "node {host} has other data under the same name (fingerprint {found}…, others "
+                    "{expected}…); give every node the same data",
+                    host=host,
+                    found=found[:12],
+                    expected=self._fingerprint[:12],
+                )
+            )
+
+    def _end(self, worker: _Remote) -> None:
+        with contextlib.suppress(Exception):  # it may be gone, and so may the cluster
+            self._ray.kill(worker.actor)
+
+
+class _Remote:
+    """A worker as the driver sees it: what it trains, and what it will say next."""
+
+    def __init__(self, ray: Any) -> None:
+        # Several calls at once: one listens while another answers.
+        actor = ray.remote(num_cpus=1, max_restarts=0, max_concurrency=4)(Worker)
+        self.actor: Any = actor.remote()
+        self.task: Task | None = None
+        self.hears: Any = None
+
+    def start(self, task: Task) -> None:
+        self.task = task
+        files, data = read_files(Path(task.folder), {}), dict(task.data)
+        if data["name"] not in NAMED:  # on its node it runs in another folder
+            data["name"] = str(Path(data["name"]).resolve())
+            if "config.toml" in files:
+                files["config.toml"] = change_config(files["config.toml"], data=data["name"])
+        self.actor.train.remote(asdict(replace(task, data=data)), files, __version__)
+        self.hear()
+
+    def hear(self) -> None:
+        self.hears = self.actor.hear.remote()
+
+
+def _unfit(host: str | Text, reason: str) -> Text:
+    return _(
+        "{host} cannot train: {reason}. Every node needs this version of olhar with olhar[train], "
+        "and the data: a folder of photos at the same path, a data set by name in its $OLHAR_DATA. "
+        "Then the same command goes on",
+        host=host,
+        reason=reason,
+    )
+
+
+def find_head(address: str | None) -> str:
+    """HOST:PORT of a Ray head that answers.
+
+    Raises:
+        ConfigError: the address is none.
+        ClusterError: there is no cluster, or its head does not answer.
+    """
+    given = address if address not in {None, "auto"} else os.environ.get("RAY_ADDRESS", "")
+    if not given or given == "auto":
+        noted = _temporary_folder() / _CURRENT_CLUSTER
+        if not noted.is_file():
+            raise ClusterError(
+                _(
+                    "this machine belongs to no Ray cluster; start one with: ray start --head "
+                    "--port 6379, or give the head's --address HOST:PORT"
+                )
+            )
+        given = noted.read_text(encoding="utf-8").strip()
+    host, _colon, port = given.rpartition(":")
+    if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(
+            _(
+                "--address is '{given}'; allowed: HOST:PORT of the Ray head, without ray://",
+                given=given,
+            )
+        )
+    _reach(host.strip("[]"), int(port))
+    return given
+
+
+def _temporary_folder() -> Path:
+    """Where Ray keeps its notes."""
+    usual = "/tmp" if sys.platform == "darwin" else tempfile.gettempdir()  # noqa: S108
+    return Path(os.environ.get("RAY_TMPDIR", usual))
+
+
+def _reach(host: str, port: int) -> None:
+    """Raise ClusterError unless a head answers: Ray itself would wait for minutes."""
+
+    def greet() -> None:
+        with socket.create_connection((host, port), timeout=_REACH_S) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":
+                connection.sendall(_GREETING)
+                if connection.recv(9)[3:4] != bytes((_IS_SETTINGS,)):
+                    raise OSError("what answers there is no Ray head")
+
+    failure = _limited(greet, 2 * _REACH_S)
+    if failure is not None:
+        raise ClusterError(
+            _(
+                "no Ray head answers at {host}:{port} ({reason}); start it with: ray start --head "
+                "--port {port}, and check --address and the firewall",
+                host=host,
+                port=port,
+                reason=failure or _("no answer in time"),
+            )
+        )
+
+
+def _join(address: str) -> Any:
+    """The ray module, connected."""
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtraError(
+            _('--engine ray needs ray, which is not installed: pip install "olhar[ray]"')
+        )
+    with quietly(), environment_defaults(_RAY_ENVIRONMENT), _silent_stderr():
+        import ray
+        import ray._private.worker as internals
+
+        # What Ray says of nodes that die would go to standard output, where the result belongs.
+        vars(internals)["print_to_stdstream"] = lambda *_said, **_how: None
+
+        def join() -> None:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+
+        failure = _limited(join, _JOIN_S)
+    if failure is not None:
+        raise ClusterError(
+            _(
+                "the Ray head at {address} does not let us in ({reason}). RAY_AUTH_MODE=token and one "
+                "RAY_AUTH_TOKEN must be set for head, workers and here, and this machine must be a "
+                "node: ray start --address {address} --num-cpus 0",
+                address=address,
+                reason=failure or _("no answer in time"),
+            )
+        )
+    return ray
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """What Ray's C++ half says of each of its retries goes nowhere; the outcome is said once."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _limited(work: Callable[[], None], limit_s: float) -> str | Text | None:
+    """Do something that may hang: None once it is done, else why not ("" if it took too long)."""
+    outcome: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            work()
+            outcome.put(None)
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            outcome.put(" ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.get(timeout=limit_s)
+    except queue.Empty:
+        return ""

@@ -1,0 +1,273 @@
+"""A sweep from beginning to end: what it stands on, search, finals, winner, results."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors, unknown_name
+from olhar.files import write_atomic
+from olhar.i18n import _
+from olhar.pipeline.inputs import open_inputs, require_training
+from olhar.pipeline.trials import finish_winner, plan_trial
+from olhar.progress import Progress
+from olhar.run import RunFolder
+from olhar.sweep.baseline import list_trials
+from olhar.sweep.choose import decide, plan_finals, train_finals
+from olhar.sweep.engine import Engine
+from olhar.sweep.ground import Clock, Ground, trial_settings
+from olhar.sweep.lock import lock_folder
+from olhar.sweep.records import Best, Decision, Finalist, SweepResult, TrialRecord
+from olhar.sweep.results import BEST_RECIPE, write_results
+from olhar.sweep.search import Search
+from olhar.sweep.settings import SweepSettings
+from olhar.sweep.study import Study, differing, shown_url, storage_url
+from olhar.sweep.table import Table
+from olhar.sweep.task import val_figures
+
+ENGINES = ("local", "ray")
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sweep is kept and where it runs; see `olhar.sweep.sweep`."""
+
+    out: Path
+    storage: str | None = None
+    study: str | None = None
+    engine: str = "local"
+    address: str | None = None
+    workers: int | None = None
+
+
+def run_sweep(
+    settings: SweepSettings, place: Place, progress: Progress | None, table: Table | None
+) -> SweepResult:
+    """See `olhar.sweep.sweep`."""
+    progress, table = progress or Progress(), table or Table()
+    _check(place)
+    out = place.out
+    _check_folder(out)
+    url = storage_url(place.storage, out)
+    name = place.study or out.resolve().name
+    ground = _survey(settings, place, progress)
+    with lock_folder(out):
+        token = _claim(out, settings, shown_url(url) if place.storage else "", name)
+        study = Study(url, name, settings, token, progress.note)
+        clock = Clock(out)
+        search = Search(ground, study, clock, table.show)
+        try:
+            with _engine(place, ground) as engine:
+                if not search.ended:
+                    search.run(engine())
+                trials = search.records()
+                if not (out / "best").is_dir():
+                    tasks = plan_finals(ground, trials, progress.note)
+                    if tasks:
+                        train_finals(engine(), tasks, progress.note)
+        except KeyboardInterrupt:
+            progress.note(_("stopped; the same command goes on where it was"))
+            raise
+        finally:
+            clock.save()
+        best = _finish(ground, trials, progress)
+        clock.save()
+        result = SweepResult(out, trials, best, clock.seconds())
+        if best is None or not (out / BEST_RECIPE).is_file():
+            write_results(settings, result)
+        return result
+
+
+def _check(place: Place) -> None:
+    if place.engine not in ENGINES:
+        raise unknown_name(_("engine"), place.engine, ENGINES)
+    if place.address and place.engine != "ray":
+        raise ConfigError(_("--address is of a Ray cluster; add --engine ray"))
+    if place.workers is not None and place.workers < 1:
+        raise ConfigError(_("--workers is {given}; allowed: 1 or more", given=place.workers))
+    require_training()
+    if importlib.util.find_spec("optuna") is None:
+        raise MissingExtraError(
+            _('a sweep needs optuna, which is not installed: pip install "olhar[sweep]"')
+        )
+
+
+def _survey(settings: SweepSettings, place: Place, progress: Progress) -> Ground:
+    """Open the data once, so that it is in the cache before the workers want it."""
+    first = list_trials(settings)[0]
+    plan = plan_trial(
+        settings.data, settings.network, trial_settings(settings, first, settings.seed)
+    )
+    dataset, splits, _spec, _preprocess = open_inputs(
+        plan.data, plan.network, plan.network_settings, progress, plan.recipe.workers
+    )
+    counts = np.bincount(dataset.labels[splits.val])
+    cores = _cores()
+    threads = max(1, cores // (place.workers or cores)) if place.engine == "local" else 1
+    chance = float(counts.max() / counts.sum())
+    return Ground(settings, place.out, len(splits.val), chance, threads)
+
+
+@contextmanager
+def _engine(place: Place, ground: Ground) -> Iterator[Any]:
+    """A callable that gives the engine, started when it is first asked for."""
+    started: list[Engine] = []
+
+    def engine() -> Engine:
+        if not started:
+            started.append(_open_engine(place, ground))
+        return started[0]
+
+    try:
+        yield engine
+    finally:
+        for one in started:
+            one.close()
+
+
+def _open_engine(place: Place, ground: Ground) -> Engine:
+    if place.engine == "ray":
+        from olhar.sweep.ray_engine import RayEngine
+
+        engine: Engine = RayEngine(place.address, place.workers)
+        return engine
+    from olhar.sweep.local import LocalEngine
+
+    return LocalEngine(place.workers or min(_cores(), ground.settings.trials), ground.threads)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder of other things, before anything is written into it."""
+    with explain_os_errors(out):
+        if not out.exists() or (out / "sweep.toml").is_file():
+            return
+        others = [one.name for one in out.iterdir() if not one.name.startswith(".")]
+    if others:
+        raise ConfigError(
+            _(
+                "'{path}' is no sweep (it has no sweep.toml, but {name}); choose another --out",
+                path=out,
+                name=others[0],
+            )
+        )
+
+
+def _claim(out: Path, settings: SweepSettings, storage: str, study: str) -> str:
+    """Write sweep.toml and study.json, or see that they say the same; returns the folder's token.
+
+    Raises:
+        ConfigError: they are another sweep's.
+        ModelError: they are damaged or made by a newer olhar.
+    """
+    path = out / "sweep.toml"
+    wanted = json.loads(json.dumps(settings.to_dict()))  # lists for tuples, as TOML gives them
+    with explain_os_errors(path):
+        content = path.read_bytes() if path.is_file() else None
+    if content is None:
+        write_atomic(path, tomli_w.dumps({"format": _FORMAT, **wanted}))
+    else:
+        _check_same(path, _parse(path, content, tomllib.loads), wanted)
+    path = out / "study.json"
+    wanted = {"study": study, "storage": storage}
+    with explain_os_errors(path):
+        content = path.read_bytes() if path.is_file() else None
+    if content is None:
+        token = uuid.uuid4().hex
+        values = {"format": _FORMAT, "folder": token, **wanted}
+        write_atomic(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        return token
+    found = _parse(path, content, json.loads)
+    token = str(found.pop("folder", ""))
+    _check_same(path, found, wanted)
+    return token
+
+
+def _parse(path: Path, content: bytes, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """The content of a file of ours, without its format."""
+    try:
+        found = dict(parse(content.decode()))
+        version = found.pop("format")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(_("'{path}' is damaged: {reason}", path=path, reason=error)) from error
+    if version != _FORMAT:
+        raise ModelError(
+            _(
+                "'{path}' has format {version}; this olhar reads format {known}: update olhar",
+                path=path,
+                version=version,
+                known=_FORMAT,
+            )
+        )
+    return found
+
+
+def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    key = differing(found, wanted)
+    if key:
+        raise ConfigError(
+            _(
+                "'{path}' holds a sweep with other settings ({key}); choose another --out, or give "
+                "the same settings to go on with it",
+                path=path.parent,
+                key=key,
+            )
+        )
+
+
+def _finish(ground: Ground, trials: list[TrialRecord], progress: Progress) -> Best | None:
+    """Make OUT/best of the winner, or read it where it is there."""
+    best = ground.out / "best"
+    if best.is_dir():
+        decision = _read_decision(best / "search.json")
+    else:
+        found = decide(ground, trials)
+        if found is None:
+            return None
+        decision = found
+    settings = ground.settings
+    plan = plan_trial(
+        settings.data, settings.network, trial_settings(settings, decision.params, settings.seed)
+    )
+    trial = ground.out / f"trials/{decision.winner:03}"
+    search = json.dumps(decision.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    run = finish_winner(trial, best, plan, search, progress)
+    return Best(
+        number=decision.winner,
+        params=decision.params,
+        run=best,
+        val=val_figures(RunFolder(trial).read_metrics()),
+        test=val_figures(run.report.to_dict()),
+        decision=decision,
+    )
+
+
+def _read_decision(path: Path) -> Decision:
+    with explain_os_errors(path):
+        content = path.read_bytes()
+    try:
+        values = json.loads(content)
+        fields = {one.name for one in dataclasses.fields(Decision)}
+        given = {key: value for key, value in values.items() if key in fields}
+        return Decision(**{**given, "finalists": [Finalist(**one) for one in given["finalists"]]})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(_("'{path}' is damaged: {reason}", path=path, reason=error)) from error

@@ -1,0 +1,52 @@
+"""A worker process of the local engine: tasks come on standard input, a JSON line each.
+
+It lives for many trials, so that torch is loaded once. It ends when its standard input does, which
+is when its driver has died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from typing import Any
+
+from olhar.sweep.task import Task, run_task
+
+
+def main() -> None:
+    """Take tasks until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints is no answer
+    heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(heard,), daemon=True).start()
+
+    def tell(**message: Any) -> None:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+
+    def on_epoch(row: dict[str, float]) -> bool:
+        tell(row=row)
+        return bool(heard.get()["stop"])
+
+    import olhar.pipeline.trials
+    import olhar.training.fit  # noqa: F401 - torch is loaded while the driver prepares
+
+    while True:
+        task = Task(**heard.get()["task"])
+        tell(result=asdict(run_task(task, on_epoch)))
+
+
+def _listen(heard: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in sys.stdin:
+        heard.put(json.loads(line))
+    os._exit(0)  # whatever is being trained: its last epoch is on the disk
+
+
+if __name__ == "__main__":
+    main()
