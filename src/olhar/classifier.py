@@ -55,6 +55,7 @@ class ModelConfig:
         temperature: divides the logits, inside the graph.
         threshold: a top probability below it is "not sure".
         data: name, fingerprint and split settings of the data it was trained on.
+        precision: of the numbers in `model.onnx`: fp32, or int8 (see pipeline.exporting).
         olhar: version that made it.
     """
 
@@ -66,6 +67,7 @@ class ModelConfig:
     views: str = "none"
     temperature: float = 1.0
     threshold: float = DEFAULT_THRESHOLD
+    precision: str = "fp32"
     olhar: str = __version__
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class ModelConfig:
                 views=str(values.get("views", "none")),  # not written by olhar 0.1
                 temperature=float(values["temperature"]),
                 threshold=float(values["threshold"]),
+                precision=str(values.get("precision", "fp32")),  # not written by olhar 0.1
                 olhar=str(values["olhar"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -145,10 +148,12 @@ class Prediction:
 class Classifier:
     """A loaded model. `predict` takes one image, `predict_probs` a batch of network inputs."""
 
-    def __init__(self, folder: Path, config: ModelConfig, onnx: bytes) -> None:
+    def __init__(
+        self, folder: Path, config: ModelConfig, onnx: bytes, *, threads: int | None = None
+    ) -> None:
         self.folder = folder
         self.config = config
-        self._session = open_session(onnx)
+        self._session = open_session(onnx, threads)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -205,12 +210,21 @@ class Classifier:
         return f"<Classifier {network}, {len(self.class_names)} classes, {size}x{size} pixels>"
 
 
-def open_session(onnx: bytes) -> Any:
-    """An ONNX Runtime session on the CPU for the bytes of a `model.onnx`."""
+def open_session(onnx: bytes, threads: int | None = None) -> Any:
+    """An ONNX Runtime session on the CPU for the bytes of a `model.onnx`.
+
+    Args:
+        onnx: the graph.
+        threads: that one run of it may use; by default one a core, and they wait for the next run
+            at full speed: right for one caller, wrong for a server.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
@@ -251,8 +265,10 @@ def model_folder(path: Path) -> Path:
     )
 
 
-def load_classifier(path: Path | str) -> Classifier:
+def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifier:
     """Load a model from a run folder or a `model/` folder; every file is checked first.
+
+    `threads` is how many one run of the network may use; by default one a core.
 
     Raises:
         MissingFileError: no model there, or a file of it is missing.
@@ -270,7 +286,7 @@ def load_classifier(path: Path | str) -> Classifier:
             onnx = content
     if not onnx:
         raise ModelError(_("'{path}' names no {file}", path=folder / CONFIG, file=ONNX))
-    return Classifier(folder, ModelConfig.from_dict(values), onnx)
+    return Classifier(folder, ModelConfig.from_dict(values), onnx, threads=threads)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -33,8 +33,9 @@ def normalise_language(tag: str) -> str | None:
 
 def language() -> str:
     """The language in force: using(), else set_language(), else `OLHAR_LANG`, the locale, English."""
+    if _using.get():  # asked for every prediction of a server, where it must cost nothing
+        return _using.get()
     candidates = (
-        _using.get(),
         _chosen[-1] if _chosen else "",
         os.environ.get("OLHAR_LANG", ""),
         _system_locale(),
@@ -53,6 +54,27 @@ def set_language(tag: str) -> None:
         allowed = ", ".join(LANGUAGES)
         raise ValueError(f"unknown language {tag!r}; allowed: {allowed}")
     _chosen[:] = [found]
+
+
+def choose_language(asked: str, accepted: str) -> str:
+    """The language of an answer: `asked`, else the client's wishes in their order, else English.
+
+    Args:
+        asked: a language tag, or "".
+        accepted: the Accept-Language header (RFC 9110, section 12.5.4), or "".
+    """
+    wishes: list[tuple[float, str]] = [(2.0, asked)]
+    for part in accepted.split(","):
+        tag, _semicolon, quality = part.partition(";q=")
+        try:
+            wishes.append((float(quality or 1), tag.strip()))
+        except ValueError:
+            continue
+    for weight, tag in sorted(wishes, key=lambda wish: -wish[0]):
+        found = normalise_language(tag) if weight > 0 else None
+        if found:
+            return found
+    return LANGUAGES[0]
 
 
 @contextmanager

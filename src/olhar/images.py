@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from olhar.errors import ConfigError, ImageError, explain_os_errors
+from olhar.errors import ConfigError, ImageError, ImageSizeError, explain_os_errors
 from olhar.i18n import Text, _
 
 MAX_PIXELS = 100_000_000
@@ -99,7 +99,8 @@ def read_image(
         (H, W, C) uint8, writable; C is 1 for grey images and 3 (RGB) for all others.
 
     Raises:
-        ImageError: it is empty, cut off, damaged, too large, or no image.
+        ImageError: it is empty, cut off, damaged, or no image.
+        ImageSizeError: it has more pixels than `max_pixels`.
         MissingFileError: there is no such file.
         NoPermissionError: the file may not be read.
     """
@@ -118,7 +119,8 @@ def read_image(
     except ImageError:
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
-        raise ImageError(_reason(error, content, label, max_pixels)) from error
+        kind = ImageSizeError if isinstance(error, Image.DecompressionBombError) else ImageError
+        raise kind(_reason(error, content, label, max_pixels)) from error
 
 
 def to_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
@@ -265,7 +267,7 @@ def _pillow_quiet() -> Iterator[None]:
 def _check_size(size: tuple[int, int], max_pixels: int, label: str) -> None:
     width, height = size
     if width * height > max_pixels:
-        raise ImageError(
+        raise ImageSizeError(
             _(
                 "'{name}' has {width} × {height} pixels; at most {limit} in all are allowed; "
                 "save a smaller copy",

@@ -17,7 +17,7 @@ from PIL import Image
 
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _
-from olhar.images import read_image, to_channels
+from olhar.images import MAX_PIXELS, read_image, to_channels
 
 RESIZE_RULES = ("crop", "squash")
 _LARGEST_SIZE = 2048
@@ -66,13 +66,20 @@ class Preprocess:
                 )
             )
 
-    def read(self, source: Path | str | bytes | BinaryIO) -> NDArray[np.uint8]:
-        """A file, path or bytes → (C, size, size) uint8.
+    def read(
+        self,
+        source: Path | str | bytes | BinaryIO,
+        *,
+        name: str | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> NDArray[np.uint8]:
+        """A file, path or bytes → (C, size, size) uint8; `name` is what messages call it.
 
         Raises:
             ImageError: it cannot be read as an image.
         """
-        return self.image(read_image(source, shrink_to=2 * self.size))
+        picture = read_image(source, name=name, shrink_to=2 * self.size, max_pixels=max_pixels)
+        return self.image(picture)
 
     def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One decoded image (H, W, C) uint8 → (C, size, size) uint8."""

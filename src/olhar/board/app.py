@@ -23,7 +23,7 @@ from urllib.parse import quote
 from olhar import i18n
 from olhar.board import card, folders, texts
 from olhar.errors import MissingFileError, OlharError, explain_os_errors
-from olhar.i18n import _
+from olhar.i18n import _, choose_language
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -92,7 +92,7 @@ def build_app(root: Path, *, host_names: Collection[str] | None = LOCAL_NAMES) -
 
 def _language(request: Request) -> str:
     header = request.headers.get("accept-language", "")
-    return texts.choose_language(request.query_params.get("lang", ""), header)
+    return choose_language(request.query_params.get("lang", ""), header)
 
 
 def _id(request: Request) -> str:

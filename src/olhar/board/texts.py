@@ -6,7 +6,7 @@ A word in braces, such as {n}, is filled in by the page.
 from __future__ import annotations
 
 from olhar import i18n
-from olhar.i18n import LANGUAGES, Text, _, normalise_language
+from olhar.i18n import Text, _
 
 _PAGE: dict[str, Text] = {
     "title": _("Runs · olhar"),
@@ -112,24 +112,3 @@ def page_texts(language: str) -> dict[str, str]:
             "tag": language.replace("_", "-"),
             **{key: str(text) for key, text in _PAGE.items()},
         }
-
-
-def choose_language(asked: str, accepted: str) -> str:
-    """The language of a request: `?lang=`, else the browser's wishes in their order, else English.
-
-    Args:
-        asked: the value of `?lang=`, or "".
-        accepted: the Accept-Language header (RFC 9110, section 12.5.4), or "".
-    """
-    wishes: list[tuple[float, str]] = [(2.0, asked)]
-    for part in accepted.split(","):
-        tag, _semicolon, quality = part.partition(";q=")
-        try:
-            wishes.append((float(quality or 1), tag.strip()))
-        except ValueError:
-            continue
-    for weight, tag in sorted(wishes, key=lambda wish: -wish[0]):
-        found = normalise_language(tag) if weight > 0 else None
-        if found:
-            return found
-    return LANGUAGES[0]

@@ -1,0 +1,141 @@
+"""Who may ask, and how often; the headers that every answer carries."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from olhar.i18n import _
+from olhar.serving.refusals import RequestError, too_fast
+from olhar.serving.request import Answer, Request
+from olhar.serving.settings import ServeSettings
+
+# Health is for machines that have no token; the page itself holds nothing and asks for the token.
+_OPEN = frozenset({"/", "/ping", "/v2/health/live", "/v2/health/ready"})
+_OPEN_FOLDER, _CLOSED_IN_IT = "/page/", "/page/models"
+_MOST_CLIENTS = 10_000
+
+_ALWAYS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_FOR_PAGES = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guard:
+    """Refuses what the settings do not allow, before anything is read.
+
+    Args:
+        settings: token, rate, origins.
+        host_names: Host headers that are answered, so that no foreign page can reach a server on
+            this machine through a name of its own (DNS rebinding); None answers all.
+    """
+
+    def __init__(self, settings: ServeSettings, host_names: Collection[str] | None) -> None:
+        self._settings = settings
+        self._hosts = host_names
+        self._expected = f"Bearer {settings.token}".encode() if settings.token else b""
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check(self, request: Request) -> None:
+        """Raise RequestError where a request is refused."""
+        host = request.header(b"host")
+        if self._hosts is not None and _without_port(host) not in self._hosts:
+            raise RequestError(
+                421,
+                "host",
+                _("this server answers under localhost only; see: olhar serve --host"),
+            )
+        origin = request.header(b"origin")
+        if origin and request.method not in {"GET", "HEAD", "OPTIONS"}:
+            self._check_origin(origin, host)
+        if self._expected:
+            self._check_token(request)
+        if self._settings.rate and request.method == "POST":
+            client = request.scope.get("client") or ("",)
+            self._check_rate(client[0], time.monotonic())
+
+    def preflight(self, request: Request) -> Answer | None:
+        """The answer to a browser that asks whether a page of another origin may call (CORS)."""
+        origin = request.header(b"origin")
+        if request.method != "OPTIONS" or not self._allowed(origin):
+            return None
+        headers = {
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+            "Access-Control-Max-Age": "600",
+        }
+        return Answer(204, b"", headers=headers)
+
+    def headers(self, request: Request, answer: Answer) -> dict[str, str]:
+        """What goes with an answer, its own headers last."""
+        found = dict(_ALWAYS)
+        if answer.content_type.startswith("text/html"):
+            found |= _FOR_PAGES
+        if self._settings.cors:
+            origin = request.header(b"origin")
+            found["Vary"] = "Origin"
+            if self._allowed(origin):
+                found["Access-Control-Allow-Origin"] = origin
+                found["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
+        return found | answer.headers
+
+    def _allowed(self, origin: str) -> bool:
+        return bool(origin) and ("*" in self._settings.cors or origin in self._settings.cors)
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        """A browser says which page asks; one of another origin may not, unless it was allowed."""
+        if self._allowed(origin):
+            return
+        try:
+            same = bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+        except ValueError:
+            same = False
+        if not same:
+            raise RequestError(
+                403,
+                "origin",
+                _(
+                    "a page of {origin} may not ask this server; allow it with: olhar serve --cors",
+                    origin=origin[:200],
+                ),
+            )
+
+    def _check_token(self, request: Request) -> None:
+        reading = request.method in {"GET", "HEAD"}
+        path = request.path
+        page = path.startswith(_OPEN_FOLDER) and path != _CLOSED_IN_IT
+        if reading and (path in _OPEN or page):
+            return
+        if not hmac.compare_digest(request.headers.get(b"authorization", b""), self._expected):
+            raise RequestError(
+                401,
+                "token",
+                _("this server wants a token; send the header: Authorization: Bearer TOKEN"),
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    def _check_rate(self, client: str, now: float) -> None:
+        """A bucket of tokens for each client: it holds a second's worth and fills as fast."""
+        rate = self._settings.rate
+        size = max(1.0, rate)
+        tokens, last = self._clients.pop(client, (size, now))
+        tokens = min(size, tokens + (now - last) * rate)
+        enough = tokens >= 1
+        self._clients[client] = (tokens - 1 if enough else tokens, now)
+        if len(self._clients) > _MOST_CLIENTS:
+            self._clients.popitem(last=False)
+        if not enough:
+            raise too_fast(rate)
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()

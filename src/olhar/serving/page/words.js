@@ -1,0 +1,66 @@
+// Texts from the server, numbers in the reader's language, and elements built without HTML strings.
+
+let words = { tag: "en" };
+let language = new URLSearchParams(location.search).get("lang");
+
+// The address of an answer of the server, in the page's language.
+export function address(path, values = {}) {
+  const query = new URLSearchParams(values);
+  if (language) query.set("lang", language);
+  return query.size ? `${path}?${query}` : path;
+}
+
+export async function loadWords(chosen = language) {
+  language = chosen;
+  words = await (await fetch(address("/page/texts"))).json();
+  document.documentElement.lang = words.tag;
+  document.title = words.title;
+  for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);
+  for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", say(one.dataset.label));
+  for (const link of document.querySelectorAll(".languages a")) {
+    if (link.lang === words.tag) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+// The text of that name, with its {braces} filled in.
+export function say(name, values = {}) {
+  return words[name].replace(/\{(\w+)\}/g, (whole, key) => (key in values ? String(values[key]) : whole));
+}
+
+// For screen readers: sentences that come close together are read as one.
+let heard = [];
+let timer = 0;
+export function announce(text) {
+  heard.push(text);
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    document.getElementById("said").textContent = heard.slice(-6).join(" ");
+    heard = [];
+  }, 250);
+}
+
+export function number(value, digits = 0) {
+  return new Intl.NumberFormat(words.tag, { maximumFractionDigits: digits }).format(value);
+}
+
+// Never "100 %" for what is not certain, nor "0 %" for what is possible.
+export function percent(share) {
+  const digits = share === 1 || share === 0 ? 0 : 1;
+  const options = { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits };
+  const form = new Intl.NumberFormat(words.tag, options);
+  if (share > 0.999 && share < 1) return `> ${form.format(0.999)}`;
+  if (share < 0.001 && share > 0) return `< ${form.format(0.001)}`;
+  return form.format(share);
+}
+
+// An element; children are elements or texts, never HTML.
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}

@@ -1,0 +1,241 @@
+"""The page over HTTP: its files, its texts, and what only the page asks for.
+
+    GET  /                 the page; GET /page/NAME its style, scripts and icon
+    GET  /page/texts       its strings
+    GET  /page/models      the models, their classes in the language asked for, what the page may do
+    POST /page/seen        a photo → PNG of what the network sees of it
+    POST /page/drawing     {"strokes": [[[x, y], …], …]} → PNG of the digit, as the training digits are
+    POST /explain          a photo → where the network looks: see `looked.explain_photo`
+    POST /corrections      a photo, with ?label=, is kept: see `corrections.Corrections`
+
+`model`, `lang` and `file` (what to call the photo) stand in the query. A photo is the body itself,
+as image/… or application/octet-stream: a foreign page can send neither without being asked first
+(CORS preflight). Answers to photos come from /predict, as everybody else's do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olhar import i18n
+from olhar.errors import explain_os_errors
+from olhar.i18n import _, choose_language
+from olhar.serving import looked
+from olhar.serving.bodies import read_json
+from olhar.serving.corrections import Corrections
+from olhar.serving.drawing import MNIST, digit_style, draw_digit, read_strokes
+from olhar.serving.engine import ServedModel
+from olhar.serving.page_texts import page_texts
+from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
+from olhar.serving.request import Request
+from olhar.serving.settings import ServeState
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as StarletteRequest
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+_PAGE = Path(__file__).parent / "page"
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Language",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+_OPTIONS = ("model", "lang", "file")
+
+Options = Mapping[str, str]
+
+
+def page_routes(state: ServeState) -> list[Route]:
+    """The routes of the page. A refusal is raised as an OlharError, for the server to answer.
+
+    Args:
+        state: the settings, and the models, which may be replaced while it serves.
+    """
+    folder = state.settings.corrections
+    corrections = None if folder is None else Corrections(folder)
+    files = {f"/page/{file.name}": file for file in _PAGE.iterdir() if file.suffix in _TYPES}
+
+    def keep(body: bytes, options: Options) -> Response:
+        return _json(_keep(state, corrections, body, options))
+
+    return [
+        _get("/", lambda: _file(_PAGE / "index.html")),
+        *(_get(path, partial(_file, file)) for path, file in files.items()),
+        _get("/page/texts", lambda: _json(page_texts(i18n.language()))),
+        _get("/page/models", lambda: _json(_describe(state))),
+        _post(state, "/page/seen", lambda body, options: _seen(state, body, options)),
+        _post(state, "/page/drawing", lambda body, options: _draw(state, body, options), json=True),
+        _post(state, "/explain", lambda body, options: _explain(state, body, options), at_once=1),
+        _post(state, "/corrections", keep, more_options=("label",)),
+    ]
+
+
+def _get(path: str, answer: Callable[[], Response]) -> Route:
+    from starlette.routing import Route
+
+    async def endpoint(given: StarletteRequest) -> Response:
+        request = Request(given.scope, given.receive)
+        with i18n.using(_language(request)):
+            return answer()
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _post(
+    state: ServeState,
+    path: str,
+    answer: Callable[[bytes, Options], Response],
+    *,
+    json: bool = False,
+    at_once: int = 8,
+    more_options: tuple[str, ...] = (),
+) -> Route:
+    """A route whose body is a photo, or JSON; `answer` runs in a thread, `at_once` of them.
+
+    Explaining covers a photo hundreds of times, and the answers of others must not wait for that.
+    """
+    import anyio
+    from starlette.routing import Route
+
+    limiter = anyio.CapacityLimiter(at_once)
+
+    async def endpoint(given: StarletteRequest) -> Response:
+        request = Request(given.scope, given.receive)
+        with i18n.using(_language(request)):
+            options = request.query
+            _check_options(options, (*_OPTIONS, *more_options))
+            _check_type(request, json=json)
+            body = await request.body(state.settings.max_bytes)
+            if not body:
+                raise bad_request(_("there is no photo in the request; send one or more"))
+            return await anyio.to_thread.run_sync(
+                answer, body, options, limiter=limiter, abandon_on_cancel=True
+            )
+
+    return Route(path, endpoint, methods=["POST"])
+
+
+def _language(request: Request) -> str:
+    accepted = request.header(b"accept-language")
+    return choose_language(request.query.get("lang", ""), accepted)
+
+
+def _check_options(options: Options, allowed: tuple[str, ...]) -> None:
+    for name in options:
+        if name not in allowed:
+            raise bad_request(
+                _(
+                    "there is no parameter '{name}'; allowed: {allowed}",
+                    name=name[:200],
+                    allowed=", ".join(allowed),
+                )
+            )
+
+
+def _check_type(request: Request, *, json: bool) -> None:
+    given = request.header(b"content-type").partition(";")[0].strip().lower()
+    if json:
+        if given != "application/json":
+            raise wrong_media_type(given, "application/json")
+    elif not given.startswith("image/") and given != "application/octet-stream":
+        raise wrong_media_type(given, "image/*, application/octet-stream")
+
+
+def _describe(state: ServeState) -> dict[str, Any]:
+    """What the page needs to know before the first photo."""
+    return {
+        "models": [_describe_model(model) for model in state.models.values()],
+        "corrections": state.settings.corrections is not None,
+        "max_bytes": state.settings.max_bytes,
+    }
+
+
+def _describe_model(model: ServedModel) -> dict[str, Any]:
+    classifier, config = model.classifier, model.classifier.config
+    return {
+        "name": model.name,
+        "network": str(config.network.get("name", "")),
+        "data": Path(str(config.data.get("name", ""))).name,
+        "size": classifier.preprocess.size,
+        "threshold": config.threshold,
+        "classes": [
+            {"label": label, "shown": classifier.shown_name(label)}
+            for label in classifier.class_names
+        ],
+        "draws": digit_style(config) is not None,
+    }
+
+
+def _name(options: Options) -> str:
+    return options.get("file", "-")
+
+
+def _seen(state: ServeState, body: bytes, options: Options) -> Response:
+    preprocess = state.model(options.get("model")).classifier.preprocess
+    inputs = preprocess.read(body, name=_name(options), max_pixels=state.settings.max_pixels)
+    return _png(looked.seen_png(inputs))
+
+
+def _draw(state: ServeState, body: bytes, options: Options) -> Response:
+    strokes = read_strokes(read_json(body).get("strokes"))
+    style = digit_style(state.model(options.get("model")).classifier.config)
+    return _png(looked.seen_png(draw_digit(strokes, style or MNIST)[None]))
+
+
+def _explain(state: ServeState, body: bytes, options: Options) -> Response:
+    classifier = state.model(options.get("model")).classifier
+    return _json(
+        looked.explain_photo(
+            classifier, body, name=_name(options), max_pixels=state.settings.max_pixels
+        )
+    )
+
+
+def _keep(
+    state: ServeState, corrections: Corrections | None, body: bytes, options: Options
+) -> dict[str, Any]:
+    if corrections is None:
+        message = _("this server keeps no corrections; start it with --corrections FOLDER")
+        raise RequestError(404, "not_found", message)
+    if "label" not in options:
+        raise bad_request(_("there is no label; add ?label=CLASS"))
+    names = state.model(options.get("model")).classifier.class_names
+    kept = corrections.keep(
+        body,
+        options["label"],
+        names,
+        name=_name(options),
+        max_pixels=state.settings.max_pixels,
+    )
+    return kept.to_dict()
+
+
+def _file(path: Path) -> Response:
+    with explain_os_errors(path):
+        return _response(path.read_bytes(), _TYPES[path.suffix], _HEADERS)
+
+
+def _json(value: Any) -> Response:
+    content = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _response(content.encode("utf-8", "replace"), "application/json", {})
+
+
+def _png(content: bytes) -> Response:
+    return _response(content, "image/png", {})
+
+
+def _response(content: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
+    from starlette.responses import Response
+
+    return Response(content, media_type=media_type, headers=dict(headers))
