@@ -17,7 +17,6 @@ from olhar._version import __version__
 
 if TYPE_CHECKING:
     from olhar.classifier import Classifier, Prediction
-    from olhar.classifier import load_classifier as load
     from olhar.datasets import Dataset
     from olhar.datasets import load_named as load_dataset
     from olhar.errors import OlharError
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from olhar.evaluation.explain import explain
     from olhar.evaluation.report import Report
     from olhar.pipeline import Run, evaluate, load_run, resume, train
+    from olhar.registry import load, pull, push
+    from olhar.sweep import sweep
 
 __all__ = [
     "Classifier",
@@ -40,7 +41,10 @@ __all__ = [
     "load",
     "load_dataset",
     "load_run",
+    "pull",
+    "push",
     "resume",
+    "sweep",
     "train",
 ]
 
@@ -54,10 +58,13 @@ _HOMES = {
     "compare": ("olhar.evaluation.compare", "compare_runs"),
     "evaluate": ("olhar.pipeline", "evaluate"),
     "explain": ("olhar.evaluation.explain", "explain"),
-    "load": ("olhar.classifier", "load_classifier"),
+    "load": ("olhar.registry", "load"),
     "load_dataset": ("olhar.datasets", "load_named"),
     "load_run": ("olhar.pipeline", "load_run"),
+    "pull": ("olhar.registry", "pull"),
+    "push": ("olhar.registry", "push"),
     "resume": ("olhar.pipeline", "resume"),
+    "sweep": ("olhar.sweep", "sweep"),
     "train": ("olhar.pipeline", "train"),
 }
 

@@ -23,18 +23,29 @@ from olhar.cli import (
     demo,
     evaluate,
     explain,
+    export,
+    listing,
     networks,
     predict,
+    pull,
+    push,
     reproduce,
     resume,
+    rm,
+    serve,
+    sweep,
+    tag,
     train,
+    verify,
 )
+from olhar.cli.group import run_in_group
 from olhar.errors import OlharError, unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
 _COMMANDS = (
     *(demo, data, networks, train, resume, evaluate, predict, explain),
-    *(compare, board, card, reproduce),
+    *(compare, board, card, sweep, reproduce),
+    *(serve, verify, export, push, pull, listing, tag, rm),
 )
 
 
@@ -94,7 +105,7 @@ def run_and_leave() -> NoReturn:
     Taking apart what torch has loaded takes Python a second or more, for nothing.
     """
     try:
-        status = main()
+        status = run_in_group(main)
     except SystemExit as leaving:  # argparse's, after --help or wrong usage
         status = leaving.code if isinstance(leaving.code, int) else 1
     for stream in (sys.stdout, sys.stderr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from olhar.cli import data_store
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
 from olhar.i18n import _
@@ -14,20 +15,28 @@ def add_command(commands: Subparsers) -> None:
     text = str(_("what data sets there are; what is in one, or in a folder of photos"))
     parser = commands.add_parser("data", help=text, description=text)
     parser.add_argument(
-        "name",
-        nargs="?",
+        "words",
+        nargs="*",
         metavar="NAME|FOLDER",
-        help=str(_("a data set or a folder of photos; without it the data sets are listed")),
+        help=str(
+            _(
+                "a data set or a folder of photos; without it the data sets are listed; or "
+                "push NAME|FOLDER STORE, or pull ADDRESS"
+            )
+        ),
     )
+    data_store.add_flags(parser)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the data sets, or describe one."""
+    """List the data sets, describe one, or move one to or from a store."""
+    if len(args.words) > 1:
+        return data_store.run(args.words, args)
     from olhar import datasets
 
-    if args.name is None:
+    if not args.words:
         if args.json:
             print_json(list(datasets.NAMED))
         else:
@@ -37,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
             )
         return 0
     with build_progress() as progress:
-        facts = datasets.describe_dataset(datasets.open_source(args.name), progress)
+        facts = datasets.describe_dataset(datasets.open_source(args.words[0]), progress)
     if args.json:
         print_json(facts)
         return 0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.options import Subparsers, add_json, add_model, print_json
 from olhar.cli.progress import build_progress
 from olhar.i18n import _
 
@@ -14,9 +13,7 @@ def add_command(commands: Subparsers) -> None:
     """Add the command to the parser."""
     text = str(_("measure a model on a split of a data set"))
     parser = commands.add_parser("evaluate", help=text, description=text)
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help=str(_("a run folder or a model/ folder"))
-    )
+    add_model(parser)
     parser.add_argument(
         "--data",
         metavar="DATA",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.options import Subparsers, add_json, add_model, print_json
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
 
@@ -14,9 +14,7 @@ def add_command(commands: Subparsers) -> None:
     """Add the command to the parser."""
     text = str(_("show where a model looks in a photo"))
     parser = commands.add_parser("explain", help=text, description=text)
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help=str(_("a run folder or a model/ folder"))
-    )
+    add_model(parser)
     parser.add_argument("photo", metavar="PHOTO", help=str(_("a photo")))
     parser.add_argument(
         "--out",
@@ -35,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
     """Explain the answer, write the picture, and say where the model looks."""
     picture = args.out or Path(f"{Path(args.photo).stem}-explained.png")
     _check_picture(picture, overwrite=args.overwrite)
-    from olhar.classifier import load_classifier
     from olhar.evaluation.explain import explain
     from olhar.files import write_atomic
+    from olhar.registry import load
 
-    explanation = explain(load_classifier(args.model), args.photo)
+    explanation = explain(load(args.model), args.photo)
     write_atomic(picture, explanation.picture(picture.suffix))
     if args.json:
         print_json({**explanation.to_dict(), "picture": str(picture)})

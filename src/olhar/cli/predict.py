@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar.cli.options import Subparsers, add_json, print_json, whole_number
+from olhar.cli.options import Subparsers, add_json, add_model, print_json, whole_number
 from olhar.errors import ConfigError, DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 
@@ -21,9 +21,7 @@ def add_command(commands: Subparsers) -> None:
     """Add the command to the parser."""
     text = str(_("label photos"))
     parser = commands.add_parser("predict", help=text, description=text)
-    parser.add_argument(
-        "model", type=Path, metavar="MODEL", help=str(_("a run folder or a model/ folder"))
-    )
+    add_model(parser)
     parser.add_argument(
         "files",
         nargs="+",
@@ -42,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     top_k = whole_number("--top", args.top) or 0
     if top_k < 1:
         raise ConfigError(_("--top is '{given}'; allowed: 1 or more", given=args.top))
-    from olhar.classifier import load_classifier
+    from olhar.registry import load
 
-    classifier = load_classifier(args.model)
+    classifier = load(args.model)
     answers: list[dict[str, Any]] = []
     for given in args.files:
         for answer in _answer(classifier, given, top_k):

@@ -9,6 +9,7 @@ from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder, scan_folder
 from olhar.datasets.layout import readable_name
 from olhar.datasets.named import NAMED, load_named
+from olhar.datasets.stored import is_stored, load_stored
 from olhar.errors import DataError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
 
@@ -16,10 +17,11 @@ Source = Dataset | PhotoFolder
 
 
 def open_source(name: str) -> Source:
-    """A named data set, decoded, or else a folder of photos, listed only (see prepare_dataset).
+    """A named data set, decoded; a folder of photos, listed only (see prepare_dataset); or a data set
+    in a store, fetched once.
 
     Args:
-        name: one of `NAMED`, or a path; for a folder with the name of a set write ./NAME.
+        name: one of `NAMED`, a path, or an address; for a folder with the name of a set write ./NAME.
 
     Raises:
         UnknownNameError: it is neither.
@@ -34,6 +36,8 @@ def open_source(name: str) -> Source:
     if is_there:
         _check_path(name, path)
         return scan_folder(name)
+    if is_stored(name):
+        return load_stored(name)
     raise UnknownNameError(
         _(
             "there is no data set '{name}', nor is there a folder of that name; data sets: {valid}; "
