@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +31,8 @@ def load(name: str) -> ModuleType:
     return module
 
 
-peers, scaling = load("peers"), load("scaling")
+sys.path.append(str(ROOT / "benchmarks"))  # as where its scripts are run
+peers, scaling, serving_table = load("peers"), load("scaling"), load("serving_table")
 
 
 def record(seconds: float, accuracy: float = 0.7, *, epochs: Any = 2) -> dict[str, Any]:
@@ -88,9 +94,12 @@ def test_the_table_of_peers_is_square_and_names_what_was_left_out() -> None:
 
 
 def test_every_peer_has_pins_and_a_script() -> None:
-    folder = ROOT / "benchmarks" / "peers"
-    for name in peers.PEERS:
-        assert (folder / f"train_{name}.py").is_file()
+    servers = {server.pins for server in serving_table.SERVERS.values() if server.pins}
+    wanted = [("peers", f"train_{name}.py", name) for name in peers.PEERS]
+    wanted += [("serving", f"serve_{name}.py", name) for name in sorted(servers)]
+    for place, script, name in wanted:
+        folder = ROOT / "benchmarks" / place
+        assert (folder / script).is_file()
         pins = [
             line
             for line in (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines()
@@ -122,6 +131,143 @@ def test_the_table_of_sizes_is_square() -> None:
     assert lines[-1] == "a machine"
 
 
+def served(*rates: float) -> list[dict[str, Any]]:
+    """Rounds of a server, with so many requests a second."""
+    level = {"p50_ms": 1.0, "p99_ms": 2.0, "errors": 0, "load_cores": 0.2}
+    level |= {"cpu_ms_per_request": 0.7}
+    return [
+        {
+            "start_s": 0.5,
+            "memory_mib": 100.0,
+            "processes": 3,
+            "levels": {
+                connections: {**level, "requests_per_s": rate} for connections in ("1", "64")
+            },
+        }
+        for rate in rates
+    ]
+
+
+def serving_result(**more: Any) -> dict[str, Any]:
+    keys = ("processor", "threads", "system", "python", "olhar", "load_average")
+    return {
+        "machine": dict.fromkeys(keys, "x"),
+        "cores": 2,
+        "versions": {"litserve": "0.2"},
+        "load": "wrk",
+        "network": "lenet5",
+        "photos": {"count": 8, "side": 32, "mean_bytes": 900.0},
+        "workers": 2,
+        "seconds": 3,
+        "batch": 32,
+        "latency_ms": 5,
+        "left_out": {},
+        **more,
+    }
+
+
+def test_a_server_is_compared_with_olhar_in_the_same_round() -> None:
+    servers = {"olhar": served(400, 900), "litserve": served(200, 300)}
+    assert serving_table.ratios(servers, "litserve", "64") == [2, 3]
+    assert serving_table.ratio_text(servers, "litserve", "64") == "2.50 ± 0.71 (n=2)"
+    assert serving_table.ratio_text(servers, "olhar", "64") == "–"
+    assert serving_table.ratio_text({"litserve": served(200)}, "litserve", "64") == "–"
+
+
+def test_the_tables_of_servers_are_square() -> None:
+    servers = {"olhar": served(400, 900), "litserve": served(200, 300)}
+    limit = {"batch": 8, "batch_mean": 8.3, "processes": 2, "session": 2600.0}
+    limit |= {"decode_and_session": 1300.0}
+    left_out = {"bentoml": "no wheel"}
+    result = serving_result(servers=servers, limit=limit, left_out=left_out)
+    lines = serving_table.markdown(result).splitlines()
+    first, second = lines[:6], lines[7:11]
+    assert lines[6] == lines[11] == ""
+    for block in (first, second):
+        assert len({line.count("|") for line in block}) == 1
+    assert "reached 25.0% of that" in lines[12]
+    assert "it reached 50.0%" in lines[12]
+    assert lines[-1] == "Left out: bentoml (no wheel)."
+    assert "litserve" in serving_table.text(result)
+
+
+def test_memory_over_requests_is_told_from_start_to_end() -> None:
+    samples = [
+        {"requests": 1000 * part, "memory_mib": 100 + part, "errors": 0} for part in range(9)
+    ]
+    lines = serving_table.soak_markdown(serving_result(soak={"olhar": samples})).splitlines()
+    assert [line.split("|")[2].strip() for line in lines[2:7]] == [
+        "0",
+        "2,000",
+        "4,000",
+        "6,000",
+        "8,000",
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("ps"), reason="it asks ps")
+def test_a_server_ends_with_all_its_children() -> None:
+    from serving_servers import family, stop
+
+    script = (
+        "import signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        "print('started', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        pids = [pid for pid, _rss in family(process.pid)]
+        assert len(pids) == 2
+        stop(process)
+    end = time.monotonic() + 10
+    while alive(pids[1]) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive(pids[1])
+
+
+def alive(pid: int) -> bool:
+    """Whether it runs still; one that waits to be collected does not."""
+    words = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def test_the_load_without_wrk_counts_answers_and_errors(tmp_path: Path) -> None:
+    class Answers(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            good = self.rfile.read(int(self.headers["Content-Length"])) == b"photo"
+            self.send_response(200 if good else 422)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    (tmp_path / "0.body").write_bytes(b"photo")
+    (tmp_path / "1.body").write_bytes(b"none")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/predict"
+        words = [url, str(tmp_path), "image/jpeg", "2", "--connections", "2", "--seconds", "0.5"]
+        script = ROOT / "benchmarks" / "serving" / "load.py"
+        try:
+            told = json.loads(peers.run_command([sys.executable, script, *words]))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert told["requests"] > 4
+    assert 0 < told["errors"] < told["requests"]
+    assert 0 < told["p50_ms"] <= told["p99_ms"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -131,6 +277,11 @@ def test_the_table_of_sizes_is_square() -> None:
         ("scaling", ["--sizes", "many"]),
         ("scaling", ["--sizes", "5"]),
         ("scaling", ["--folder", "no such folder"]),
+        ("serving", ["--server", "flask"]),
+        ("serving", ["--workers", "0"]),
+        ("serving", ["--side", "2"]),
+        ("serving", ["--photos", "no such folder"]),
+        ("serving", ["--run", "no such folder"]),
     ],
 )
 def test_bad_arguments_are_refused(name: str, words: list[str]) -> None:
@@ -139,7 +290,7 @@ def test_bad_arguments_are_refused(name: str, words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["peers", "scaling"])
+@pytest.mark.parametrize("name", ["peers", "scaling", "serving"])
 def test_help(name: str) -> None:
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
@@ -160,4 +311,4 @@ def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_page_has_the_marked_tables() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     marks = re.findall(r"^<!-- (?:table:(\w+)|/table) -->$", page, re.MULTILINE)
-    assert marks == ["peers", "", "scaling", ""]
+    assert marks == ["peers", "", "scaling", "", "serving", "", "soak", ""]
