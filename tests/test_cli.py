@@ -17,7 +17,8 @@ from conftest import olhar
 from olhar.datasets import load_named
 
 COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict", "explain")
-COMMANDS += ("compare", "board", "card", "reproduce")
+COMMANDS += ("compare", "board", "card", "sweep", "reproduce", "serve", "verify", "export")
+COMMANDS += ("push", "pull", "list", "tag", "rm")
 
 
 def test_help_names_every_command() -> None:
