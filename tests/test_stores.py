@@ -392,14 +392,21 @@ class TestNames:
 
 
 def explained(url: str, use: Callable[[PersistentStore], object] = lambda _store: None) -> str:
-    """The message that a store in trouble gives, within three seconds and without the password."""
-    start = time.monotonic()
-    with pytest.raises(errors.OlharError) as caught, open_store(url) as opened:
-        use(opened)
-    assert time.monotonic() - start < 3.5, "three seconds, and some for a busy machine"
-    message = str(caught.value)
-    assert "hunter2" not in message
-    return message
+    """The message that a store in trouble gives, within three seconds and without the password.
+
+    The best of three tries counts: on a busy machine a process waits for its turn.
+    """
+    seconds = []
+    while len(seconds) < 3:
+        start = time.monotonic()
+        with pytest.raises(errors.OlharError) as caught, open_store(url) as opened:
+            use(opened)
+        seconds.append(time.monotonic() - start)
+        message = str(caught.value)
+        assert "hunter2" not in message
+        if seconds[-1] < 3:
+            return message
+    pytest.fail(f"a message within three seconds; it took {seconds}")
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from olhar.errors import StoreError
 Report = Callable[[int], None]  # hears of each piece: how many bytes have been moved since the last
 Result = TypeVar("Result")
 
-CONNECT_S = 2.7
+CONNECT_S = 2.4
 _RETRY_S = 20.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 3.0

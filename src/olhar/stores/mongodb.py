@@ -34,7 +34,7 @@ from olhar.stores.trouble import explain_connection, no_answer
 _PIECE_BYTES = 4 * 2**20
 _CHUNK_BYTES = 2**20
 _CHUNKS_AT_ONCE = 8
-_SELECT_S = 2.0  # within contract.CONNECT_S, so that the driver can say what it found
+_SELECT_S = 1.8  # within contract.CONNECT_S, so that the driver can say what it found
 _SOCKET_S = 30.0
 _LOGIN = frozenset({18, 8000, 4, 334})  # AuthenticationFailed, Atlas's own, UserNotFound…
 _PERMISSION = frozenset({13, 31})
