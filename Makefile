@@ -33,7 +33,7 @@ demo: $(TRAIN)   ## install what training needs, then train, measure and predict
 setup: $(DEV)    ## install every extra and the tools
 
 test: $(DEV)     ## the tests; ARGS="-k word" for some of them
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(DEV)    ## format, lint, strict types, the import rule, docs
 	$(BIN)/python -m ruff format --check src tests benchmarks

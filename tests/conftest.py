@@ -14,6 +14,11 @@ from typing import Any
 import hypothesis
 import pytest
 
+# Tests that run side by side share the cores: two trainings with a thread a core each wait for
+# each other (docs/experiments.md).
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Machines differ, and the first example of a test may load a library: no deadlines.
 hypothesis.settings.register_profile("olhar", deadline=None)
 hypothesis.settings.load_profile("olhar")

@@ -188,6 +188,35 @@ def test_other_settings_in_the_same_folder_are_refused(
         sweep(other, race[0].out)
 
 
+class Impatient(Table):
+    """Presses Ctrl-C once a trial has ended."""
+
+    def show(self, trials: Any) -> None:
+        if any(one.state in {"complete", "stopped"} for one in trials):
+            raise KeyboardInterrupt
+
+
+def test_a_sweep_that_has_no_winner_yet_takes_more_trials(tmp_path: Path) -> None:
+    def draws(trials: int, **others: Any) -> SweepSettings:
+        space = {"lr": {"log": [0.001, 0.01]}}
+        given = {"method": "random", "trials": trials, "set": {"epochs": 1}, **others}
+        return settings(space, finalists=1, **given)
+
+    out = tmp_path / "s"
+    with pytest.raises(KeyboardInterrupt):
+        sweep(draws(2), out, workers=1, table=Impatient())
+    with pytest.raises(ConfigError, match="seed: 0 ≠ 1"):
+        sweep(draws(3, seed=1), out)
+    result = sweep(draws(3), out, workers=1)
+    assert [one.params for one in result.trials] == list_trials(draws(3))
+    assert [one.params for one in result.trials[:2]] == list_trials(draws(2))
+    assert "trials = 3" in (out / "sweep.toml").read_text("utf-8")
+    with pytest.raises(ConfigError, match="trials: 3 ≠ 2"):
+        sweep(draws(2), out)
+    with pytest.raises(ConfigError, match="has its winner"):
+        sweep(draws(4), out)
+
+
 def test_a_study_of_another_sweep_is_refused(race: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{race[0].out / 'study.db'}"
     with pytest.raises(ConfigError, match="another folder"):

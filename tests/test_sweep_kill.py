@@ -68,7 +68,9 @@ def alive(process: int) -> bool:
 
 
 def epochs_done(out: Path) -> int:
-    return sum(len(RunFolder(path.parent).read_history()) for path in out.rglob("history.csv"))
+    return sum(
+        len(RunFolder(path.parent).read_history()) for path in out.glob("trials/*/history.csv")
+    )
 
 
 @pytest.fixture(scope="module")

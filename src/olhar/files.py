@@ -6,13 +6,16 @@ a file where it was measured, more than an epoch of a small network.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from olhar.errors import explain_os_errors
 
@@ -21,6 +24,17 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """Write `content` to a file beside `path`, and rename it to `path`."""
     data = content.encode() if isinstance(content, str) else content
     write_atomic_with(path, lambda aside: _write(aside, data))
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV whose lines end in a newline; a field with any line break in it is quoted."""
+    lines = []
+    for row in rows:
+        text = io.StringIO()
+        # The writer quotes a lone "\r" only where that is part of its own line ends.
+        csv.writer(text, lineterminator="\r\n").writerow(row)
+        lines.append(text.getvalue().removesuffix("\r\n"))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def write_atomic_with(path: Path, write: Callable[[Path], None]) -> None:

@@ -21,7 +21,7 @@ from olhar.errors import (
     RunExistsError,
     explain_os_errors,
 )
-from olhar.files import write_atomic
+from olhar.files import csv_text, write_atomic
 from olhar.i18n import _
 
 HISTORY_COLUMNS = (
@@ -116,7 +116,7 @@ class RunFolder:
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """Write history.csv, a row an epoch."""
         cells = [[row[name] for name in HISTORY_COLUMNS] for row in rows]
-        write_atomic(self.history, _csv([HISTORY_COLUMNS, *cells]))
+        write_atomic(self.history, csv_text([HISTORY_COLUMNS, *cells]))
 
     def read_history(self) -> list[dict[str, float]]:
         """The rows of history.csv; none where no epoch has ended."""
@@ -151,13 +151,7 @@ class RunFolder:
 
     def write_predictions(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write predictions.csv; the first row is its header."""
-        write_atomic(self.predictions, _csv(rows))
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+        write_atomic(self.predictions, csv_text(rows))
 
 
 def create_run(path: Path, config: Mapping[str, Any], *, overwrite: bool = False) -> RunFolder:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from olhar.evaluation import style
 from olhar.evaluation.style import BLUE, GREY, INK, VERMILLION, shown
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, localise
 from olhar.sweep.records import TrialRecord
 from olhar.sweep.settings import SweepSettings
 from olhar.sweep.space import Choice, Distribution
@@ -173,7 +173,7 @@ def _metric_scale(settings: SweepSettings, trials: Sequence[TrialRecord]) -> tup
     spanned = complete if len(set(complete)) > 1 else every or [0.0, 1.0]
     place, ticks = _linear(min(spanned), max(spanned), log=False)
     labels = [
-        (at, f"{sign * (min(spanned) + at * (max(spanned) - min(spanned))):.4g}")
+        (at, localise(f"{sign * (min(spanned) + at * (max(spanned) - min(spanned))):.4g}"))
         for at, _l in ticks
     ]
     if min(every, default=0.0) < min(spanned):
@@ -189,10 +189,10 @@ def _linear(low: float, high: float, *, log: bool) -> tuple[Place, Ticks]:
         return (warp(float(value)) - start) / span if span else 0.5
 
     if not span:
-        return place, [(0.5, f"{low:.4g}")]
+        return place, [(0.5, localise(f"{low:.4g}"))]
     shares = [0.0, 0.25, 0.5, 0.75, 1.0]
     values = [start + share * span for share in shares]
     return place, [
-        (share, f"{math.exp(value) if log else value:.4g}")
+        (share, localise(f"{math.exp(value) if log else value:.4g}"))
         for share, value in zip(shares, values, strict=True)
     ]

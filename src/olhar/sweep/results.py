@@ -5,8 +5,6 @@ Does not know: how a trial is trained or chosen. Every figure of a trial is of i
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ import tomli_w
 
 from olhar.card.search import Search, tell
 from olhar.errors import ModelError, explain_os_errors
-from olhar.files import write_atomic
+from olhar.files import csv_text, write_atomic
 from olhar.i18n import Text, _
 from olhar.run import RunFolder
 from olhar.sweep.records import Best, SweepResult, TrialRecord
@@ -98,9 +96,7 @@ def write_trials(path: Path, settings: SweepSettings, trials: Sequence[TrialReco
         params = [one.params.get(name, "") for name in names]
         cells = [one.number, one.state, one.epoch, *figures, round(one.seconds, 3), *params]
         rows.append([*map(str, cells), str(one.reason), one.folder])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_atomic(path, text.getvalue())
+    write_atomic(path, csv_text(rows))
 
 
 def compute_importance(settings: SweepSettings, trials: Sequence[TrialRecord]) -> Importance:

@@ -33,7 +33,7 @@ from olhar.sweep.records import Best, Decision, Finalist, SweepResult, TrialReco
 from olhar.sweep.results import BEST_RECIPE, write_results
 from olhar.sweep.search import Search
 from olhar.sweep.settings import SweepSettings
-from olhar.sweep.study import Study, differing, shown_url, storage_url
+from olhar.sweep.study import Study, differing, is_longer, shown_url, storage_url
 from olhar.sweep.table import Table
 from olhar.sweep.task import val_figures
 
@@ -186,7 +186,12 @@ def _claim(out: Path, settings: SweepSettings, storage: str, study: str) -> str:
     if content is None:
         write_atomic(path, tomli_w.dumps({"format": _FORMAT, **wanted}))
     else:
-        _check_same(path, _parse(path, content, tomllib.loads), wanted)
+        found = _parse(path, content, tomllib.loads)
+        if is_longer(found, wanted):
+            _check_goes_on(out, SweepSettings.from_dict(found), settings)
+            write_atomic(path, tomli_w.dumps({"format": _FORMAT, **wanted}))
+        else:
+            _check_same(path, found, wanted)
     path = out / "study.json"
     wanted = {"study": study, "storage": storage}
     with explain_os_errors(path):
@@ -200,6 +205,29 @@ def _claim(out: Path, settings: SweepSettings, storage: str, study: str) -> str:
     token = str(found.pop("folder", ""))
     _check_same(path, found, wanted)
     return token
+
+
+def _check_goes_on(out: Path, before: SweepSettings, after: SweepSettings) -> None:
+    """Refuse more trials where they would not go on with what is there."""
+    if (out / "best").exists():
+        raise ConfigError(
+            _(
+                "the sweep in '{path}' has its winner, measured once on the test split; "
+                "choose another --out for one with {n} trials",
+                path=out,
+                n=after.trials,
+            )
+        )
+    drawn = list_trials(before)
+    if list_trials(after)[: len(drawn)] != drawn:
+        raise ConfigError(
+            _(
+                "a whole grid has another order than a part of it: the sweep in '{path}' stays with "
+                "{n} trials, or choose another --out",
+                path=out,
+                n=before.trials,
+            )
+        )
 
 
 def _parse(path: Path, content: bytes, parse: Callable[[str], Any]) -> dict[str, Any]:

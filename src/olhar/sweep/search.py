@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from olhar import i18n
 from olhar.errors import StorageError
 from olhar.files import write_atomic
 from olhar.i18n import _
@@ -258,9 +259,9 @@ class Search:
             _(
                 "at chance: validation accuracy {accuracy} after epoch {epochs}; always saying the "
                 "largest class gives {share}",
-                accuracy=f"{best:.4f}",
+                accuracy=i18n.number(best, 4),
                 epochs=len(trial.rows),
-                share=f"{self._ground.chance:.4f}",
+                share=i18n.number(self._ground.chance, 4),
             )
         )
 

@@ -75,7 +75,8 @@ class Study:
             self._study.set_user_attr(_OWN, mine)
             return
         theirs = (found or {}).get("settings", {})
-        key = differing(theirs, mine["settings"])
+        longer = is_longer(theirs, mine["settings"])
+        key = "" if longer else differing(theirs, mine["settings"])
         if key:
             raise ConfigError(
                 _(
@@ -95,6 +96,8 @@ class Study:
                     where=self._where,
                 )
             )
+        if longer:
+            self._study.set_user_attr(_OWN, mine)
 
     def trials(self) -> list[FrozenTrial]:
         """All trials by number, as they stand in the database."""
@@ -300,6 +303,13 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
             return f"{key}.{differing(ours, theirs)}"
         return f"{key}: {ours} ≠ {theirs}"
     return "" if list(first) == list(second) else ", ".join(first)
+
+
+def is_longer(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether the second sweep is the first one with more trials, and differs in nothing else."""
+    fewer, more = first.get("trials"), second.get("trials")
+    known = isinstance(fewer, int) and isinstance(more, int) and fewer < more
+    return known and not differing({**first, "trials": more}, second)
 
 
 def _cause(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from olhar.evaluation.report import short_name
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, number
 from olhar.progress import Progress
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, Importance, chosen_because, read_importance
@@ -122,7 +122,7 @@ def table_rows(settings: SweepSettings, trials: Sequence[TrialRecord]) -> list[l
         params = [_shown(one.params.get(name, _NONE)) for name in names]
         value = _figure(settings, one.val)
         cells = [str(one.number), str(_state(one.state)), epoch, value, *params]
-        rows.append([*cells, f"{one.seconds:.1f}", _reason(one, _LONGEST)])
+        rows.append([*cells, str(number(one.seconds, 1)), _reason(one, _LONGEST)])
     return rows
 
 
@@ -158,7 +158,7 @@ def _winner(settings: SweepSettings, best: Best) -> Text:
         params="  ".join(f"{name}={_shown(value)}" for name, value in best.params.items()),
         metric=metric_title(settings),
         val=_figure(settings, best.val),
-        test=f"{best.test['accuracy']:.4f}",
+        test=number(best.test["accuracy"], 4),
     )
 
 
@@ -214,7 +214,7 @@ def _line(settings: SweepSettings, one: TrialRecord, ended: str) -> Text:
         epoch=one.epoch,
         metric=metric_title(settings),
         value=_figure(settings, one.val),
-        seconds=f"{one.seconds:.1f}",
+        seconds=number(one.seconds, 1),
         reason=f"  ({_reason(one, _LONGEST_SENTENCE)})" if one.reason else "",
     )
 
@@ -236,7 +236,7 @@ def _state(state: str) -> Text | str:
 
 def _figure(settings: SweepSettings, val: dict[str, float] | None) -> str:
     value = (val or {}).get(settings.metric)
-    return _NONE if value is None else f"{value:.4f}"
+    return _NONE if value is None else str(number(value, 4))
 
 
 def _shown(value: Any) -> str:

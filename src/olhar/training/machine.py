@@ -56,7 +56,7 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     if precision == "auto":
         fast_bf16 = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bf16()
         precision = "bf16" if fast_bf16 and widest >= _NARROW else "fp32"
-    return Machine(device, precision, widest >= _NARROW, count_cores())
+    return Machine(device, precision, widest >= _NARROW, count_threads())
 
 
 def check_device(device: str) -> None:
@@ -96,6 +96,12 @@ def count_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS, Windows
         return os.cpu_count() or 1
+
+
+def count_threads() -> int:
+    """Threads for this process: OMP_NUM_THREADS where that is set, as elsewhere, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and 0 < int(asked) < 1024 else count_cores()
 
 
 def describe_machine(machine: Machine) -> dict[str, Any]:
