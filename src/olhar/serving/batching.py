@@ -1,9 +1,13 @@
-"""Threads that decode what is waiting and run the network on it at once.
+"""Decodes what is waiting and runs the network on it at once.
 
-Does not know: HTTP, or what is asked. Nothing ever waits for photos that have not arrived: an idle
-thread takes the first one at once. While it decodes, others arrive; it takes those too, until the
-batch is full or its first photo has waited as long as it may. One hop between threads then pays for
-the whole batch, in each direction.
+Does not know: HTTP, or what is asked. Nothing ever waits for photos that have not arrived.
+
+What takes a moment only is done in the event loop itself: all that has arrived since the loop was
+last there is one batch. Two hops between threads cost more than a small network.
+
+All else is done by threads: an idle one takes the first photo at once; while it decodes, others
+arrive, and it takes those too, until the batch is full or its first photo has waited as long as it
+may.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +49,7 @@ class Batcher:
         self._batch_size = batch_size
         self._latency_s = latency_s
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._quick: list[_Job] = []  # the event loop's own
         self._threads = [
             threading.Thread(target=self._work, name=f"batch-{index}", daemon=True)
             for index in range(threads)
@@ -54,15 +59,28 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    async def run(self, classifier: Classifier, prepare: Prepare) -> NDArray[np.float32]:
-        """Probabilities (n, K) float32 of what `prepare` gives; it is called in a batch thread.
+    async def run(
+        self, classifier: Classifier, prepare: Prepare, *, quick: bool = False
+    ) -> NDArray[np.float32]:
+        """Probabilities (n, K) float32 of what `prepare` gives.
+
+        Args:
+            classifier: which to ask.
+            prepare: is called in a batch thread.
+            quick: `prepare` and the network take a moment only: both run in the event loop.
 
         Raises:
             Exception: what `prepare` raises.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[NDArray[np.float32]] = loop.create_future()
-        self._queue.put(_Job(classifier, prepare, loop, future))
+        job = _Job(classifier, prepare, loop, future)
+        if not quick:
+            self._queue.put(job)
+            return await future
+        self._quick.append(job)
+        if len(self._quick) == 1:  # those whose turn comes before it join it
+            loop.call_soon(self._answer_quick)
         return await future
 
     def close(self) -> None:
@@ -71,34 +89,47 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
+    def _answer_quick(self) -> None:
+        jobs, self._quick = self._quick[: self._batch_size], self._quick[self._batch_size :]
+        if self._quick:
+            jobs[0].loop.call_soon(self._answer_quick)
+        _deliver(self._answer(jobs))
+
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            self._answer(job)
+            results = self._answer(self._with_waiting(job))
+            job.loop.call_soon_threadsafe(_deliver, results)
         self._queue.put(None)  # for the next thread
 
-    def _answer(self, first: _Job) -> None:
-        """Answer `first` and what is waiting behind it."""
+    def _with_waiting(self, first: _Job) -> Iterator[_Job]:
+        """`first`, then what is waiting behind it by the time that one more is asked for."""
         deadline = time.monotonic() + self._latency_s
+        job: _Job | None = first
+        for _place in range(self._batch_size):
+            if job is None:
+                break
+            yield job
+            job = self._next() if time.monotonic() < deadline else None
+
+    def _answer(self, jobs: Iterable[_Job]) -> _Results:
+        """What each job comes to, by one run of each network."""
         results: _Results = []
         prepared: dict[Classifier, list[tuple[_Job, NDArray[np.uint8]]]] = {}
-        count = 0
-        job: _Job | None = first
-        while job is not None:
-            if not job.future.cancelled():  # who asked has gone, or its time is over
-                try:
-                    inputs = job.prepare()
-                except Exception as error:  # noqa: BLE001  it is raised where the job was given
-                    results.append((job, error))
-                else:
-                    prepared.setdefault(job.classifier, []).append((job, inputs))
-                    count += len(inputs)
-            job = self._next() if count < self._batch_size and time.monotonic() < deadline else None
+        for job in jobs:
+            if job.future.cancelled():  # who asked has gone, or its time is over
+                continue
+            try:
+                inputs = job.prepare()
+            except Exception as error:  # noqa: BLE001  it is raised where the job was given
+                results.append((job, error))
+            else:
+                prepared.setdefault(job.classifier, []).append((job, inputs))
         for classifier, items in prepared.items():
             results += _run(classifier, items)
-        # A number that two threads raise at once may miss one; it is a statistic.
-        self.batches += len(prepared)
-        self.photos += count
-        first.loop.call_soon_threadsafe(_deliver, results)
+            # A number that two threads raise at once may miss one; it is a statistic.
+            self.batches += 1
+            self.photos += sum(len(inputs) for _job, inputs in items)
+        return results
 
     def _next(self) -> _Job | None:
         try:
