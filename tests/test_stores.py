@@ -599,6 +599,17 @@ class TestModels:
         assert same_predictions(digits_run, tmp_path / "out")
         assert (tmp_path / "out/README.md").read_bytes() == (digits_run / "README.md").read_bytes()
 
+    def test_predict_json_is_the_same_everywhere(self, place: Place, digits_run: Path) -> None:
+        url = place.new_store()
+        address = registry.push(digits_run, url, "digits").address
+        photo = digits_run / "samples.png"
+        near, far = (
+            olhar("predict", model, photo, "--json", "--top", "10")
+            for model in (digits_run, address)
+        )
+        assert far.status == 0, far.err
+        assert far.out == near.out
+
     def test_what_is_pushed(self, pushed: Path, tmp_path: Path, digits_run: Path) -> None:
         done = olhar("pull", f"{pushed}/digits@1", "--out", tmp_path / "p", "--json")
         assert done.status == 0, done.err

@@ -11,8 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from conftest import needs_data, olhar
+from olhar import registry
+from olhar.classifier import load_classifier
+from olhar.datasets import load_named
 from olhar.progress import Progress
 from olhar.stores import PersistentStore, open_store, parse_store
 from olhar.stores.address import parse_address
@@ -135,3 +140,31 @@ def test_two_gigabytes(place: Place, tmp_path: Path) -> None:
         manifest = push_version(store, MODELS, "large", {"large.bin": path}, {}, Progress())
         fetch_files(store, manifest, tmp_path / "out", "large", Progress())
     assert (tmp_path / "out/large.bin").stat().st_size == 2**31 + 17
+
+
+@pytest.fixture(scope="module")
+def cifar_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch on CIFAR-10; OLHAR_SOAK_RUN names a run that is there already."""
+    given = os.environ.get("OLHAR_SOAK_RUN")
+    if given:
+        return Path(given)
+    path = tmp_path_factory.mktemp("runs") / "c10"
+    words = ("--data", "cifar10", "--network", "cnn-32-64-64", "--epochs", "1")
+    done = olhar("train", *words, "--run", path, timeout_s=1800)
+    assert done.status == 0, done.err
+    return path
+
+
+@needs_data
+def test_a_cifar10_model_predicts_the_same_to_the_last_bit(place: Place, cifar_run: Path) -> None:
+    address = registry.push(cifar_run, place.new_store(), "cifar").address
+    near, far = load_classifier(cifar_run), registry.load(address)
+    test = load_named("cifar10").images[-2000:]  # (N, H, W, C) uint8
+    images = np.ascontiguousarray(np.asarray(test).transpose(0, 3, 1, 2))
+    assert np.array_equal(near.predict_probs(images), far.predict_probs(images))
+    said = [
+        olhar("predict", model, cifar_run / "samples.png", "--json").out
+        for model in (cifar_run, address)
+    ]
+    assert said[0]
+    assert said[0] == said[1]
