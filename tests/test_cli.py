@@ -18,7 +18,7 @@ from olhar.datasets import load_named
 
 COMMANDS = ("demo", "data", "networks", "train", "resume", "evaluate", "predict", "explain")
 COMMANDS += ("compare", "board", "card", "sweep", "reproduce", "serve", "verify", "export")
-COMMANDS += ("push", "pull", "list", "tag", "rm")
+COMMANDS += ("push", "pull", "list", "tag", "rm", "deploy", "undeploy", "pack", "unpack", "doctor")
 
 
 def test_help_names_every_command() -> None:

@@ -11,6 +11,7 @@ Names are loaded when they are first used, so that importing olhar costs nothing
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from olhar._version import __version__
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from olhar.pipeline import Run, evaluate, load_run, resume, train
     from olhar.registry import load, pull, push
     from olhar.sweep import sweep
+
+# ONNX Runtime reports to its makers from native code. Nothing is sent anywhere that the user did not
+# ask for; its own switch of Python's does not stop it, this does.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Classifier",

@@ -20,9 +20,10 @@
     ├── ExportError                 export              RuntimeError
     ├── DivergedError               diverged            ArithmeticError
     ├── ClusterError                cluster             ConnectionError
-    └── StoreError                  store               ConnectionError
+    ├── StoreError                  store               ConnectionError
+    └── DeployError                 deploy              RuntimeError
 
-The first ten are wrong input or usage (exit status 2); the last seven are failures of the world or
+The first ten are wrong input or usage (exit status 2); the last eight are failures of the world or
 of the arithmetic (exit status 1). A message says what was given, what is allowed, and what to do
 next. Anything that is raised and is not an OlharError is a bug, and keeps its traceback.
 """
@@ -170,6 +171,12 @@ class StoreError(OlharError, ConnectionError):
     """A store that cannot be reached, refuses the login, or does not do what it was asked."""
 
     code = "store"
+
+
+class DeployError(OlharError, RuntimeError):
+    """An endpoint or training elsewhere that fails, answers otherwise, or is refused."""
+
+    code = "deploy"
 
 
 _WRONG_PATH = frozenset(

@@ -1,0 +1,94 @@
+"""The files of data sets and weights, as olhar finds them, by their paths in a pack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from olhar.classroom.archive import Source
+from olhar.classroom.manifest import DATA, WEIGHTS, is_portable
+from olhar.datasets import NAMED, PhotoFolder, open_source
+from olhar.datasets.cache import cache_folder
+from olhar.datasets.found import named_files
+from olhar.errors import DataError, MissingFileError, explain_os_errors
+from olhar.i18n import _
+
+_RESERVED = "weights"  # a folder of its own beside the data sets
+
+
+def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Source]]:
+    """A data set's name, its kind ("named" or "folder"), and its files.
+
+    Args:
+        given: a name, or the path of a folder of photos.
+        download: a named set that is not on this computer.
+
+    Raises:
+        UnknownNameError: it is neither.
+        DataError: the folder has no classes of photos, or a name that not every system can have.
+    """
+    if given in NAMED:
+        return given, "named", _by_path(given, named_files(given, download=download))
+    source = open_source(given)
+    if not isinstance(source, PhotoFolder):
+        raise DataError(
+            _(
+                "'{given}' is in a store, and cannot be packed; pull it (olhar data pull {given}), or "
+                "name a data set or a folder of photos",
+                given=given,
+            )
+        )
+    root = source.path.resolve()
+    if not is_portable(root.name) or root.name.lower() in {_RESERVED, *NAMED}:
+        raise DataError(
+            _(
+                "the folder '{path}' cannot keep its name in a pack; rename it, such as to photos",
+                path=root,
+            )
+        )
+    photos = {f"{DATA}/{root.name}/{Path(file).as_posix()}": root / file for file in source.files}
+    return root.name, "folder", dict(photos)
+
+
+def _by_path(name: str, files: Iterable[Path]) -> dict[str, Source]:
+    return {f"{DATA}/{name}/{file.name}": file for file in files}
+
+
+def gather_weights(given: Sequence[str]) -> dict[str, Source]:
+    """Files of weights.
+
+    Args:
+        given: paths of files, or names of files in $OLHAR_DATA/weights or the cache, with or
+            without their suffix.
+
+    Raises:
+        MissingFileError: there is none.
+    """
+    found: dict[str, Source] = {}
+    for name in given:
+        file = _weights_file(name)
+        found[f"{WEIGHTS}/{file.name}"] = file
+    return found
+
+
+def _weights_file(given: str) -> Path:
+    data = os.environ.get("OLHAR_DATA")
+    places = [cache_folder() / "weights"]
+    if data:
+        places.insert(0, Path(data).expanduser() / "weights")
+    with explain_os_errors(given):
+        if given and Path(given).is_file():
+            return Path(given).resolve()
+        there = [file for place in places if place.is_dir() for file in sorted(place.iterdir())]
+    for file in there:
+        if given in {file.name, file.stem} and file.is_file():
+            return file
+    raise MissingFileError(
+        _(
+            "there are no weights '{given}', neither as a file nor in $OLHAR_DATA/weights; allowed: a "
+            "file, or one of: {names}",
+            given=given,
+            names=", ".join(file.name for file in there) or "-",
+        )
+    )
