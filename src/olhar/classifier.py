@@ -37,7 +37,7 @@ CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 LABELS, GOLDEN = "labels.txt", "golden.safetensors"
 GOLDEN_COUNT = 16
 DEFAULT_THRESHOLD = 0.5
-_BATCH = 256
+_BATCH, _BATCH_PIXELS = 256, 2**20
 
 Source = Path | str | bytes | BinaryIO | NDArray[Any]
 
@@ -135,7 +135,7 @@ class Prediction:
     def _repr_html_(self) -> str:
         unsure = "" if self.sure else f" ({html.escape(str(_('not sure')))})"
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{share:.1%}</td>"
+            f"<tr><td>{html.escape(name)}</td><td>{i18n.percent(share)}</td>"
             f'<td><div style="height:0.8em;width:{12 * share:.2f}em;background:#0072B2"></div></td></tr>'
             for name, share in self.top
         )
@@ -180,9 +180,10 @@ class Classifier:
 
     def predict_probs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Network inputs (N, C, size, size) uint8 → probabilities (N, K) float32."""
+        rows = batch_rows(self.preprocess.size)
         batches = [
-            run_session(self._session, np.ascontiguousarray(inputs[start : start + _BATCH]))
-            for start in range(0, len(inputs), _BATCH)
+            run_session(self._session, np.ascontiguousarray(inputs[start : start + rows]))
+            for start in range(0, len(inputs), rows)
         ]
         empty = np.zeros((0, len(self.class_names)), np.float32)
         return np.concatenate(batches) if batches else empty
@@ -208,6 +209,14 @@ class Classifier:
     def __repr__(self) -> str:
         network, size = self.config.network["name"], self.preprocess.size
         return f"<Classifier {network}, {len(self.class_names)} classes, {size}x{size} pixels>"
+
+
+def batch_rows(size: int) -> int:
+    """How many network inputs of this side are computed at once: 256, fewer of large ones.
+
+    What the layers of a large network hold for 256 inputs of 224 pixels is 2 GB and more.
+    """
+    return max(8, min(_BATCH, _BATCH_PIXELS // size**2))
 
 
 def open_session(onnx: bytes, threads: int | None = None) -> Any:

@@ -1,7 +1,9 @@
-"""Text for people: one function, `_()`, translated when it is shown.
+"""Text for people: one function, `_()`, translated when it is shown, and numbers as people write them.
 
 Does not know: who shows the text, or where. A `Text` keeps its literal and its values until it is
-turned into a string, so that an error raised in one language can be read in another.
+turned into a string, so that an error raised in one language can be read in another. Numbers that
+a text formats (`{share:.1%}`) have the separators of its language. What programs read (JSON, CSV,
+TOML) is never made here, save by `in_english()`.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ from __future__ import annotations
 import functools
 import gettext
 import locale
+import numbers
 import os
+import re
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,14 +26,16 @@ LANGUAGES = ("en", "pt_BR")
 _LOCALES = Path(__file__).parent / "locales"
 _chosen: list[str] = []
 _using: ContextVar[str] = ContextVar("_using", default="")
+# Windows calls its locales "Portuguese_Brazil" and "English_United States".
+_HEADS = {"pt": "pt_BR", "portuguese": "pt_BR"} | dict.fromkeys(
+    ("en", "english", "c", "posix"), "en"
+)
+_COMMA_FOR_POINT = str.maketrans(",.", ".,")
 
 
 def normalise_language(tag: str) -> str | None:
-    """`pt`, `pt-BR`, `pt_BR.UTF-8` → `pt_BR`; `en…`, `C` → `en`; anything else → None."""
-    head = tag.replace("-", "_").split(".")[0].lower()
-    if head.startswith("pt"):
-        return "pt_BR"
-    return "en" if head.startswith("en") or head in {"c", "posix"} else None
+    """`pt`, `pt-BR`, `PT_br.UTF-8` → `pt_BR`; `en…`, `C` → `en`; anything else → None."""
+    return _HEADS.get(re.split(r"[-_.@]", tag.strip(), maxsplit=1)[0].lower())
 
 
 def language() -> str:
@@ -105,6 +112,22 @@ def _catalogue(tag: str) -> gettext.NullTranslations:
     return gettext.translation("olhar", _LOCALES, languages=[tag], fallback=True)
 
 
+def localise(written: str) -> str:
+    """A number written in Python's way (`1,234.5`), in the way of the language in force."""
+    return written.translate(_COMMA_FOR_POINT) if language() == "pt_BR" else written
+
+
+class _Filling(string.Formatter):
+    """`str.format`, with numbers that have a format written in the way of the language in force."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        written = format(value, format_spec)
+        return localise(written) if format_spec and isinstance(value, numbers.Real) else written
+
+
+_FILLING = _Filling()
+
+
 @dataclass(frozen=True)
 class Text:
     """A message for people: an English literal with named placeholders, and their values."""
@@ -114,9 +137,44 @@ class Text:
 
     def __str__(self) -> str:
         translated = _catalogue(language()).gettext(self.literal)
-        return translated.format(**self.values) if self.values else translated
+        return _FILLING.vformat(translated, (), self.values) if self.values else translated
+
+    def __format__(self, format_spec: str) -> str:
+        return format(str(self), format_spec)
 
 
 def _(literal: str, **values: Any) -> Text:
     """Mark `literal` for translation; `values` fill its `{named}` placeholders when it is shown."""
     return Text(literal, values)
+
+
+def number(value: float, digits: int = 0) -> Text:
+    """1234.5 with one digit: `1,234.5`, in Portuguese `1.234,5`."""
+    return Text(f"{{value:,.{digits}f}}", {"value": value})
+
+
+def significant(value: float, digits: int = 2) -> Text:
+    """A number with so many significant digits: `0.00012`, `1.2e-05`."""
+    return Text(f"{{value:.{digits}g}}", {"value": value})
+
+
+def percent(share: float, digits: int = 1) -> Text:
+    """A share from 0 to 1 as `97.2%`, in Portuguese `97,2%`."""
+    return Text(f"{{share:.{digits}%}}", {"share": share})
+
+
+def date(written: str) -> str:
+    """An ISO 8601 time as it is; in Portuguese `21/11/2026 10:05`, with `UTC` where it is of UTC."""
+    if language() != "pt_BR":
+        return written
+    from datetime import datetime, timedelta
+
+    when = datetime.fromisoformat(written)
+    zone = " UTC" if when.utcoffset() == timedelta(0) else ""
+    return when.strftime("%d/%m/%Y %H:%M") + zone
+
+
+def in_english(text: Text | Exception | str) -> str:
+    """A message for what programs read, which is the same in every language."""
+    with using("en"):
+        return str(text)

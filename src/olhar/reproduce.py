@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.errors import ConfigError, unknown_name
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, in_english, localise, number
 from olhar.networks.specs import NetworkSpec, count_parameters
 from olhar.pipeline import Run, evaluate, resume, train
 from olhar.progress import Progress
@@ -97,7 +97,7 @@ class Outcome:
             "data": self.case.data,
             "network": self.case.network,
             "published": self.case.published,
-            "caveat": str(self.case.caveat),
+            "caveat": in_english(self.case.caveat),
             "accuracy": statistics.mean(self.accuracies),
             "spread": statistics.stdev(self.accuracies) if len(self.accuracies) > 1 else None,
             "accuracies": list(self.accuracies),
@@ -228,19 +228,19 @@ def as_markdown(outcomes: Sequence[Outcome]) -> str:
     rows = [[str(cell) for cell in head], ["---"] * len(head)]
     for outcome in outcomes:
         facts = outcome.to_dict()
-        spread = "" if facts["spread"] is None else f" ± {facts['spread']:.4f}"
+        spread = "" if facts["spread"] is None else f" ± {number(facts['spread'], 4)}"
         rows.append(
             [
                 f"`{facts['case']}`",
                 facts["data"],
-                "" if facts["published"] is None else f"{facts['published']:.4f}",
-                f"{facts['accuracy']:.4f}{spread}",
+                "" if facts["published"] is None else str(number(facts["published"], 4)),
+                f"{number(facts['accuracy'], 4)}{spread}",
                 str(len(outcome.accuracies)),
-                f"{facts['gap']:+.4f}",
-                f"{facts['parameters']:,}",
-                f"{facts['seconds']:.0f}",
+                localise(f"{facts['gap']:+.4f}"),
+                str(number(facts["parameters"])),
+                str(number(facts["seconds"])),
                 str(_("yes")) if outcome.chosen else "",
-                facts["caveat"],
+                str(outcome.case.caveat),
             ]
         )
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

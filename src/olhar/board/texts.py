@@ -26,7 +26,7 @@ _PAGE: dict[str, Text] = {
     "search_hint": _("Search runs"),
     "state": _("State"),
     "all_states": _("All states"),
-    "training": _("training"),
+    "training": _("in training"),
     "finished": _("finished"),
     "cut_off": _("cut off"),
     "damaged": _("damaged"),

@@ -18,19 +18,12 @@ from olhar.card.markdown import (
     table,
 )
 from olhar.card.verdicts import Verdict, judge_convergence, judge_overfitting
-from olhar.evaluation.report import Report
+from olhar.evaluation.report import SPLITS, Report
 from olhar.i18n import _
 
 MOST_CLASSES = 100
 MOST_CONFUSIONS = 10
 MOST_ERRORS = 10
-
-SPLITS = {
-    "test": _("test split"),
-    "val": _("validation split"),
-    "train": _("training split"),
-    "all": _("whole data set"),
-}
 
 
 def split_title(split: str) -> Block:

@@ -25,7 +25,6 @@ _ESCAPED = str.maketrans(
     | {character: "\\" + character for character in "*_[]~"}
 )
 _BLANK_LINES = re.compile(r"\n\s*\n")
-_COMMA_FOR_POINT = str.maketrans(",.", ".,")
 
 
 def plain(text: object, length: int = NAME_LENGTH) -> str:
@@ -96,15 +95,14 @@ def number(value: float, digits: int = 0) -> str:
     """1234.5 → `1,234.5`, in Portuguese `1.234,5`."""
     if not math.isfinite(value):
         return str(_("not a number"))
-    text = f"{value:,.{digits}f}"
-    return text.translate(_COMMA_FOR_POINT) if i18n.language() == "pt_BR" else text
+    return str(i18n.number(value, digits))
 
 
 def setting(value: object) -> str:
     """A setting's value: `0.005`, in Portuguese `0,005`; other text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return plain(value)
-    return f"{value:g}".replace(".", "," if i18n.language() == "pt_BR" else ".")
+    return i18n.localise(f"{value:g}")
 
 
 def significant(value: float) -> str:

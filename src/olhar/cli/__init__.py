@@ -21,11 +21,14 @@ from olhar.cli import (
     compare,
     data,
     demo,
+    deploy,
+    doctor,
     evaluate,
     explain,
     export,
     listing,
     networks,
+    pack,
     predict,
     pull,
     push,
@@ -36,9 +39,12 @@ from olhar.cli import (
     sweep,
     tag,
     train,
+    undeploy,
+    unpack,
     verify,
 )
 from olhar.cli.group import run_in_group
+from olhar.cli.usage import translate_values, translated_usage
 from olhar.errors import OlharError, unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
@@ -46,6 +52,8 @@ _COMMANDS = (
     *(demo, data, networks, train, resume, evaluate, predict, explain),
     *(compare, board, card, sweep, reproduce),
     *(serve, verify, export, push, pull, listing, tag, rm),
+    *(deploy, undeploy),
+    *(pack, unpack, doctor),
 )
 
 
@@ -58,11 +66,18 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         epilog=str(_("Start with: olhar demo. Help on a command: olhar COMMAND --help")),
     )
-    parser.add_argument("--version", action="version", version=f"olhar {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"olhar {__version__}",
+        help=str(_("show program's version number and exit")),
+    )
+    # Taken out before parsing, wherever it stands (_choose_language); named here for the help.
     parser.add_argument("--lang", metavar="LANG", help=str(_("language of texts: en or pt_BR")))
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=str(_("commands")))
     for module in _COMMANDS:
         module.add_command(commands)
+    translate_values(parser)
     return parser
 
 
@@ -73,12 +88,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        _choose_language(words)
-        parser = build_parser()
-        args = parser.parse_args(words)
-        if args.command is None:
-            parser.print_help()
-            return 0
+        words = _choose_language(words)
+        with translated_usage():
+            parser = build_parser()
+            args = parser.parse_args(words)
+            if args.command is None:
+                parser.print_help()
+                return 0
         status: int = args.run_command(args)
         sys.stdout.flush()
         return status
@@ -114,13 +130,21 @@ def run_and_leave() -> NoReturn:
     os._exit(status)
 
 
-def _choose_language(words: Sequence[str]) -> None:
-    """`--lang` before the texts of the parser itself are made."""
-    for index, word in enumerate(words):
-        tag = word.partition("=")[2] if word.startswith("--lang=") else ""
-        if word == "--lang" and index + 1 < len(words):
-            tag = words[index + 1]
-        if tag and normalise_language(tag) is None:
+def _choose_language(words: Sequence[str]) -> list[str]:
+    """Take `--lang` from the words, before the texts of the parser itself are made."""
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            return [*rest, word, *left]
+        flag, given, tag = word.partition("=")
+        if flag != "--lang":
+            rest.append(word)
+            continue
+        tag = tag if given else next(left, "")
+        if not tag:
+            return [*rest, flag, *left]  # argparse says that its value is missing
+        if normalise_language(tag) is None:
             raise unknown_name(_("language"), tag, LANGUAGES)
-        if tag:
-            set_language(tag)
+        set_language(tag)
+    return rest

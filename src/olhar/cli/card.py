@@ -8,7 +8,7 @@ from pathlib import Path
 from olhar.card.details import DETAILS
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.errors import ConfigError
-from olhar.i18n import _
+from olhar.i18n import _, in_english
 
 
 def add_command(commands: Subparsers) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(_("--check writes nothing; leave it out to write the card"))
         differences = check_card(folder)
         if args.json:
-            shown = [{"message": str(text), **_values(text.values)} for text in differences]
+            shown = [{"message": in_english(text), **_values(text.values)} for text in differences]
             print_json({"run": str(args.run), "ok": not differences, "differences": shown})
         else:
             for difference in differences:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from olhar.cli import data_store
+from olhar.cli import data_check, data_store
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
-from olhar.i18n import _
+from olhar.i18n import _, language, using
 
 
 def add_command(commands: Subparsers) -> None:
     """Add the command to the parser."""
-    text = str(_("what data sets there are; what is in one, or in a folder of photos"))
+    text = str(_("what data sets there are; what is in one, and what is wrong with it"))
     parser = commands.add_parser("data", help=text, description=text)
     parser.add_argument(
         "words",
@@ -25,13 +25,16 @@ def add_command(commands: Subparsers) -> None:
             )
         ),
     )
+    data_check.add_flags(parser)
     data_store.add_flags(parser)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the data sets, describe one, or move one to or from a store."""
+    """List the data sets, describe and check one, or move one to or from a store."""
+    if len(args.words) != 1:
+        data_check.refuse_flags(args)
     if len(args.words) > 1:
         return data_store.run(args.words, args)
     from olhar import datasets
@@ -45,30 +48,17 @@ def run(args: argparse.Namespace) -> int:
                 _("Look into one with: olhar data NAME, or into your own with: olhar data FOLDER")
             )
         return 0
-    with build_progress() as progress:
-        facts = datasets.describe_dataset(datasets.open_source(args.words[0]), progress)
+    name = args.words[0]
+    if args.undo:
+        return data_check.undo(name, args)
+    source = datasets.open_source(name)
+    if isinstance(source, datasets.PhotoFolder) or data_check.wants_check(args):
+        return data_check.run(source, args)
+    # The record's sentences and class names are for programs, and so in English, with --json.
+    with build_progress() as progress, using("en" if args.json else language()):
+        facts = datasets.describe_dataset(source, progress)
     if args.json:
         print_json(facts)
-        return 0
-    channels, height, width = facts["image_shape"]
-    print(
-        _(
-            "{name}: {count} images of {width}x{height} pixels, {channels} channel(s), "
-            "{classes} classes",
-            name=facts["name"],
-            count=facts["images"],
-            width=width,
-            height=height,
-            channels=channels,
-            classes=len(facts["classes"]),
-        )
-    )
-    if facts["set_aside"]:
-        print(_("{count} photos cannot be read", count=len(facts["set_aside"])))
-    if facts["skipped"]:
-        print(_("{count} files are no photos by their names", count=sum(facts["skipped"].values())))
-    print(_("splits: {train} train, {val} val, {test} test", **facts["splits"]))
-    for row in facts["classes"]:
-        by_part = "  ".join(f"{part}/ {count}" for part, count in row["parts"].items())
-        print(f"  {row['index']:>3}  {row['shown']}  {row['images']}  {by_part}".rstrip())
+    else:
+        data_check.print_facts(facts)
     return 0

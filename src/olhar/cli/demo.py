@@ -7,7 +7,7 @@ from pathlib import Path
 
 from olhar.cli.options import Subparsers
 from olhar.cli.progress import build_progress
-from olhar.i18n import _
+from olhar.i18n import _, number
 
 _RUN = Path("runs/demo")
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             file=sample,
             label=label,
             predicted=prediction.label,
-            probability=f"{prediction.probability:.3f}",
+            probability=number(prediction.probability, 3),
         )
     )
     print(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from olhar.cli.options import Subparsers, add_json, add_model, number, print_json
 from olhar.cli.progress import build_progress
-from olhar.i18n import _
+from olhar.i18n import _, localise
 
 if TYPE_CHECKING:
     from olhar.pipeline.exporting import Exported
@@ -82,7 +82,7 @@ def _show(exported: Exported) -> None:
                 "Written: {path}, {size} KiB. Its golden probabilities come out within {worst}.",
                 path=exported.path,
                 size=_kib(exported.size_bytes),
-                worst=f"{exported.largest_difference:.1e}",
+                worst=localise(f"{exported.largest_difference:.1e}"),
             )
         )
         return

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from olhar import i18n
 from olhar.cli.options import Subparsers, add_json, print_json, whole_number
 from olhar.cli.push import add_store
 from olhar.errors import ConfigError
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     found, count = registry.list_models(args.store, args.name, limit=limit, skip=skip)
     rows = [_row(listed) for listed in found]
     if args.json:
-        print_json(rows)
+        print_json([_for_programs(row) for row in rows])
     else:
         for row in rows:
             print(_line(row))
@@ -76,10 +77,18 @@ def _row(listed: Listed) -> dict[str, Any]:
     return row if manifest else {**row, "error": listed.error}
 
 
+def _for_programs(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "error": i18n.in_english(row["error"])} if "error" in row else row
+
+
 def _line(row: dict[str, Any]) -> str:
     start = f"{row['name']}@{row['version']}"
     if "error" in row:
         return f"{start:<30}  {row['error']}"
-    accuracy = f"{100 * row['accuracy']:5.1f} %" if row["accuracy"] is not None else "      -"
-    size = f"{row['size_bytes'] / 2**20:8.1f} MB"
-    return f"{start:<30}  {row['created']}  {size}  {accuracy}  {' '.join(row['tags'])}".rstrip()
+    accuracy = (
+        f"{i18n.number(100 * row['accuracy'], 1):>5} %"
+        if row["accuracy"] is not None
+        else "      -"
+    )
+    size = f"{i18n.number(row['size_bytes'] / 2**20, 1):>8} MB"
+    return f"{start:<30}  {i18n.date(row['created'])}  {size}  {accuracy}  {' '.join(row['tags'])}".rstrip()

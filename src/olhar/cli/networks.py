@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from olhar.cli.options import Subparsers, add_json, print_json
-from olhar.i18n import _
+from olhar.i18n import _, in_english, number
 
 
 def add_command(commands: Subparsers) -> None:
@@ -28,10 +28,12 @@ def run(args: argparse.Namespace) -> int:
 
     rows = pipeline.list_networks(args.data)
     if args.json:
-        print_json(rows)
+        print_json([{**row, "source": in_english(row["source"])} for row in rows])
         return 0
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         shape = "x".join(map(str, row["input"]))
-        print(f"{row['name']:<{width}}  {shape:>8}  {row['parameters']:>12,}  {row['source']}")
+        print(
+            f"{row['name']:<{width}}  {shape:>8}  {number(row['parameters']):>12}  {row['source']}"
+        )
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from olhar import i18n
 from olhar.cli.options import Subparsers, add_json, add_model, print_json, whole_number
 from olhar.errors import ConfigError, DataError, OlharError, explain_os_errors
 from olhar.i18n import _
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             elif not args.json:
                 _show(classifier, answer)
     if args.json:
-        print_json(answers)
+        print_json([_for_programs(answer) for answer in answers])
     return 2 if any("error" in answer for answer in answers) else 0
 
 
@@ -61,20 +62,27 @@ def _answer(classifier: Classifier, given: str, top_k: int) -> Iterator[dict[str
     try:
         files = _expand(given)
     except OlharError as error:
-        yield {"file": given, "error": str(error)}
+        yield {"file": given, "error": error}
         return
     for file in files:
         try:
             source = sys.stdin.buffer.read() if file == "-" else file
             yield classifier.predict(source, top_k=top_k, name=file).to_dict()
         except OlharError as error:
-            yield {"file": file, "error": str(error)}
+            yield {"file": file, "error": error}
+
+
+def _for_programs(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its error, where it has one, in the one language of programs."""
+    if "error" not in answer:
+        return answer
+    return {**answer, "error": i18n.in_english(answer["error"])}
 
 
 def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
     name = classifier.shown_name(answer["label"])
     doubt = "" if answer["sure"] else _("  (not sure)")
-    print(f"{answer['file']}: {name} {100 * answer['probability']:.1f} %{doubt}")
+    print(f"{answer['file']}: {name} {i18n.number(100 * answer['probability'], 1)} %{doubt}")
 
 
 def _expand(given: str) -> list[str]:

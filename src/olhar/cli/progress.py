@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, number
 from olhar.progress import Progress
 
 
@@ -23,11 +23,11 @@ def _epoch_line(row: Mapping[str, float], epochs: int, left_s: float) -> Text:
         "val loss {val_loss} acc {val_accuracy}  {seconds} s  ~{left} left",
         epoch=int(row["epoch"]),
         epochs=epochs,
-        train_loss=f"{row['train_loss']:.4f}",
-        train_accuracy=f"{row['train_accuracy']:.4f}",
-        val_loss=f"{row['val_loss']:.4f}",
-        val_accuracy=f"{row['val_accuracy']:.4f}",
-        seconds=f"{row['seconds']:.1f}",
+        train_loss=number(row["train_loss"], 4),
+        train_accuracy=number(row["train_accuracy"], 4),
+        val_loss=number(row["val_loss"], 4),
+        val_accuracy=number(row["val_accuracy"], 4),
+        seconds=number(row["seconds"], 1),
         left=_duration(left_s),
     )
 

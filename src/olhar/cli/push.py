@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
-from olhar.i18n import _
+from olhar.i18n import _, number
 
 if TYPE_CHECKING:
     from olhar.registry import Move
@@ -81,6 +81,6 @@ def print_moves(name: str, moves: list[Move], *, as_json: bool) -> None:
         return
     for move in moves:
         note = _("is there") if move.is_there else _("would be moved")
-        print(f"{move.size_bytes:>12,}  {move.file}  ({note})")
+        print(f"{number(move.size_bytes):>12}  {move.file}  ({note})")
     size_bytes = sum(move.size_bytes for move in moves if not move.is_there)
-    print(_("{name}: {size} MB would be moved", name=name, size=f"{size_bytes / 2**20:.1f}"))
+    print(_("{name}: {size} MB would be moved", name=name, size=number(size_bytes / 2**20, 1)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from olhar.cli.options import Subparsers, add_json, add_model, print_json
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
-from olhar.i18n import _
+from olhar.i18n import _, localise, number
 
 if TYPE_CHECKING:
     from olhar.verify import Link, Verification
@@ -102,7 +102,7 @@ def _show(found: Verification) -> None:
 
 
 def _row(link: Link) -> tuple[str, ...]:
-    largest = "" if link.largest is None else f"{link.largest:.1e}"
+    largest = "" if link.largest is None else localise(f"{link.largest:.1e}")
     inputs = str(link.inputs) if link.inputs else ""
     status = str(_STATUS[link.status])
     note = f"{status}: {link.note}" if str(link.note) else status
@@ -119,8 +119,8 @@ def _explain(link: Link) -> object:
         against=link.against,
         input=link.difference.input,
         class_name=link.difference.class_name,
-        found=f"{link.difference.found:.6f}",
-        expected=f"{link.difference.expected:.6f}",
+        found=number(link.difference.found, 6),
+        expected=number(link.difference.expected, 6),
         found_label=link.difference.found_label,
         expected_label=link.difference.expected_label,
     )

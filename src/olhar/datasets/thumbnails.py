@@ -41,7 +41,8 @@ def dataset_html(dataset: Dataset) -> str:
         f"<th>{html.escape(str(text))}</th>" for text in (_("class"), _("images"), _("examples"))
     )
     left = dataset.num_classes - MOST_CLASSES
-    more = f"<p>{html.escape(str(_('{n} more classes', n=left)))}</p>" if left > 0 else ""
+    rest = str(_("{n} more classes", n=left))
+    more = f"<p>{html.escape(rest)}</p>" if left > 0 else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f"<p>{html.escape(str(title))}</p>{table}{more}"
 

@@ -16,11 +16,11 @@ from typing import Any
 from olhar.errors import DataError
 from olhar.evaluation.measured import MeasuredRun, RunScores, check_same_images, read_measured
 from olhar.evaluation.paired import holm, mcnemar_mid_p, paired_interval
-from olhar.evaluation.report import short_name
-from olhar.i18n import Text, _
+from olhar.evaluation.report import SPLITS, short_name
+from olhar.i18n import Text, _, number, percent, significant
 
 SIGNIFICANT = 0.05
-_SETTINGS = ("data", "network", "recipe", "machine")  # tables of config.toml
+_SETTINGS = ("data", "network", "transfer", "recipe", "machine")  # tables of config.toml
 _NO_SETTINGS = frozenset({"data.fingerprint", "data.set_aside", "network.name"})
 _LONGEST = 48  # characters of a name in a table
 
@@ -63,7 +63,9 @@ class Pair:
             points=100 * self.difference,
             low=100 * self.interval[0],
             high=100 * self.interval[1],
-            p="< 0.0001" if self.p_adjusted < 0.0001 else f"= {self.p_adjusted:.2g}",
+            p=f"< {number(0.0001, 4)}"
+            if self.p_adjusted < 0.0001
+            else f"= {significant(self.p_adjusted)}",
             verdict=self.verdict(),
         )
 
@@ -145,9 +147,9 @@ class Comparison:
 
     def _measured(self) -> Text:
         return _(
-            "measured on the same {n} images of the {split} split of {data}; [95 % interval]",
+            "measured on the same {n:,} images of the {split} of {data}; [95 % interval]",
             n=self.n,
-            split=self.split,
+            split=SPLITS.get(self.split, self.split),
             data=short_name(self.data, _LONGEST),
         )
 
@@ -157,9 +159,10 @@ class Comparison:
         scores = [[str(title) for title in (*head, _("epochs"), _("seconds"))]]
         for one in self.runs:
             low, high = one.accuracy_interval
-            accuracy = f"{one.accuracy:.2%} [{low:.2%}, {high:.2%}]"
+            accuracy = f"{percent(one.accuracy, 2)} [{percent(low, 2)}, {percent(high, 2)}]"
             parameters = "?" if one.parameters is None else str(one.parameters)
-            figures = [accuracy, f"{one.f1:.2%}", parameters, str(one.epochs), f"{one.seconds:.1f}"]
+            figures = [accuracy, str(percent(one.f1, 2)), parameters, str(one.epochs)]
+            figures.append(str(number(one.seconds, 1)))
             scores.append([_run_name(one.run), one.network, *figures])
         if not self.settings:
             return [scores]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from olhar.evaluation import style
 from olhar.evaluation.style import INK, shown
-from olhar.i18n import _
+from olhar.i18n import _, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,7 +56,7 @@ def plot_samples(
     for axes, index, guess in zip(panels, picked, predicted, strict=True):
         label = labels[index]
         mark = "✓" if guess == label else "✗"
-        text = f"{mark} {shown(class_names[guess], 16)} ({probs[index, guess]:.0%})"
+        text = f"{mark} {shown(class_names[guess], 16)} ({percent(probs[index, guess], 0)})"
         if guess != label:
             text += "\n" + str(_("true: {name}", name=shown(class_names[label], 16)))
         style.show_image(axes, images[index], text, wrong=bool(guess != label))
@@ -94,9 +94,9 @@ def plot_worst_errors(
     for axes, index in zip(panels, worst, strict=True):
         guess, label = predicted[index], labels[index]
         name = names[index]
-        true = f"{shown(class_names[label], 14)} ({probs[index, label]:.0%})"
+        true = f"{shown(class_names[label], 14)} ({percent(probs[index, label], 0)})"
         lines = (
-            f"✗ {shown(class_names[guess], 16)} ({probs[index, guess]:.0%})",
+            f"✗ {shown(class_names[guess], 16)} ({percent(probs[index, guess], 0)})",
             str(_("true: {name}", name=true)),
             shown(name if len(name) <= 24 else "…" + name[-23:], 24),
         )

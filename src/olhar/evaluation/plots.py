@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from olhar import i18n
 from olhar.evaluation import metrics, style
 from olhar.evaluation.calibration import apply_temperature
 from olhar.evaluation.photos import (
@@ -78,6 +79,7 @@ def plot_learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int | 
         else:
             axes.set(xticks=[], yticks=[])
             style.say(axes, _("no epoch has ended yet"))
+    style.decimal(figure.axes[0].yaxis)
     style.percent(figure.axes[1].yaxis)
     return figure
 
@@ -142,7 +144,7 @@ def _cell_numbers(axes: Axes, counts: NDArray[Any], shares: NDArray[np.float64])
     size = 13.0 if len(counts) <= 4 else 9.0 if len(counts) <= 10 else 6.5
     for row, column in np.argwhere(counts > 0):
         share = shares[row, column]
-        percent = f"{share:.0%}" if share >= 0.01 else "<1%"
+        percent = str(i18n.percent(share, 0)) if share >= 0.01 else "<1%"
         text = axes.text(column, row, f"{percent}\n{counts[row, column]}", fontsize=size)
         text.set(ha="center", va="center", color="white" if share > 0.36 else "black")
         text.set_in_layout(False)  # it lies inside the axes; measuring it would only take time
@@ -181,7 +183,9 @@ def _score_bars(
     axes.barh(rows, values, height=0.72, color=BLUE, alpha=0.45)
     axes.hlines(rows, ends[:, 0], ends[:, 1], color=INK, linewidth=1.4)
     for row, (value, (_low, high)) in enumerate(scores):
-        number = axes.text(high + 0.015, row, f"{value:.1%}", va="center", fontsize=size, color=INK)
+        number = axes.text(
+            high + 0.015, row, str(i18n.percent(value)), va="center", fontsize=size, color=INK
+        )
         number.set_in_layout(False)  # it lies inside the axes; measuring it would only take time
     axes.set(xlim=(0, 1.16), xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.tick_params(axis="y", length=0)

@@ -17,10 +17,16 @@ from numpy.typing import ArrayLike, NDArray
 from olhar.errors import DataError, ModelError
 from olhar.evaluation import metrics
 from olhar.evaluation.calibration import describe_calibration
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, language, number
 
 FORMAT = 1
 WEAKEST = 3
+SPLITS = {
+    "test": _("test split"),
+    "val": _("validation split"),
+    "train": _("training split"),
+    "all": _("whole data set"),
+}
 
 
 class ClassScores(TypedDict):
@@ -118,9 +124,9 @@ class Report:
         lines.append(
             str(
                 _(
-                    "measured on {n} images of the {split} split of {data}; [95 % interval]",
+                    "measured on {n:,} images of the {split} of {data}; [95 % interval]",
                     n=self.n,
-                    split=self.split,
+                    split=SPLITS.get(self.split, self.split),
                     data=short_name(self.data.get("name", "?"), 60),
                 )
             )
@@ -130,9 +136,21 @@ class Report:
         weak = [one for one in self.per_class if one["support"] and one["f1"] < 1]
         weak = sorted(weak, key=lambda one: one["f1"])[:WEAKEST]
         if weak:
-            shown = ", ".join(f"{short_name(one['name'], 30)} {one['f1']:.3f}" for one in weak)
+            # A separator of its own: a comma may stand inside the numbers.
+            shown = str(_(", ")).join(
+                f"{short_name(self._shown_name(one['name']), 30)} {number(one['f1'], 3)}"
+                for one in weak
+            )
             lines.append(str(_("weakest classes by F1: {classes}", classes=shown)))
         return "\n".join(lines)
+
+    def _shown_name(self, name: str) -> str:
+        """A class of a data set known by name, in the language in force."""
+        from olhar.datasets.named import CLASS_NAMES, TRANSLATED_NAMES
+
+        data = self.data.get("name", "")
+        translated = TRANSLATED_NAMES.get(data, {}).get(language(), ())
+        return dict(zip(CLASS_NAMES.get(data, ()), translated, strict=False)).get(name, name)
 
     def _headline(self) -> list[tuple[Text, str]]:
         return [(_("accuracy"), "accuracy"), (_("macro F1"), "f1")]
@@ -165,8 +183,9 @@ class Report:
         titles = (_("class"), _("precision"), _("recall"), _("F1"), _("images"))
         head = "".join(f"<th>{html.escape(str(title))}</th>" for title in titles)
         rows = "".join(
-            f"<tr><td>{html.escape(one['name'])}</td><td>{one['precision']:.3f}</td>"
-            f"<td>{one['recall']:.3f}</td><td>{one['f1']:.3f}</td><td>{one['support']}</td></tr>"
+            f"<tr><td>{html.escape(self._shown_name(one['name']))}</td>"
+            f"<td>{number(one['precision'], 3)}</td><td>{number(one['recall'], 3)}</td>"
+            f"<td>{number(one['f1'], 3)}</td><td>{one['support']}</td></tr>"
             for one in self.per_class
         )
         text = html.escape(self.summary()).replace("\n", "<br>")

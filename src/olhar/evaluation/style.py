@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar import i18n
 from olhar.errors import ConfigError, MissingExtraError
 from olhar.evaluation.report import short_name
 from olhar.files import write_atomic
@@ -152,10 +153,25 @@ def say(axes: Axes, text: Text) -> None:
 
 
 def percent(axis: Any) -> None:
-    """Shares on this axis are written as percentages."""
+    """Shares on this axis are written as percentages, in the way of the language."""
     from matplotlib.ticker import PercentFormatter
 
-    axis.set_major_formatter(PercentFormatter(1.0))
+    class Shares(PercentFormatter):
+        def format_pct(self, x: float, display_range: float) -> str:
+            return i18n.localise(super().format_pct(x, display_range))
+
+    axis.set_major_formatter(Shares(1.0))
+
+
+def decimal(axis: Any) -> None:
+    """Numbers on this axis are written in the way of the language."""
+    from matplotlib.ticker import ScalarFormatter
+
+    class Numbers(ScalarFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return i18n.localise(super().__call__(x, pos))
+
+    axis.set_major_formatter(Numbers())
 
 
 def shown(name: str, length: int) -> str:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from olhar import i18n
 from olhar.errors import (
     ChecksumError,
     ModelError,
@@ -29,7 +30,7 @@ from olhar.errors import (
     unknown_name,
 )
 from olhar.files import sha256_file
-from olhar.i18n import _
+from olhar.i18n import Text, _
 from olhar.progress import Progress
 from olhar.stores.address import Address, StoreUrl
 from olhar.stores.contract import PersistentStore
@@ -49,7 +50,7 @@ class Listed:
     version: int
     tags: tuple[str, ...]
     manifest: Manifest | None
-    error: str = ""
+    error: Text | str = ""
 
 
 def is_store(store: PersistentStore) -> bool:
@@ -92,7 +93,7 @@ def byte_count(progress: Progress, total: int) -> Callable[[int], None]:
     def report(size_bytes: int) -> None:
         nonlocal done
         done += size_bytes
-        progress.advance(done, f"{done / 2**20:.1f}/{total / 2**20:.1f} MB")
+        progress.advance(done, f"{i18n.number(done / 2**20, 1)}/{i18n.number(total / 2**20, 1)} MB")
 
     progress.start(_("files"), max(1, total))
     return report
@@ -240,7 +241,7 @@ def list_versions(
         try:
             return Listed(found, number, marks, load_manifest(store, url, kind, found, number))
         except (ModelError, ChecksumError, UnknownNameError) as error:
-            return Listed(found, number, marks, None, str(error))
+            return Listed(found, number, marks, None, error.message)
 
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(read, chosen)), len(ordered)

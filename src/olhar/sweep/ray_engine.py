@@ -244,7 +244,7 @@ def _reach(host: str, port: int) -> None:
             if os.environ.get("RAY_USE_TLS", "0") == "0":
                 connection.sendall(_GREETING)
                 if connection.recv(9)[3:4] != bytes((_IS_SETTINGS,)):
-                    raise OSError("what answers there is no Ray head")
+                    raise OSError(str(_("what answers there is no Ray head")))
 
     failure = _limited(greet, 2 * _REACH_S)
     if failure is not None:

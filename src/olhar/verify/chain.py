@@ -29,7 +29,7 @@ from PIL import Image
 from olhar.classifier import CONFIG, Classifier
 from olhar.errors import ExportError, MissingExtraError, OlharError, explain_os_errors
 from olhar.files import sha256_file
-from olhar.i18n import Text, _
+from olhar.i18n import Text, _, in_english
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.progress import Progress
 from olhar.registry import load
@@ -119,7 +119,7 @@ class Verification:
             "ok": self.ok,
             "tolerance": TOLERANCE,
             "broken": self.broken.name if self.broken else None,
-            "cause": str(cause) if cause else None,
+            "cause": in_english(cause) if cause else None,
             "links": [link.to_dict() for link in self.links],
         }
 

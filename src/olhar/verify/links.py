@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.i18n import Text
+from olhar.i18n import Text, in_english
 
 TOLERANCE = 1e-4  # in a probability
 OK, DIFFERS, FAILED, SKIPPED, ABSENT = "ok", "differs", "failed", "skipped", "absent"
@@ -86,7 +86,7 @@ class Link:
 
     def to_dict(self) -> dict[str, Any]:
         """As `verify --json` prints it."""
-        values = dict(vars(self)) | {"note": str(self.note)}
+        values = dict(vars(self)) | {"note": in_english(self.note)}
         if self.difference:
             values["difference"] = _for_json(dataclasses.asdict(self.difference))
         return _for_json(values)
