@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from olhar.classifier import GOLDEN_COUNT, open_session, run_session
+from olhar.classifier import GOLDEN_COUNT, batch_rows, open_session, run_session
 from olhar.errors import ExportError
 from olhar.i18n import _
 from olhar.networks.build import Normalise
@@ -26,7 +26,6 @@ from olhar.preprocess import Preprocess
 
 TOLERANCE = 1e-4
 _OPSET = 18
-_ROWS_AT_ONCE = 256
 
 
 class Deployed(nn.Module):
@@ -138,10 +137,53 @@ def predict_network(
     network.to("cpu", torch.float32)
     deployed = Deployed(network, preprocess, views=views).eval()
     found = []
-    for start in range(0, len(indices), _ROWS_AT_ONCE):
-        rows = images[indices[start : start + _ROWS_AT_ONCE]].transpose(0, 3, 1, 2)
+    count = batch_rows(preprocess.size)
+    for start in range(0, len(indices), count):
+        rows = images[indices[start : start + count]].transpose(0, 3, 1, 2)
         found.append(deployed(torch.from_numpy(np.ascontiguousarray(rows))).numpy())
     return np.concatenate(found)
+
+
+class ViewFeatures(nn.Module):
+    """uint8 images (N, C, H, W) → what a network without its head gives, as a mean over views: (N, F).
+
+    A dense layer on them gives the logits of the deployed network with these views.
+    """
+
+    def __init__(self, body: nn.Module, preprocess: Preprocess, views: str) -> None:
+        super().__init__()
+        self.normalise = Normalise(preprocess.mean, preprocess.std)
+        self.body = body
+        self.views = views
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) uint8 → (N, F) float32."""
+        views = _views(self.normalise(images), self.views)
+        features = self.body(torch.cat(views)).float().unflatten(0, (len(views), -1))  # (V, N, F)
+        return torch.einsum("v,vnf->nf", _weights(self.views).to(features.device), features)
+
+
+def open_features(
+    body: nn.Module, preprocess: Preprocess, views: str, device: str, threads: int
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """A callable: network inputs (n, C, H, W) uint8 → features (n, F).
+
+    On the CPU it is ONNX Runtime, as in predicting: 1.5 to 3 times as fast as torch there for a
+    MobileNetV2, which pays for the export from some hundred images on.
+    """
+    module = ViewFeatures(body, preprocess, views).to(device).eval()
+    if device == "cpu":
+        sample = torch.zeros(2, preprocess.channels, preprocess.size, preprocess.size)
+        session = open_session(_to_onnx(module, sample.to(torch.uint8)), threads)
+        return lambda images: run_session(session, np.ascontiguousarray(images))
+
+    @torch.inference_mode()
+    def compute(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        features: NDArray[np.float32] = module(pixels).cpu().numpy()
+        return features
+
+    return compute
 
 
 def _golden_inputs(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -63,6 +63,7 @@ class RunFolder:
         self.card_pt_br = self.path / "README.pt-BR.md"
         self.card_details = self.path / "card.toml"
         self.trackers = self.path / "trackers.json"
+        self.head = self.path / "head.csv"
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -148,6 +149,10 @@ class RunFolder:
             raise ModelError(
                 _("'{path}' is damaged: {reason}", path=self.metrics, reason=error)
             ) from error
+
+    def write_head(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write head.csv, how the last layer on a backbone was chosen; the first row is its header."""
+        write_atomic(self.head, csv_text(rows))
 
     def write_predictions(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write predictions.csv; the first row is its header."""

@@ -16,6 +16,7 @@ from olhar.training.recipe import merge_setting, parse_assignments
 _WITH_FLAGS_OF_THEIR_OWN = frozenset(
     {"data", "network", "run", "recipe", "overwrite", "progress", "val", "test"}
     | {"split_seed", "channels", "size", "resize", "cases", "seeds", "out", "track", "energy"}
+    | {"backbone", "weights", "mode"}
 )
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 

@@ -33,6 +33,7 @@ def add_command(commands: Subparsers) -> None:
         help=str(_("a data set (cifar10, mnist, fashion_mnist, digits) or a folder of photos")),
     )
     parser.add_argument("--network", metavar="NAME", help=str(_("a network; see olhar networks")))
+    _add_backbone_flags(parser)
     parser.add_argument(
         "--run", type=Path, metavar="FOLDER", help=str(_("run folder; default runs/DATA-NETWORK"))
     )
@@ -58,6 +59,40 @@ def add_command(commands: Subparsers) -> None:
     parser.set_defaults(run_command=run)
 
 
+def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(str(_("transfer learning")))
+    group.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help=str(
+            _(
+                "a network with weights, instead of --network: mobilenet_v2, squeezenet1_0, "
+                "squeezenet1_1, resnet18, vgg16, a run or its address, timm:NAME, transformers:NAME"
+            )
+        ),
+    )
+    group.add_argument(
+        "--weights",
+        metavar="FILE|pretrained",
+        help=str(
+            _(
+                "the backbone's weights; pretrained downloads the published ones unless they are "
+                "here; default those that are here"
+            )
+        ),
+    )
+    group.add_argument(
+        "--mode",
+        metavar="MODE",
+        help=str(
+            _(
+                "head (fit the last layer, seconds), finetune (then train all of it, minutes) or "
+                "scratch (without weights, to compare); default head"
+            )
+        ),
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
     settings = collect_settings(args)
@@ -74,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
             track=args.track,
             energy=args.energy,
+            backbone=args.backbone,
+            weights=args.weights,
+            mode=args.mode,
             **{**data, **settings},
         )
     print_run(done, as_json=args.json)

@@ -13,19 +13,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olhar.errors import ChecksumError, DownloadError, OlharError, explain_os_errors
+from olhar.files import sha256_file
 from olhar.i18n import _
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_CHUNK_BYTES = 2**16
+_CHUNK_BYTES, _MD5_DIGITS = 2**16, 32
 _NETWORK_ERRORS = (OSError, http.client.HTTPException)
 _LOCKED_BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
@@ -76,28 +77,39 @@ def fetch(url: str, path: Path, md5: str, *, timeout_s: float = 30) -> Path:
         ChecksumError: what came has another md5; it is removed.
         StorageError, NoPermissionError: the file cannot be written.
     """
+    return _fetch(url, path, md5_file, md5, timeout_s)
+
+
+def fetch_sha256(url: str, path: Path, prefix: str, *, timeout_s: float = 30) -> Path:
+    """As `fetch`, where the makers published the first hex digits of the sha256."""
+    return _fetch(url, path, lambda file: sha256_file(file)[: len(prefix)], prefix, timeout_s)
+
+
+def _fetch(
+    url: str, path: Path, checksum: Callable[[Path], str], expected: str, timeout_s: float
+) -> Path:
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _only_process(path.with_name(path.name + ".lock")):
-            if not (path.is_file() and md5_file(path) == md5):
+            if not (path.is_file() and checksum(path) == expected):
                 part = path.with_name(path.name + ".part")
                 _download(url, part, timeout_s)
-                _check_md5(url, part, md5)
+                _check(url, part, checksum(part), expected)
                 part.replace(path)
     return path
 
 
-def _check_md5(url: str, part: Path, md5: str) -> None:
-    found = md5_file(part)
-    if found != md5:
+def _check(url: str, part: Path, found: str, expected: str) -> None:
+    if found != expected:
         part.unlink(missing_ok=True)
         raise ChecksumError(
             _(
-                "what came from {url} has the md5 {found}, expected {expected}; it was removed: "
+                "what came from {url} has the {kind} {found}, expected {expected}; it was removed: "
                 "try again, and if it comes again look for the file elsewhere",
                 url=url,
+                kind="md5" if len(expected) == _MD5_DIGITS else "sha256",
                 found=found,
-                expected=md5,
+                expected=expected,
             )
         )
 

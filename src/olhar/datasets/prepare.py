@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,12 @@ _EVERY = 1000
 
 
 def prepare_dataset(
-    source: Source, preprocess: Preprocess, progress: Progress, workers: int = 0
+    source: Source,
+    preprocess: Preprocess,
+    progress: Progress,
+    workers: int = 0,
+    *,
+    lazily: bool = False,
 ) -> Dataset:
     """The data set with images (N, size, size, C) uint8, as `preprocess` makes them.
 
@@ -35,6 +41,8 @@ def prepare_dataset(
         preprocess: its size, channels and resize rule count; mean and std do not.
         progress: hears of the progress.
         workers: processes that decode photos; 0 means one a core.
+        lazily: images that would not fit into memory are resized anew whenever rows of them are
+            asked for, and nothing is written; for whoever reads each row only a few times.
 
     Raises:
         NoPermissionError, MissingFileError: a photo may not be read, or has gone.
@@ -42,10 +50,34 @@ def prepare_dataset(
     """
     if isinstance(source, PhotoFolder):
         return decode_folder(source, preprocess, progress, workers)
-    return _resize_dataset(source, preprocess, progress)
+    return _resize_dataset(source, preprocess, progress, lazily=lazily)
 
 
-def _resize_dataset(dataset: Dataset, preprocess: Preprocess, progress: Progress) -> Dataset:
+class ResizedImages:
+    """Images (N, size, size, C) uint8 that are resized when they are indexed, as an array is."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, images: NDArray[np.uint8], preprocess: Preprocess) -> None:
+        self._images, self._preprocess = images, preprocess
+        self.shape = (len(images), preprocess.size, preprocess.size, preprocess.channels)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+        chosen = self._images[rows]
+        if chosen.ndim == 3:
+            return self._preprocess.image(chosen).transpose(1, 2, 0)
+        resized = np.empty((len(chosen), *self.shape[1:]), np.uint8)
+        for row, image in enumerate(chosen):
+            resized[row] = self._preprocess.image(image).transpose(1, 2, 0)
+        return resized
+
+
+def _resize_dataset(
+    dataset: Dataset, preprocess: Preprocess, progress: Progress, *, lazily: bool
+) -> Dataset:
     size, channels = preprocess.size, preprocess.channels
     if dataset.image_shape == (channels, size, size):
         return dataset
@@ -54,6 +86,9 @@ def _resize_dataset(dataset: Dataset, preprocess: Preprocess, progress: Progress
         images = np.empty(shape, np.uint8)
         _resize_into(images, dataset, preprocess, progress)
         return dataclasses.replace(dataset, images=images)
+    if lazily:
+        resized = cast("NDArray[np.uint8]", ResizedImages(dataset.images, preprocess))
+        return dataclasses.replace(dataset, images=resized)
     key = f"{dataset.fingerprint[:32]}-{size}x{channels}-{preprocess.resize}"
 
     def fill(folder: Path) -> CacheEntry:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from olhar.networks.specs import Layer, NetworkSpec, check_size, walk, whitening_filters
+from olhar.networks.backbone_modules import build_backbone
+from olhar.networks.backbones import BACKBONES, split_adapter
+from olhar.networks.specs import (
+    Layer,
+    NetworkSpec,
+    check_size,
+    is_published,
+    walk,
+    whitening_filters,
+)
 
 _SIGNALS, _SIGMOID_GAIN = 20, 8.0
 
@@ -19,11 +28,27 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 
     Raises:
         NetworkSizeError: the input is too small for the layers.
+        MissingExtraError: the network belongs to a library that is not installed.
     """
     check_size(spec)
+    if is_published(spec.name):
+        return _published(spec)
     modules = [_module(layer, inputs, side) for layer, inputs, side in walk(spec)]
     _initialise(modules)
     return nn.Sequential(*modules)
+
+
+def _published(spec: NetworkSpec) -> nn.Module:
+    if spec.name in BACKBONES:
+        return build_backbone(spec.name, spec.size, spec.num_classes)
+    library, name = split_adapter(spec.name)
+    if library == "timm":
+        from olhar.networks.timm_adapter import build_timm
+
+        return build_timm(name, spec.size, spec.num_classes)
+    from olhar.networks.transformers_adapter import build_transformers
+
+    return build_transformers(spec.settings["config"], spec.num_classes)
 
 
 def _module(layer: Layer, inputs: int, side: int) -> nn.Module:

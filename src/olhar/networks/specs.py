@@ -14,6 +14,7 @@ from typing import Any
 from olhar.errors import ConfigError, NetworkSizeError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks import cnn_names
+from olhar.networks.backbones import BACKBONES, NATIVE_SIZES, SMALLEST_SIZE, split_adapter
 
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 Settings = Mapping[str, Any]
@@ -203,6 +204,11 @@ def _family(name: str) -> Family:
     return FAMILIES.get(name, CNN)
 
 
+def is_published(name: str) -> bool:
+    """Whether a network is one that others have published, which has no table of layers here."""
+    return name in BACKBONES or bool(split_adapter(name)[0])
+
+
 def resolve_network(
     name: str, settings: Settings | None = None
 ) -> tuple[str, dict[str, Any], str | None]:
@@ -216,22 +222,39 @@ def resolve_network(
     """
     given = dict(settings or {})
     typed = name.strip()
-    if typed.lower() in FAMILIES:
+    if split_adapter(typed)[0]:
+        return typed, _adapted(typed, given), None
+    if typed.lower() in BACKBONES:
+        canonical, values = typed.lower(), {}
+    elif typed.lower() in FAMILIES:
         canonical, values = typed.lower(), dict(FAMILIES[typed.lower()].defaults)
     else:
         parsed = cnn_names.parse(typed)
         if parsed is None:
-            raise unknown_name(_("network"), name, LISTED)
+            raise unknown_name(_("network"), name, [*LISTED, *BACKBONES])
         values = dict(CNN.defaults) | parsed
         canonical = cnn_names.derive(values)
     for key, value in given.items():
         if key not in values:
             raise unknown_name(_("setting of network {name}", name=canonical), key, values)
         values[key] = _checked(key, value, values[key])
-    if canonical not in FAMILIES:
+    if canonical not in FAMILIES and canonical not in BACKBONES:
         canonical, understood = cnn_names.derive(values), canonical
         return canonical, values, None if typed == understood else typed
     return canonical, values, None
+
+
+def _adapted(name: str, settings: Settings) -> dict[str, Any]:
+    """The settings of a network of another library, which were found out when it was chosen."""
+    if not {"features", "parameters", "statistics"} <= settings.keys():
+        raise ConfigError(
+            _(
+                "network {name} belongs to another library; write --backbone {name}, with "
+                "--mode scratch to train it from the beginning",
+                name=name,
+            )
+        )
+    return dict(settings)
 
 
 def _checked(key: str, value: Any, like: Any) -> Any:
@@ -264,12 +287,15 @@ def _checked(key: str, value: Any, like: Any) -> Any:
 
 def network_source(name: str) -> Text | str:
     """Where a network comes from."""
+    if is_published(name):
+        library = split_adapter(name)[0]
+        return _("a network of {library}", library=library) if library else BACKBONES[name].source
     return _family(name).source
 
 
 def native_size(name: str, image_size: int) -> int:
     """The native input side of network `name` for images of this side: the next larger, or the largest."""
-    sizes = _family(name).sizes
+    sizes = NATIVE_SIZES if is_published(name) else _family(name).sizes
     return min((s for s in sizes if s >= image_size), default=max(sizes))
 
 
@@ -291,10 +317,14 @@ def check_size(spec: NetworkSpec) -> None:
 
 def takes_any_size(spec: NetworkSpec) -> bool:
     """Whether the network pools over all places at its end, so that images of other sides fit too."""
+    if is_published(spec.name):
+        return spec.name in BACKBONES and BACKBONES[spec.name].any_size
     return any(layer.kind == "global_max_pool" for layer, _inputs, _side in walk(spec))
 
 
 def _fits(spec: NetworkSpec, size: int) -> bool:
+    if is_published(spec.name):
+        return size >= SMALLEST_SIZE
     return all(side >= 1 for _layer, _inputs, side in walk(dataclasses.replace(spec, size=size)))
 
 
@@ -330,6 +360,8 @@ def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
         NetworkSizeError: the input is too small for the layers.
     """
     check_size(spec)
+    if is_published(spec.name):
+        return _count_published(spec)
     trainable = fixed = 0
     for layer, inputs, _side in walk(spec):
         if layer.kind in {"conv", "dense"}:
@@ -342,3 +374,16 @@ def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
             trainable += 2 * inputs
             fixed += 2 * inputs
     return trainable + fixed, trainable
+
+
+def _count_published(spec: NetworkSpec) -> tuple[int, int]:
+    """`count_parameters` of a network without a table of layers here."""
+    known = BACKBONES.get(spec.name)
+    if known:
+        features, parameters, statistics = known.features, known.parameters, known.statistics
+    else:
+        features, parameters, statistics = (
+            int(spec.settings[key]) for key in ("features", "parameters", "statistics")
+        )
+    trainable = parameters + (features + 1) * spec.num_classes
+    return trainable + statistics, trainable

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import ModelConfig, save_classifier
+from olhar.classifier import ModelConfig, batch_rows, save_classifier
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
-from olhar.i18n import _
+from olhar.i18n import _, number
 from olhar.pipeline.inputs import Job
 from olhar.progress import Progress
 
@@ -43,12 +43,11 @@ def fit_job(
     from olhar.training.checkpoint import save_checkpoint
     from olhar.training.fit import build_validation, fit
 
-    training = build_training(job, share)
     epochs = job.recipe.epochs
 
     def on_step(done: int, loss: float, accuracy: float) -> None:
         figures = _(
-            "loss {loss}  accuracy {accuracy}", loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}"
+            "loss {loss}  accuracy {accuracy}", loss=number(loss, 3), accuracy=number(accuracy, 3)
         )
         progress.advance(done, str(figures))
 
@@ -60,11 +59,24 @@ def fit_job(
         trackers.epoch(state.history[-1])
         progress.epoch(state.history[-1], epochs)
 
+    if state is None and job.transfer is not None and job.transfer.mode != "scratch":
+        from olhar.pipeline.transfer import fit_head_epoch
+
+        state = fit_head_epoch(job, progress)
+        on_epoch(state)
+    if state is not None and state.epoch >= epochs:
+        return state
+    training = build_training(job, share)
     progress.start(_("training"), epochs * training.steps)
     val = torch.from_numpy(job.splits.val)
     own = val if share is None else share.rows(val)
     validate = build_validation(
-        training.images, training.labels, own, job.machine, training.normalise
+        training.images,
+        training.labels,
+        own,
+        job.machine,
+        training.normalise,
+        batch_size=2 * batch_rows(job.spec.size),
     )
     if share is not None:
         validate = share.validation(validate, len(own), len(val))
@@ -95,10 +107,13 @@ def build_training(job: Job, share: Share | None = None) -> Training:
 
     from olhar.networks.build import Normalise
     from olhar.training.fit import Training
+    from olhar.training.unfreezing import Stages
 
     images = _tensor(job.dataset.images)
+    network = _initial_network(job, images)
+    thaws = job.transfer is not None and job.transfer.mode == "finetune"
     return Training(
-        _initial_network(job, images),
+        network,
         images,
         torch.from_numpy(job.dataset.labels),
         torch.from_numpy(job.splits.train),
@@ -106,6 +121,7 @@ def build_training(job: Job, share: Share | None = None) -> Training:
         job.machine,
         Normalise(job.preprocess.mean, job.preprocess.std),
         share,
+        Stages(network) if thaws else None,
     )
 
 

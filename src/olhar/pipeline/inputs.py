@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from olhar.datasets import (
     NAMED_SHAPES,
     Dataset,
+    PhotoFolder,
     Source,
     Splits,
     match_class_names,
@@ -22,8 +23,9 @@ from olhar.datasets import (
     prepare_dataset,
     split_dataset,
 )
-from olhar.errors import DataError, MissingExtraError
+from olhar.errors import ConfigError, DataError, MissingExtraError
 from olhar.i18n import _
+from olhar.networks.backbones import BACKBONES
 from olhar.networks.specs import (
     LISTED,
     NetworkSpec,
@@ -33,6 +35,7 @@ from olhar.networks.specs import (
     network_source,
     resolve_network,
 )
+from olhar.pipeline.backbone import Transfer
 from olhar.preprocess import Preprocess, channel_statistics
 from olhar.progress import Progress
 from olhar.run import RunFolder
@@ -43,6 +46,10 @@ if TYPE_CHECKING:
     from olhar.training.machine import Machine
 
 _SET_ASIDE_NAMED = 100  # in config.toml; the count is of all
+_BACKBONE_FROM = 100  # pixels of a photo's shorter side
+
+
+GivenPreprocess = Callable[[int], Preprocess]
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a training is made of, accepted and ready."""
+    """All that a training is made of, accepted and ready; `transfer` where it has a backbone."""
 
     folder: RunFolder
     dataset: Dataset
@@ -79,6 +86,7 @@ class Job:
     preprocess: Preprocess
     recipe: Recipe
     machine: Machine
+    transfer: Transfer | None = None
 
 
 def open_inputs(
@@ -87,25 +95,77 @@ def open_inputs(
     network_settings: Mapping[str, Any],
     progress: Progress,
     workers: int,
+    given: GivenPreprocess | None = None,
+    *,
+    lazily: bool = False,
+    advise: bool = False,
 ) -> tuple[Dataset, Splits, NetworkSpec, Preprocess]:
-    """Load, divide and prepare the data for a network; everything but torch can refuse here."""
+    """Load, divide and prepare the data for a network; everything but torch can refuse here.
+
+    Args:
+        wanted: which data.
+        network: canonical name.
+        network_settings: every setting of it.
+        progress: hears of the progress.
+        workers: processes that decode photos; 0 means one a core.
+        given: the side of an image → the preprocess that a backbone expects; by default it follows
+            from the training images.
+        lazily: see datasets.prepare_dataset.
+        advise: tell of backbones where photos are large.
+    """
     source = open_source(wanted.name)
     channels, height, width = source.image_shape
-    channels = channels if wanted.channels is None else wanted.channels
-    size = native_size(network, min(height, width)) if wanted.size is None else wanted.size
-    spec = NetworkSpec(network, network_settings, size, channels, source.num_classes)
+    side = min(height, width)
+    if advise and isinstance(source, PhotoFolder) and side >= _BACKBONE_FROM:
+        _recommend_backbone(side, progress)
+    if given is not None:
+        preprocess = given(side)
+        _check_channels(network, wanted.channels, preprocess.channels)
+    else:
+        channels = channels if wanted.channels is None else wanted.channels
+        channels = 3 if network in BACKBONES else channels
+        size = native_size(network, side) if wanted.size is None else wanted.size
+        unscaled = (0.0,) * channels, (1.0,) * channels
+        preprocess = Preprocess(size, channels, *unscaled, resize=wanted.resize)
+    spec = NetworkSpec(
+        network, network_settings, preprocess.size, preprocess.channels, source.num_classes
+    )
     check_size(spec)
-    unscaled = (0.0,) * spec.channels, (1.0,) * spec.channels
-    preprocess = Preprocess(size, spec.channels, *unscaled, resize=wanted.resize)
     cut = partial(split_dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
     cut(source)  # refuses before photos are decoded
-    dataset = prepare_dataset(source, preprocess, progress, workers)
+    dataset = prepare_dataset(source, preprocess, progress, workers, lazily=lazily)
     splits = cut(dataset)
     if dataset.files:
         sizes = splits.sizes()
         progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **sizes))
+    if given is not None:
+        return dataset, splits, spec, preprocess
     mean, std = channel_statistics(dataset.images, splits.train)
     return dataset, splits, spec, dataclasses.replace(preprocess, mean=mean, std=std)
+
+
+def _recommend_backbone(side: int, progress: Progress) -> None:
+    progress.note(
+        _(
+            "photos of {side} pixels: a backbone, a network that has learnt from a million photos, "
+            "learns more from few of them and keeps more of their pixels; add "
+            "--backbone mobilenet_v2 (docs/transfer.md)",
+            side=side,
+        )
+    )
+
+
+def _check_channels(network: str, asked: int | None, channels: int) -> None:
+    if asked not in {None, channels}:
+        raise ConfigError(
+            _(
+                "channels is {given}, but this backbone ({network}) takes {channels}; leave "
+                "--channels out: images are converted",
+                given=asked,
+                network=network,
+                channels=channels,
+            )
+        )
 
 
 def splits_of(dataset: Dataset, table: Mapping[str, Any], progress: Progress) -> Splits:
@@ -186,7 +246,7 @@ def list_networks(data: str) -> list[dict[str, Any]]:
 
     Returns:
         name, input [C, H, W], parameters (running statistics included), trainable_parameters,
-        source; one dict a network.
+        source (a text); one dict a network.
     """
     if data in NAMED_SHAPES:
         (channels, height, width), num_classes = NAMED_SHAPES[data]
@@ -194,10 +254,11 @@ def list_networks(data: str) -> list[dict[str, Any]]:
         source = open_source(data)
         (channels, height, width), num_classes = source.image_shape, source.num_classes
     rows = []
-    for name in LISTED:
+    for name in (*LISTED, *BACKBONES):
         canonical, settings, _typed = resolve_network(name)
         size = native_size(canonical, min(height, width))
-        spec = NetworkSpec(canonical, settings, size, channels, num_classes)
+        taken = 3 if canonical in BACKBONES else channels
+        spec = NetworkSpec(canonical, settings, size, taken, num_classes)
         parameters, trainable = count_parameters(spec)
         rows.append(
             {
@@ -205,7 +266,7 @@ def list_networks(data: str) -> list[dict[str, Any]]:
                 "input": list(spec.input_shape()),
                 "parameters": parameters,
                 "trainable_parameters": trainable,
-                "source": str(network_source(canonical)),
+                "source": network_source(canonical),
             }
         )
     return rows

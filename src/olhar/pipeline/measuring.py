@@ -103,7 +103,7 @@ def evaluate(
     table = classifier.config.data
     source = open_source(data or str(table["name"]))
     order = class_order(source, classifier.class_names)
-    dataset = prepare_dataset(source, classifier.preprocess, progress)
+    dataset = prepare_dataset(source, classifier.preprocess, progress, lazily=True)
     indices = np.arange(len(dataset))
     if split != "all":
         indices = getattr(splits_of(dataset, table, progress), split)

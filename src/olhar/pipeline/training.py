@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
+from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import count_parameters
+from olhar.pipeline.backbone import open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group, run_to_go_on_with
 from olhar.pipeline.inputs import DataSettings, Job, require_training
@@ -42,6 +44,9 @@ def train(
     resize: str = "crop",
     track: Sequence[str] = (),
     energy: str | None = None,
+    backbone: str | None = None,
+    weights: str | None = None,
+    mode: str | None = None,
     **settings: Any,
 ) -> Run:
     """Train, save, export and evaluate a classifier; everything is in the run folder.
@@ -61,6 +66,10 @@ def train(
         resize: crop (cut out the centre) or squash (to a square).
         track: trackers that log the run too: tensorboard, wandb, mlflow.
         energy: estimate energy and CO2 for this country, three letters such as BRA.
+        backbone: a network with weights to start from, instead of `network`: mobilenet_v2 and its
+            like, a run or its address, timm:NAME, transformers:NAME (see pipeline.backbone).
+        weights: the backbone's: a file, or "pretrained".
+        mode: what is done with a backbone: head, finetune or scratch; by default head.
         **settings: any setting of the recipe or the network, such as epochs, lr, width.
 
     Raises:
@@ -74,7 +83,12 @@ def train(
     if begun is not None:
         return resume(begun, progress=progress)
     wanted = DataSettings(data, val, test, split_seed, channels, size, resize)
-    plan = plan_training(wanted, network, recipe, settings, progress)
+    if backbone is None and (weights or mode):
+        raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
+    if backbone is not None:  # other libraries' networks are described by torch
+        require_training()
+    origin = open_backbone(backbone, weights, mode, progress) if backbone is not None else None
+    plan = plan_training(wanted, network, recipe, settings, progress, origin)
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)

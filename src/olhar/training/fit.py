@@ -21,15 +21,20 @@ from olhar.errors import DivergedError
 from olhar.i18n import _
 from olhar.training.augment import augment_normalised, augment_pixels, shrink
 from olhar.training.machine import Machine
-from olhar.training.optimizers import build_optimizers, lr_at
+from olhar.training.optimizers import (
+    build_optimizers,
+    lr_at,
+    optimizer_tensors,
+    restore_optimizers,
+)
 from olhar.training.recipe import Recipe
+from olhar.training.unfreezing import Stages
 
 if TYPE_CHECKING:
     from olhar.training.distributed import Share
 
 Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
-Optimizers = list[torch.optim.Optimizer]
 Validate = Callable[[nn.Module], tuple[float, float]]
 OnStep = Callable[[int, float, float], None]
 
@@ -119,6 +124,7 @@ class Training:
         lr: learning rate of the last step.
         small: whether the last step is one of the early ones, on smaller images.
         share: this process's share of every batch; None where it has all of it.
+        stages: which parts are trained in which epoch; None where all are in every one.
     """
 
     def __init__(
@@ -131,6 +137,7 @@ class Training:
         machine: Machine,
         normalise: nn.Module,
         share: Share | None = None,
+        stages: Stages | None = None,
     ) -> None:
         """Make ready.
 
@@ -143,6 +150,7 @@ class Training:
             machine: how to compute it.
             normalise: uint8 (N, C, H, W) → float32 network input.
             share: this process's share of a training over several processes.
+            stages: which parts are trained in which epoch.
         """
         torch.set_num_threads(machine.threads)
         self.device = torch.device(machine.device)
@@ -155,7 +163,8 @@ class Training:
         self.images, self.labels = _on_device(images, self.device), labels.to(self.device)
         self.indices = indices
         self.recipe, self.machine = recipe, machine
-        self.optimizers = build_optimizers(network, recipe)
+        self.stages = stages
+        self.optimizers = build_optimizers(network, recipe, stages.lr_shares() if stages else None)
         self.batch = min(recipe.batch_size, len(indices))
         self.steps = len(indices) // self.batch
         self.lr = 0.0
@@ -173,7 +182,7 @@ class Training:
         order = self.order(generator)
         if self.share is not None:  # from here on other random numbers on every rank
             generator = _seed_epoch(self.recipe.seed + _SEED_OF_RANK * self.share.rank, epoch)
-        self.network.train()
+        self.enter_epoch(epoch)
         totals = torch.zeros(2, device=self.device)  # summed loss, correct
         # A rank that stopped at its own time would keep the others from saying why.
         leads = self.share is None or self.share.rank == 0
@@ -192,6 +201,12 @@ class Training:
             self.share.align(self.network)
         return loss, correct / self.batch
 
+    def enter_epoch(self, epoch: int) -> None:
+        """Set the network to training, or those of its parts that this epoch trains."""
+        self.network.train()
+        if self.stages is not None:
+            self.stages.enter(epoch)
+
     def order(self, generator: torch.Generator) -> torch.Tensor:
         """An epoch's rows of the pool, (n,) int64."""
         if self.image_weights is not None:
@@ -207,7 +222,7 @@ class Training:
         self.lr = lr_at(step, total, self.recipe)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = self.lr
+                group["lr"] = self.lr * group["lr_share"]
 
     def step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """One step on rows `members`; returns (loss, correct) without waiting for the device."""
@@ -252,7 +267,7 @@ def measure_epoch_s(training: Training, seconds: float = 3.0) -> float:
     Validation, which is a forward pass over a tenth of the images, is in a surcharge of a tenth. An
     early epoch, on smaller images, takes as much less as it has fewer pixels.
     """
-    training.network.train()
+    training.enter_epoch(training.recipe.epochs)
     generator = _seed_epoch(training.recipe.seed, 0)
     order = training.order(generator)
     times: list[float] = []
@@ -338,38 +353,6 @@ def _after_epoch(state: FitState, training: Training, row: Row) -> FitState:
         best_epoch=int(row["epoch"]) if better else state.best_epoch,
         history=[*state.history, row],
     )
-
-
-def optimizer_tensors(optimizers: Optimizers) -> Weights:
-    """Copies of the optimisers' tensors, by "optimiser.parameter.name"."""
-    return {
-        f"{number}.{index}.{name}": value.detach().clone()
-        for number, optimizer in enumerate(optimizers)
-        for index, values in optimizer.state_dict()["state"].items()
-        for name, value in values.items()
-        if isinstance(value, torch.Tensor)
-    }
-
-
-def restore_optimizers(optimizers: Optimizers, tensors: Weights) -> None:
-    """Put back what `optimizer_tensors` gave."""
-    for number, optimizer in enumerate(optimizers):
-        values: dict[int, Weights] = {}
-        for key, value in tensors.items():
-            whose, index, name = key.split(".")
-            if int(whose) == number:
-                values.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": values, "param_groups": groups})
-        _lay_out_like_weights(optimizer)
-
-
-def _lay_out_like_weights(optimizer: torch.optim.Optimizer) -> None:
-    """Give each state tensor its weight's memory format: fused optimisers walk memory flat."""
-    for weight, values in optimizer.state.items():
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor) and value.shape == weight.shape:
-                values[name] = torch.empty_like(weight).copy_(value)
 
 
 def build_validation(

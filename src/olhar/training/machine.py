@@ -14,7 +14,7 @@ import torch
 
 from olhar.errors import ConfigError
 from olhar.i18n import _
-from olhar.networks.specs import NetworkSpec, walk
+from olhar.networks.specs import NetworkSpec, is_published, walk
 
 # Networks whose widest convolution has fewer channels gain nothing from bf16.
 _NARROW = 32
@@ -50,8 +50,10 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     check_device(device)
+    layers = [] if is_published(spec.name) else list(walk(spec))
     widest = max(
-        (layer.size for layer, _inputs, _side in walk(spec) if layer.kind == "conv"), default=0
+        (layer.size for layer, _inputs, _side in layers if layer.kind == "conv"),
+        default=_NARROW if is_published(spec.name) else 0,
     )
     if precision == "auto":
         fast_bf16 = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bf16()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,21 +12,31 @@ from torch import nn
 from olhar.training.muon import Muon
 from olhar.training.recipe import Recipe
 
+Optimizers = list[torch.optim.Optimizer]
 
-def build_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+
+def build_optimizers(
+    network: nn.Module, recipe: Recipe, shares: Mapping[int, float] | None = None
+) -> Optimizers:
     """The recipe's optimisers; biases and batch norms (one-dimensional) are not decayed.
 
     muon is for hidden weights; the output layer, biases and batch norms go to an AdamW beside it.
+
+    Args:
+        network: its parameters that take gradients.
+        recipe: what to do.
+        shares: of the learning rate that a parameter gets, by its id; 1 for all others.
     """
     trained = [p for p in network.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.dim() > 1]
     vectors = [p for p in trained if p.dim() <= 1]
     decay = recipe.weight_decay
-    groups = _groups((matrices, decay), (vectors, 0.0))
+    shares = shares or {}
+    groups = _groups(shares, (matrices, decay), (vectors, 0.0))
     match recipe.optimizer:
         case "muon":
-            rest = _groups((matrices[-1:], decay), (vectors, 0.0))
-            hidden = _groups((matrices[:-1], decay))
+            rest = _groups(shares, (matrices[-1:], decay), (vectors, 0.0))
+            hidden = _groups(shares, (matrices[:-1], decay))
             adamw = torch.optim.AdamW(rest, lr=recipe.lr, fused=True)
             return [
                 *([Muon(hidden, lr=recipe.lr, momentum=recipe.momentum)] if hidden else []),
@@ -44,13 +55,17 @@ def build_optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Opt
             return [torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum)]
 
 
-def _groups(*members: tuple[list[nn.Parameter], float]) -> list[dict[str, Any]]:
-    """Parameter groups with their weight decay; empty ones are left out."""
-    return [
-        {"params": params, "weight_decay": weight_decay}
-        for params, weight_decay in members
-        if params
-    ]
+def _groups(
+    shares: Mapping[int, float], *members: tuple[list[nn.Parameter], float]
+) -> list[dict[str, Any]]:
+    """Parameter groups with their weight decay and share of the learning rate; none is empty."""
+    groups: dict[tuple[int, float], dict[str, Any]] = {}
+    for number, (params, weight_decay) in enumerate(members):
+        for param in params:
+            share = shares.get(id(param), 1.0)
+            new = {"params": [], "weight_decay": weight_decay, "lr_share": share}
+            groups.setdefault((number, share), new)["params"].append(param)
+    return list(groups.values())
 
 
 def lr_at(step: int, steps: int, recipe: Recipe) -> float:
@@ -66,3 +81,35 @@ def lr_at(step: int, steps: int, recipe: Recipe) -> float:
     if recipe.schedule == "one_cycle":
         done = (done - recipe.warmup) / (1 - recipe.warmup)
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def optimizer_tensors(optimizers: Optimizers) -> dict[str, torch.Tensor]:
+    """Copies of the optimisers' tensors, by "optimiser.parameter.name"."""
+    return {
+        f"{number}.{index}.{name}": value.detach().clone()
+        for number, optimizer in enumerate(optimizers)
+        for index, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def restore_optimizers(optimizers: Optimizers, tensors: dict[str, torch.Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    for number, optimizer in enumerate(optimizers):
+        values: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in tensors.items():
+            whose, index, name = key.split(".")
+            if int(whose) == number:
+                values.setdefault(int(index), {})[name] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": values, "param_groups": groups})
+        _lay_out_like_weights(optimizer)
+
+
+def _lay_out_like_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Give each state tensor its weight's memory format: fused optimisers walk memory flat."""
+    for weight, values in optimizer.state.items():
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and value.shape == weight.shape:
+                values[name] = torch.empty_like(weight).copy_(value)

@@ -225,6 +225,8 @@ def _torch_answers(classifier: Classifier, items: Sequence[Item]) -> tuple[Answe
         return None, dataclasses.replace(link, status=SKIPPED, note=note)
     try:
         probs = network_probs(classifier, np.stack([item.pixels for item in items]))
+    except MissingExtraError as error:  # the library that the network came from
+        return None, dataclasses.replace(link, status=SKIPPED, note=error.message)
     except OlharError as error:
         return None, dataclasses.replace(link, status=FAILED, note=error.message)
     return answers_from_probs(probs, classifier.class_names), link

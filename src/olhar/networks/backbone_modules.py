@@ -1,0 +1,230 @@
+"""The published backbones as torch modules, their weights named as torchvision names them.
+
+The last layer is dense everywhere and takes `Backbone.features` numbers, so that one fitted on those
+is put in its place. SqueezeNet's own is a convolution before the pooling, which without its ReLU
+is the same arithmetic as a dense layer after it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from olhar.networks.backbones import SMALLEST_SIZE
+
+_VGG_POOLED = 7
+# SqueezeNet: output channels of the fire modules' halves; 0 is a pooling.
+_FIRES = {
+    "squeezenet1_0": (0, 64, 64, 128, 0, 128, 192, 192, 256, 0, 256),
+    "squeezenet1_1": (0, 64, 64, 0, 128, 128, 0, 192, 192, 256, 256),
+}
+
+
+def build_backbone(name: str, size: int, num_classes: int) -> nn.Module:
+    """Normalised images (N, 3, size, size) float32 → logits (N, num_classes)."""
+    match name:
+        case "mobilenet_v2":
+            return MobileNetV2(num_classes)
+        case "squeezenet1_0" | "squeezenet1_1":
+            return SqueezeNet(name, num_classes)
+        case "resnet18":
+            return ResNet18(num_classes)
+        case "vgg16":
+            return VGG16(size, num_classes)
+        case _:
+            raise AssertionError(name)
+
+
+def _normed(inputs: int, out: int, kernel: int, stride: int, groups: int = 1) -> list[nn.Module]:
+    """A convolution that keeps the side (up to its stride), and its batch norm."""
+    conv = nn.Conv2d(inputs, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+    return [conv, nn.BatchNorm2d(out)]
+
+
+class InvertedResidual(nn.Module):
+    """Widen, filter each channel, narrow. Source: Sandler et al. 2018, figure 3b."""
+
+    def __init__(self, inputs: int, out: int, stride: int, widening: int) -> None:
+        super().__init__()
+        hidden = inputs * widening
+        steps: list[nn.Module] = []
+        if widening != 1:
+            steps.append(nn.Sequential(*_normed(inputs, hidden, 1, 1), nn.ReLU6()))
+        steps.append(nn.Sequential(*_normed(hidden, hidden, 3, stride, hidden), nn.ReLU6()))
+        self.conv = nn.Sequential(*steps, *_normed(hidden, out, 1, 1))
+        self.is_residual = stride == 1 and inputs == out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, out, H / stride, W / stride)."""
+        y: torch.Tensor = self.conv(x)
+        return x + y if self.is_residual else y
+
+
+class MobileNetV2(nn.Module):
+    """Width 1.0. Source: Sandler et al. 2018, table 2."""
+
+    _BLOCKS = (  # widening, channels, repeats, stride of the first
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Sequential(*_normed(3, 32, 3, 2), nn.ReLU6())]
+        inputs = 32
+        for widening, channels, repeats, stride in self._BLOCKS:
+            for index in range(repeats):
+                step = stride if index == 0 else 1
+                layers.append(InvertedResidual(inputs, channels, step, widening))
+                inputs = channels
+        layers.append(nn.Sequential(*_normed(inputs, 1280, 1, 1), nn.ReLU6()))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, num_classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) → (N, K)."""
+        y: torch.Tensor = self.classifier(self.features(x).mean((2, 3)))
+        return y
+
+
+class Fire(nn.Module):
+    """Squeeze to few channels, expand with 1×1 and 3×3. Source: Iandola et al. 2016, section 3.2."""
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(inputs, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, 2 · expanded, H, W)."""
+        x = F.relu(self.squeeze(x))
+        return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], 1))
+
+
+class SqueezeNet(nn.Module):
+    """Version 1.0 (Iandola et al. 2016, table 1), or 1.1, which pools earlier."""
+
+    def __init__(self, name: str, num_classes: int) -> None:
+        super().__init__()
+        inputs, kernel = (96, 7) if name == "squeezenet1_0" else (64, 3)
+        layers: list[nn.Module] = [nn.Conv2d(3, inputs, kernel, 2), nn.ReLU()]
+        for expanded in _FIRES[name]:
+            if expanded:
+                layers.append(Fire(inputs, expanded // 4, expanded))
+                inputs = 2 * expanded
+            else:
+                layers.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+        for layer in layers:
+            if isinstance(layer, Fire):
+                for conv in layer.children():
+                    nn.init.kaiming_uniform_(conv.weight)  # type: ignore[arg-type]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(inputs, num_classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) → (N, K)."""
+        y: torch.Tensor = self.classifier(self.features(x).mean((2, 3)))
+        return y
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions and a way around them. Source: He et al. 2016, figure 2."""
+
+    def __init__(self, inputs: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _normed(inputs, out, 3, stride)
+        self.conv2, self.bn2 = _normed(out, out, 3, 1)
+        self.downsample = None
+        if stride != 1 or inputs != out:
+            self.downsample = nn.Sequential(*_normed(inputs, out, 1, stride))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, out, H / stride, W / stride)."""
+        around = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(x)) + around)
+
+
+class ResNet18(nn.Module):
+    """Source: He et al. 2016, table 1."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _normed(3, 64, 7, 2)
+        self.layer1 = self._stage(64, 64, 1)
+        self.layer2 = self._stage(64, 128, 2)
+        self.layer3 = self._stage(128, 256, 2)
+        self.layer4 = self._stage(256, 512, 2)
+        self.fc = nn.Linear(512, num_classes)
+
+    @staticmethod
+    def _stage(inputs: int, out: int, stride: int) -> nn.Sequential:
+        return nn.Sequential(BasicBlock(inputs, out, stride), BasicBlock(out, out, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) → (N, K)."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        y: torch.Tensor = self.fc(x.mean((2, 3)))
+        return y
+
+
+class VGG16(nn.Module):
+    """Without batch norm. Source: Simonyan and Zisserman 2015, table 1, column D."""
+
+    _STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
+
+    def __init__(self, size: int, num_classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 3
+        for channels, convolutions in self._STAGES:
+            for _index in range(convolutions):
+                conv = nn.Conv2d(inputs, channels, 3, padding=1)
+                nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+                layers += [conv, nn.ReLU()]
+                inputs = channels
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.pool = _ToSide(size // SMALLEST_SIZE, _VGG_POOLED)
+        self.classifier = nn.Sequential(
+            nn.Linear(512 * _VGG_POOLED**2, 4096),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(4096, num_classes),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, size, size) → (N, K)."""
+        y: torch.Tensor = self.classifier(self.pool(self.features(x)).flatten(1))
+        return y
+
+
+class _ToSide(nn.Module):
+    """Adaptive average pooling between two fixed sides, as products with a constant matrix.
+
+    The ONNX exporter knows it only where one side is a multiple of the other.
+    """
+
+    matrix: torch.Tensor
+
+    def __init__(self, side: int, out: int) -> None:
+        super().__init__()
+        matrix = F.adaptive_avg_pool1d(torch.eye(side), out).T.contiguous()  # (out, side)
+        self.register_buffer("matrix", matrix, persistent=False)
+        self.is_same = side == out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, side, side) → (N, C, out, out)."""
+        return x if self.is_same else self.matrix @ x @ self.matrix.T

@@ -1,0 +1,255 @@
+"""The torch half of transfer learning: weights into a network, features out of it, its head solved for.
+
+The head's epoch is the first of a training. With --mode head it is the only one; with --mode finetune
+the one loop (training.fit) goes on from it, as a resumed run goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.classifier import batch_rows
+from olhar.datasets.cache import cache_folder
+from olhar.errors import ConfigError, ModelError, OlharError
+from olhar.files import sha256_file, write_atomic_with
+from olhar.i18n import _
+from olhar.networks.backbones import split_adapter
+from olhar.pipeline.backbone import PRETRAINED, Transfer
+from olhar.pipeline.inputs import Job
+from olhar.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from olhar.training.fit import FitState
+    from olhar.training.head import Head
+
+
+Features = NDArray[np.float32]
+
+
+def check_backbone(job: Job) -> None:
+    """Build the network and give it its weights once, so that what is wrong with them shows early.
+
+    Raises:
+        ModelError: the weights do not fit.
+        ConfigError: the network does not take images of this size.
+    """
+    import torch
+
+    network = _network(job).eval()
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, *job.spec.input_shape()))
+    except OlharError:
+        raise
+    except Exception as error:  # whatever a library's network says of a size it cannot take
+        raise ConfigError(
+            _(
+                "{network} cannot take images of {size}x{size} pixels: {reason}; leave --size out "
+                "for its own",
+                network=job.spec.name,
+                size=job.spec.size,
+                reason=str(error).splitlines()[0] if str(error) else repr(error),
+            )
+        ) from error
+
+
+def _network(job: Job) -> torch.nn.Module:
+    """The network with its backbone's weights, its head random from the seed."""
+    import torch
+
+    from olhar.networks.build import build_network
+    from olhar.networks.weights import load_body
+
+    torch.manual_seed(job.recipe.seed)
+    network = build_network(job.spec)
+    transfer = job.transfer
+    if transfer is not None and transfer.mode != "scratch":
+        load_body(network, _weights(transfer), transfer.weights or transfer.backbone)
+    return network
+
+
+def _weights(transfer: Transfer) -> dict[str, torch.Tensor]:
+    from olhar.networks.weights import read_weights
+
+    library, name = split_adapter(transfer.backbone)
+    if transfer.weights and transfer.weights != PRETRAINED:
+        path = Path(transfer.weights)
+        found = read_weights(path)
+        if sha256_file(path) != transfer.sha256:
+            raise ModelError(
+                _(
+                    "'{path}' is not the file of weights that it was when the run began; bring the "
+                    "old one back or start a new run",
+                    path=path,
+                )
+            )
+        return found
+    if library == "timm":
+        from olhar.networks.timm_adapter import load_timm
+
+        return dict(load_timm(name))
+    from olhar.networks.transformers_adapter import load_transformers
+
+    return dict(load_transformers(name))
+
+
+def fit_head_epoch(job: Job, progress: Progress) -> FitState:
+    """The first epoch of a training with a backbone: the head, solved for on frozen features."""
+    import torch
+
+    from olhar.networks.weights import find_head
+    from olhar.training.fit import FitState
+    from olhar.training.head import fit_head
+
+    begun = time.perf_counter()
+    torch.set_num_threads(job.machine.threads)
+    network = _network(job)
+    splits, labels = job.splits, job.dataset.labels
+    features = _features(job, network, np.concatenate([splits.train, splits.val]), progress)
+    train = features[: len(splits.train)]
+    balanced = job.recipe.balance in {"weights", "sampling"}
+    head = fit_head(
+        train,
+        labels[splits.train],
+        job.spec.num_classes,
+        seed=job.recipe.seed,
+        balanced=balanced,
+    )
+    _tell(job, head, progress)
+    layer = network.get_submodule(find_head(network))
+    assert isinstance(layer, torch.nn.Linear)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(head.weight))
+        layer.bias.copy_(torch.from_numpy(head.bias))
+    weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    row = {
+        "epoch": 1,
+        "step": max(1, len(splits.train) // job.recipe.batch_size),
+        "lr": 0.0,
+        **_scores(head, train, labels[splits.train], "train"),
+        **_validated(job, network, head, features[len(splits.train) :]),
+        "seconds": time.perf_counter() - begun,
+    }
+    return FitState(epoch=1, network=weights, best=weights, best_epoch=1, history=[row])
+
+
+def _scores(
+    head: Head, features: Features, labels: NDArray[np.int64], split: str
+) -> dict[str, float]:
+    from olhar.training.head import apply_head, log_loss
+
+    logits = apply_head(head, features)
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    return {f"{split}_loss": log_loss(logits, labels), f"{split}_accuracy": accuracy}
+
+
+def _validated(
+    job: Job, network: torch.nn.Module, head: Head, features: Features
+) -> dict[str, float]:
+    """val_loss and val_accuracy; where further epochs follow, as these are validated, without views."""
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.fit import build_validation
+
+    labels = job.dataset.labels
+    if job.recipe.epochs == 1:
+        return _scores(head, features, labels[job.splits.val], "val")
+    images = np.ascontiguousarray(job.dataset.images[job.splits.val])
+    device = torch.device(job.machine.device)
+    validate = build_validation(
+        torch.from_numpy(images),
+        torch.from_numpy(labels[job.splits.val]),
+        torch.arange(len(images)),
+        job.machine,
+        Normalise(job.preprocess.mean, job.preprocess.std).to(device),
+        batch_size=2 * batch_rows(job.spec.size),
+    )
+    loss, accuracy = validate(network.to(device))
+    return {"val_loss": loss, "val_accuracy": accuracy}
+
+
+def _tell(job: Job, head: Head, progress: Progress) -> None:
+    """What was chosen, to the user and in head.csv."""
+    rows: list[tuple[object, ...]] = [("strength", "log_loss", "accuracy"), *head.candidates]
+    job.folder.write_head(rows)
+    chosen = next((row for row in head.candidates if row[0] == head.strength), None)
+    if chosen is None:
+        progress.note(_("too few images of a class to cross-validate; regularisation as usual"))
+        return
+    progress.note(
+        _(
+            "last layer: regularisation C = {strength} has the lowest log loss of {count} strengths "
+            "in cross-validation, {loss}, with an accuracy of {accuracy}",
+            strength=f"{head.strength:g}",
+            count=len(head.candidates),
+            loss=f"{chosen[1]:.3f}",
+            accuracy=f"{chosen[2]:.3f}",
+        )
+    )
+
+
+def _features(
+    job: Job, network: torch.nn.Module, indices: NDArray[np.int64], progress: Progress
+) -> Features:
+    """What the network without its head gives for rows `indices`, (n, F); found again in the cache."""
+    from olhar.networks.weights import hash_body
+
+    what = [
+        job.dataset.fingerprint,
+        hashlib.sha256(indices.tobytes()).hexdigest(),
+        job.spec.to_dict() | {"num_classes": 0},
+        hash_body(network),
+        job.preprocess.to_dict(),
+        job.recipe.views,
+    ]
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / "features" / f"{key}.npy"
+    found = _load(path, len(indices))
+    if found is None:
+        found = _compute(job, network, indices, progress)
+        write_atomic_with(path, lambda aside: np.save(aside, found))
+    return found
+
+
+def _load(path: Path, count: int) -> Features | None:
+    try:
+        found = np.load(path)
+    except (OSError, ValueError, EOFError):  # absent or damaged: it can be made again
+        return None
+    return found if found.dtype == np.float32 and len(found) == count else None
+
+
+def _compute(
+    job: Job, network: torch.nn.Module, indices: NDArray[np.int64], progress: Progress
+) -> Features:
+    import torch
+
+    from olhar.export import open_features
+    from olhar.networks.weights import find_head
+
+    name = find_head(network)
+    head = network.get_submodule(name)
+    network.set_submodule(name, torch.nn.Identity())
+    machine = job.machine
+    compute = open_features(
+        network, job.preprocess, job.recipe.views, machine.device, machine.threads
+    )
+    progress.start(_("computing features"), len(indices))
+    rows, parts = batch_rows(job.spec.size), []
+    for start in range(0, len(indices), rows):
+        images = job.dataset.images[indices[start : start + rows]]  # (n, H, W, C) uint8
+        parts.append(compute(images.transpose(0, 3, 1, 2)))
+        progress.advance(start + len(images))
+    network.to("cpu")
+    network.set_submodule(name, head)
+    return np.concatenate(parts)
