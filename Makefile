@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
 ARGS ?=
 
-.PHONY: help demo setup test check format bench catalogue soak clean
+.PHONY: help demo setup test check format docs bench catalogue soak clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -36,15 +36,18 @@ test: $(DEV)     ## the tests; ARGS="-k word" for some of them
 	$(BIN)/python -m pytest -m "not soak" --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(DEV)    ## format, lint, strict types, the import rule, docs
-	$(BIN)/python -m ruff format --check src tests benchmarks
-	$(BIN)/python -m ruff check src tests benchmarks
+	$(BIN)/python -m ruff format --check src tests benchmarks tools
+	$(BIN)/python -m ruff check src tests benchmarks tools
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(DEV)   ## mend format and lint
-	$(BIN)/python -m ruff format src tests benchmarks
-	$(BIN)/python -m ruff check --fix src tests benchmarks
+	$(BIN)/python -m ruff format src tests benchmarks tools
+	$(BIN)/python -m ruff check --fix src tests benchmarks tools
+
+docs: $(DEV)     ## the documentation as a site, in both languages, in build/site
+	$(BIN)/python tools/build_docs.py
 
 bench: $(DEV)    ## speed, measured on this machine
 	$(BIN)/python benchmarks/training_loop.py
