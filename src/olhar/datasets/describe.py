@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.prepare import prepare_dataset
 from olhar.datasets.source import Source
 from olhar.datasets.splits import split_dataset
+from olhar.errors import DataError
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 
@@ -29,17 +31,52 @@ def describe_dataset(source: Source, progress: Progress) -> dict[str, Any]:
     Raises:
         DataError: no classifier can be trained with it.
     """
-    dataset = _decoded(source, progress) if isinstance(source, PhotoFolder) else source
+    if isinstance(source, PhotoFolder):
+        dataset = _decoded(source, progress)
+        skipped = dict(source.skipped)
+    else:
+        dataset, skipped = source, {}
+    splits = split_dataset(dataset).sizes()
+    names, mark = dataset.shown_names, dataset.fingerprint
+    return _facts(dataset, source.image_shape, names, splits, mark, skipped)
+
+
+def describe_photos(folder: PhotoFolder, fingerprint: str) -> dict[str, Any]:
+    """The same of a folder whose bad photos are known and left out already.
+
+    Args:
+        folder: the good photos; the bad ones in its `set_aside`.
+        fingerprint: of the good photos.
+
+    Returns:
+        As describe_dataset; splits is None where the folder cannot be divided.
+    """
+    try:
+        splits = split_dataset(folder).sizes()
+    except DataError:
+        splits = None
+    shape, names = folder.image_shape, folder.class_names
+    return _facts(folder, shape, names, splits, fingerprint, dict(folder.skipped))
+
+
+def _facts(
+    dataset: Source,
+    image_shape: tuple[int, int, int],
+    shown_names: Sequence[str],
+    splits: dict[str, int] | None,
+    fingerprint: str,
+    skipped: dict[str, int],
+) -> dict[str, Any]:
     counts = np.bincount(dataset.labels, minlength=dataset.num_classes).tolist()
     parts = {
         part: np.bincount(dataset.labels[rows], minlength=dataset.num_classes).tolist()
         for part, rows in dataset.parts.items()
     }
-    names = zip(dataset.class_names, dataset.shown_names, strict=True)
+    names = zip(dataset.class_names, shown_names, strict=True)
     return {
         "name": dataset.name,
         "images": len(dataset),
-        "image_shape": list(source.image_shape),
+        "image_shape": list(image_shape),
         "classes": [
             {
                 "index": index,
@@ -51,10 +88,10 @@ def describe_dataset(source: Source, progress: Progress) -> dict[str, Any]:
             for index, (name, shown) in enumerate(names)
         ],
         "parts": {part: sum(by_class) for part, by_class in parts.items()},
-        "splits": split_dataset(dataset).sizes(),
-        "fingerprint": dataset.fingerprint,
+        "splits": splits,
+        "fingerprint": fingerprint,
         "set_aside": [{"file": file, "reason": reason} for file, reason in dataset.set_aside],
-        "skipped": dict(source.skipped) if isinstance(source, PhotoFolder) else {},
+        "skipped": skipped,
     }
 
 

@@ -1,0 +1,156 @@
+"""Photos whose label the others contradict: confident learning over out-of-fold probabilities.
+
+Does not know: files, or where features come from. The features that it makes itself need no
+network: they tell digits, letters and simple shapes apart, not ants from bees.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from olhar.images import to_channels
+
+_SIDE, _CELL, _DIRECTIONS = 32, 4, 8  # of the features; pixels, pixels, count
+_COMPONENTS = 128
+_FOLDS = 5
+_STRENGTH = 100.0  # scikit-learn's C
+_MOST_FIT = 20_000  # images a fold learns from; more change the answer little and take long
+
+
+@dataclass(frozen=True)
+class LabelCheck:
+    """What the labels look like to a model that has not seen them.
+
+    Attributes:
+        accuracy: share of images whose label is the most probable class, out of fold, the mean
+            over the classes.
+        suspects: (M,) int64, rows whose label is doubted, the most doubtful first.
+        suggested: (M,) int64, the class they look like.
+        probability: (M,) float64, of that class.
+    """
+
+    accuracy: float
+    suspects: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+    probability: NDArray[np.float64]
+
+
+def check_labels(features: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> LabelCheck:
+    """Find the labels that cross-validated predictions contradict with confidence.
+
+    Source: Northcutt, Jiang, Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
+    Labels", JAIR 70, section 3: a class's threshold is the mean probability of that class among
+    the images labelled so; an image is counted for the most probable of the classes whose
+    threshold it reaches, and doubted where that is not its label. Ordered by normalised margin.
+
+    Args:
+        features: (N, D) float32.
+        labels: (N,) int64; every class that occurs must occur at least twice.
+        seed: of the folds.
+    """
+    classes, given = np.unique(labels, return_inverse=True)
+    probs = out_of_fold(features, given, seed)  # (N, K) float64
+    rows = np.arange(len(given))
+    own = probs[rows, given]
+    thresholds = np.array([own[given == k].mean() for k in range(len(classes))])
+    reached = np.where(probs >= thresholds, probs, -1.0)
+    seems = reached.argmax(axis=1)
+    doubted = (reached.max(axis=1) >= 0) & (seems != given)
+    margin = own - probs.max(axis=1)
+    suspects = np.flatnonzero(doubted)
+    suspects = suspects[np.argsort(margin[suspects], kind="stable")]
+    hits = probs.argmax(axis=1) == given
+    accuracy = float(np.mean([hits[given == k].mean() for k in range(len(classes))]))
+    best = seems[suspects]
+    return LabelCheck(accuracy, suspects, classes[best], probs[suspects, best])
+
+
+def out_of_fold(
+    features: NDArray[np.float32], labels: NDArray[np.int64], seed: int
+) -> NDArray[np.float64]:
+    """(N, K) float64: probabilities of each image by a logistic regression that has not seen it.
+
+    Args:
+        features: (N, D) float32.
+        labels: (N,) int64, 0 to K - 1, each at least twice.
+        seed: of the folds.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+
+    count, width = features.shape
+    # To one variance in all, so that one strength of regularisation suits any features.
+    features = features / max(float(np.sqrt(features.var(axis=0).sum())), 1e-6)
+    folds = min(_FOLDS, int(np.bincount(labels).min()))
+    probs = np.zeros((count, int(labels.max()) + 1))
+    generator = np.random.default_rng(seed)
+    for learn, judge in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
+        features, labels
+    ):
+        some = generator.permutation(learn)[:_MOST_FIT]
+        components = min(_COMPONENTS, width, len(some) - 1)
+        model = make_pipeline(
+            PCA(components, random_state=seed), LogisticRegression(C=_STRENGTH, max_iter=200)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(features[some], labels[some])
+        found = model.named_steps["logisticregression"].classes_
+        probs[np.ix_(judge, found)] = model.predict_proba(features[judge])
+    return probs
+
+
+def simple_features(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Shape and colour of images, without a network.
+
+    Histograms of gradient directions (Dalal and Triggs 2005, "Histograms of Oriented Gradients for
+    Human Detection", section 6, with directions signed and cells normalised over the image), the
+    image at 8×8 pixels, and for colour images a histogram of 4×4×4 colours.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        rows: (n,) int64, which of them.
+
+    Returns:
+        (n, D) float32; D depends on C alone.
+    """
+    return np.stack([_simple_features(np.asarray(images[row])) for row in rows])
+
+
+def _simple_features(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    colour = image.shape[-1] == 3
+    picture = Image.fromarray(image if colour else image[:, :, 0])
+    small = np.asarray(picture.resize((8, 8), Image.Resampling.BOX), np.float32).ravel() / 255
+    square = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
+    grey = to_channels(square.reshape(_SIDE, _SIDE, -1), 1)[:, :, 0].astype(np.float32)
+    parts: list[NDArray[Any]] = [_gradients(grey), small]
+    if colour:
+        bins = (square >> 6).astype(np.int64) @ np.array([16, 4, 1])
+        parts.append(np.sqrt(np.bincount(bins.ravel(), minlength=64) / bins.size))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _gradients(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(32, 32) float32 → histograms of directions in 8×8 cells, (512,) float32."""
+    down, along = np.gradient(grey)
+    strength = np.hypot(down, along)
+    turn = (np.arctan2(down, along) / (2 * np.pi) * _DIRECTIONS) % _DIRECTIONS
+    low = turn.astype(np.int64) % _DIRECTIONS
+    share = turn - np.floor(turn)
+    cells = _SIDE // _CELL
+    rows, columns = np.divmod(np.arange(_SIDE * _SIDE).reshape(_SIDE, _SIDE), _SIDE)
+    cell = (rows // _CELL * cells + columns // _CELL) * _DIRECTIONS
+    size = cells * cells * _DIRECTIONS
+    found = np.bincount((cell + low).ravel(), (strength * (1 - share)).ravel(), size)
+    found += np.bincount((cell + (low + 1) % _DIRECTIONS).ravel(), (strength * share).ravel(), size)
+    root = np.sqrt(found / max(float(found.sum()), 1e-6))
+    return root.astype(np.float32)

@@ -1,0 +1,260 @@
+"""Every photo looked at once, on all cores: can it be read, how large and how sharp is it.
+
+Does not know: classes, splits, or what counts as a fault. Photos are read by processes of this
+program's own, for the reasons given in datasets.decode.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from olhar.datasets.layout import readable_name
+from olhar.errors import ImageError, ImageSizeError, OlharError, explain_os_errors
+from olhar.files import sha256_file
+from olhar.i18n import _, language
+from olhar.images import read_image, to_channels
+from olhar.progress import Progress
+
+SIDE = 64  # of the small copy that photos are compared by
+_LOOK = 256  # longest side at which sharpness is judged, the order of what networks see
+_PHOTOS_PER_PROCESS = 100
+_ORIENTATION_TAG = 0x0112
+_ROW_BYTES = SIDE * SIDE * 3
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What is known of one photo.
+
+    Attributes:
+        problem: "" or the kind of finding that says why it cannot be used.
+        reason: a sentence, where there is a problem.
+        sha256: of the file; "" where it cannot be opened.
+        format: as Pillow names it; "" where unknown.
+        width, height: in pixels, as it is shown.
+        orientation: EXIF's, 1 to 8.
+        contrast: standard deviation of the greys, 0 to 128.
+        sharpness: of its sharper parts (see `sharpness`).
+    """
+
+    problem: str = ""
+    reason: str = ""
+    sha256: str = ""
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    contrast: float = 0.0
+    sharpness: float = 1.0
+
+
+def measure_photos(
+    root: Path, files: Sequence[str], progress: Progress, workers: int = 0
+) -> tuple[list[Photo], NDArray[np.uint8]]:
+    """Look at every photo of a folder.
+
+    Args:
+        root: the folder.
+        files: paths in it.
+        progress: hears of the progress.
+        workers: processes; 0 means one a core.
+
+    Returns:
+        What is known of each, and small copies (N, 64, 64, 3) uint8, squashed to a square, on the
+        disk and memory-mapped; black where a photo cannot be read.
+
+    Raises:
+        StorageError: the disk that holds temporary files is full.
+    """
+    progress.start(_("looking at photos"), len(files))
+    rows = list(enumerate(files))
+    workers = min(workers or _cores(), len(rows) // _PHOTOS_PER_PROCESS)
+    photos: dict[int, Photo] = {}
+    place = tempfile.gettempdir()
+    with explain_os_errors(place), tempfile.TemporaryFile() as file:
+        file.truncate(len(rows) * _ROW_BYTES)
+
+        def hear(found: Iterable[tuple[int, Photo, bytes]]) -> None:
+            for row, photo, small in found:
+                photos[row] = photo
+                if small:
+                    file.seek(row * _ROW_BYTES)
+                    file.write(small)
+                progress.advance(len(photos))
+
+        if workers > 1 and sys.executable:
+            hear(_measure_in_processes(root, rows, workers))
+        hear(_measure_rows(root, [row for row in rows if row[0] not in photos]))
+        file.flush()
+        shape = (len(rows), SIDE, SIDE, 3)
+        images = np.memmap(file, np.uint8, "r", shape=shape)  # (N, 64, 64, 3) uint8
+    return [photos[row] for row in range(len(rows))], images
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _measure_rows(
+    root: Path, rows: Iterable[tuple[int, str]]
+) -> Iterator[tuple[int, Photo, bytes]]:
+    for row, name in rows:
+        photo, small = measure_photo(root / name, readable_name(name))
+        yield row, photo, b"" if small is None else small.tobytes()
+
+
+def measure_photo(path: Path, name: str) -> tuple[Photo, NDArray[np.uint8] | None]:
+    """What is known of one photo, and its small copy (64, 64, 3) uint8, None where it has none.
+
+    Args:
+        path: the file.
+        name: what sentences call it.
+    """
+    try:
+        head = _read_header(path)
+        image = read_image(path, name=name, shrink_to=_LOOK)  # (H, W, C) uint8
+        sha256 = sha256_file(path)
+    except ImageError as error:
+        return Photo(problem=_problem(error), reason=str(error)), None
+    except OlharError as error:
+        return Photo(problem="no_access", reason=str(error)), None
+    grey = _grey(image)
+    photo = dataclasses.replace(
+        head,
+        sha256=sha256,
+        contrast=round(float(grey.std()), 2),
+        sharpness=round(sharpness(grey), 4),
+    )
+    colour = Image.fromarray(to_channels(image, 3))
+    small = colour.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    return photo, np.asarray(small)
+
+
+def _problem(error: ImageError) -> str:
+    if isinstance(error, ImageSizeError):
+        return "too_large"
+    cause = error.__cause__
+    cut = isinstance(cause, EOFError) or "truncat" in str(cause).lower()
+    return "truncated" if cut else "unreadable"
+
+
+def _read_header(path: Path) -> Photo:
+    """Format, size and orientation; empty where the header cannot be read."""
+    try:
+        with Image.open(path) as image:
+            turned = image.format in {"JPEG", "MPO", "WEBP", "PNG"}
+            orientation = int(image.getexif().get(_ORIENTATION_TAG, 1)) if turned else 1
+            width, height = image.size
+            if orientation >= 5:
+                width, height = height, width
+            return Photo(
+                format=image.format or "", width=width, height=height, orientation=orientation
+            )
+    except Exception:  # noqa: BLE001  hostile bytes make decoders raise nearly anything
+        return Photo()
+
+
+def _grey(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W, C) uint8 → grey (h, w) float32, its longest side at most 256."""
+    picture = Image.fromarray(to_channels(image, 1)[:, :, 0])
+    picture.thumbnail((_LOOK, _LOOK), Image.Resampling.BOX, reducing_gap=2.0)
+    return np.asarray(picture, np.float32)
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """How sharp the sharper parts of an image are; below 0.33 it looks blurred.
+
+    The standard deviation of the Laplacian over that of the greys, in each of 5×5 tiles, the third
+    highest: a blurred background does not make a photo blurred. Source of the measure: Pech-Pacheco
+    et al. 2000, "Diatom autofocusing in brightfield microscopy: a comparative study", ICPR, LAPV,
+    here relative to contrast, so that it does not depend on the light.
+
+    Args:
+        grey: (H, W) float32, 0 to 255; below 16 pixels a side the answer is 1.
+    """
+    if min(grey.shape) < 16:
+        return 1.0
+    middle = grey[1:-1, 1:-1]
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    laplacian = 4 * middle - around  # (H - 2, W - 2) float32
+    found = []
+    for rows in np.array_split(np.arange(middle.shape[0]), 5):
+        for columns in np.array_split(np.arange(middle.shape[1]), 5):
+            tile = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            found.append(float(laplacian[tile].std() / (middle[tile].std() + 3)))
+    return sorted(found)[-3]
+
+
+# In other processes
+
+
+def _measure_in_processes(
+    root: Path, rows: Sequence[tuple[int, str]], workers: int
+) -> Iterator[tuple[int, Photo, bytes]]:
+    """Measure on many cores; every process takes each `workers`-th photo."""
+    with ExitStack() as stack:
+        shares = [rows[start::workers] for start in range(workers)]
+        started = [stack.enter_context(_process(root, share)) for share in shares]
+        streams = [process.stdout for process in started if process.stdout]
+        for lines in itertools.zip_longest(*streams):  # in step, so that no pipe fills up
+            for line in lines:
+                if line and line.startswith("[") and line.endswith("]\n"):  # else cut off
+                    row, photo, small = json.loads(line)
+                    yield row, Photo(**photo), base64.b64decode(small)
+
+
+@contextmanager
+def _process(root: Path, share: Sequence[tuple[int, str]]) -> Iterator[subprocess.Popen[str]]:
+    """A process that measures some photos and prints a line for each; killed when the block ends."""
+    package = str(Path(__file__).parents[3])
+    paths = [package, os.environ.get("PYTHONPATH", "")]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from olhar.datasets.check.measure import answer; answer()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="ascii",
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "OLHAR_LANG": language(),
+        },
+    )
+    try:
+        if process.stdin:
+            # Where it has ended already, what it leaves undone is done here.
+            with suppress(OSError), process.stdin:
+                process.stdin.write(json.dumps([str(root), share]))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def answer() -> None:
+    """What a measuring process does: rows from standard input, a line for each to standard output."""
+    request: Any = json.load(sys.stdin)
+    root, share = Path(request[0]), request[1]
+    for row, photo, small in _measure_rows(root, share):
+        line = [row, dataclasses.asdict(photo), base64.b64encode(small).decode()]
+        print(json.dumps(line), flush=True)

@@ -1,0 +1,247 @@
+"""Photos that are nearly the same: recompressed, resized, cropped a little, made brighter.
+
+Does not know: files, classes or splits. Three sieves, each finer and dearer than the one before:
+the correlation of 16×16 greys finds the nearest few of each photo; these are brought into register
+(a little larger, smaller or shifted, brighter or darker) at 16×16 pixels; what still agrees is
+brought into register at 32×32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.i18n import _
+from olhar.progress import Progress
+
+Floats = NDArray[np.float32]
+
+_COARSE, _FINE = 16, 32  # sides in pixels
+_CANDIDATES = 12  # a photo and cut
+_MIN_CORRELATION = 0.75
+_CUT = 0.1
+# Shares cut away at the top and at the left, the rest of a tenth opposite; None cuts nothing.
+_CUTS = (None, (0.05, 0.05), (0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (0.1, 0.1))
+_MANY = 20_000  # above it only the first two cuts
+_MIN_COARSE = 0.87
+_MIN_FINE, _MIN_EDGES = 0.91, 0.6  # of the greys, and of their edges
+_MIN_OVERLAP = 0.6  # of the area
+_MAX_ZOOM = 0.3
+_STEPS = 8
+_MIN_CONTRAST = 4.0  # standard deviation of greys; below it there is nothing to compare
+_BLOCK, _PAIRS = 1024, 2048  # rows and pairs at once: some 50 MB
+
+
+def near_pairs(
+    images: NDArray[np.uint8], rows: NDArray[np.int64], progress: Progress
+) -> list[tuple[int, int, float]]:
+    """The pairs of images that show the same picture.
+
+    Source of the registration: Lucas and Kanade 1981, "An Iterative Image Registration Technique
+    with an Application to Stereo Vision", IJCAI, section 4, with a gain and an offset of the greys.
+
+    Args:
+        images: (N, H, W, C) uint8, squashed to a square; 32 pixels a side or more.
+        rows: (n,) int64, sorted, those that are compared.
+        progress: hears of the progress.
+
+    Returns:
+        (i, j, likeness) by rows of `images`, i < j; likeness is a correlation, 0.91 to 1.
+    """
+    greys = _small_greys(images, rows)  # (n, 32, 32) uint8
+    pairs = _candidates(greys, progress)  # (P, 2) int64
+    progress.start(_("comparing photos that are alike"), max(1, len(pairs)))
+    found = []
+    for start in range(0, len(pairs), _PAIRS):
+        some = pairs[start : start + _PAIRS]
+        first, second = (greys[some[:, side]].astype(np.float32) for side in (0, 1))
+        alike = register(_halve(first), _halve(second))[0] >= _MIN_COARSE
+        some = some[alike]
+        if len(some):
+            likeness, edges = register(first[alike], second[alike])
+            same = (likeness >= _MIN_FINE) & (edges >= _MIN_EDGES)
+            for (i, j), value in zip(some[same].tolist(), likeness[same].tolist(), strict=True):
+                found.append((int(rows[i]), int(rows[j]), value))
+        progress.advance(min(start + _PAIRS, len(pairs)))
+    return found
+
+
+def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """What hangs together by pairs, each group sorted, by first member."""
+    root: dict[int, int] = {}
+
+    def find(item: int) -> int:
+        root.setdefault(item, item)
+        while root[item] != item:
+            root[item] = root[root[item]]
+            item = root[item]
+        return item
+
+    for i, j in pairs:
+        a, b = find(i), find(j)
+        root[max(a, b)] = min(a, b)
+    members: dict[int, list[int]] = {}
+    for item in sorted(root):
+        members.setdefault(find(item), []).append(item)
+    return [members[first] for first in sorted(members)]
+
+
+def _small_greys(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Some of (N, H, W, C) uint8 → (n, 32, 32) uint8 greys."""
+    from PIL import Image
+
+    greys = np.empty((len(rows), _FINE, _FINE), np.uint8)
+    for place, row in enumerate(rows):
+        image = images[row]
+        picture = Image.fromarray(image if image.shape[-1] == 3 else image[:, :, 0]).convert("L")
+        greys[place] = np.asarray(picture.resize((_FINE, _FINE), Image.Resampling.BOX))
+    return greys
+
+
+def _halve(images: Floats) -> Floats:
+    """(P, 32, 32) → (P, 16, 16), means of four."""
+    halves: Floats = images.reshape(len(images), _COARSE, 2, _COARSE, 2).mean((2, 4))
+    return halves
+
+
+def _candidates(greys: NDArray[np.uint8], progress: Progress) -> NDArray[np.int64]:
+    """(P, 2) int64: the few most alike of each image that is not blank, as pairs i < j.
+
+    Each image, and what is left of it when a tenth is cut away at one corner or all around, is
+    looked for among the whole images.
+    """
+    rows = np.flatnonzero(greys.std((1, 2)) >= _MIN_CONTRAST)
+    most = min(_CANDIDATES, len(rows) - 1)
+    if most < 1:
+        return np.empty((0, 2), np.int64)
+    whole = np.concatenate([_directions(greys[some], None) for some in _blocks(rows)])
+    cuts = _CUTS if len(rows) <= _MANY else _CUTS[:2]
+    progress.start(_("looking for photos that are alike"), len(rows))
+    found: set[tuple[int, int]] = set()
+    for start, some in zip(range(0, len(rows), _BLOCK), _blocks(rows), strict=True):
+        here = np.arange(len(some))
+        for cut in cuts:
+            likeness = _directions(greys[some], cut) @ whole.T  # (block, N) float32
+            likeness[here, here + start] = -1
+            nearest = np.argpartition(likeness, -most, axis=1)[:, -most:]
+            good = np.take_along_axis(likeness, nearest, axis=1) >= _MIN_CORRELATION
+            for row, column in np.argwhere(good).tolist():
+                one, other = start + row, int(nearest[row, column])
+                found.add((min(one, other), max(one, other)))
+        progress.advance(start + len(some))
+    return rows[np.array(sorted(found), np.int64).reshape(-1, 2)]
+
+
+def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+
+
+def _directions(greys: NDArray[np.uint8], cut: tuple[float, float] | None) -> Floats:
+    """(n, 32, 32) uint8 → (n, 256) float32: greys at 16×16 without mean, of length 1."""
+    images = greys.astype(np.float32)
+    if cut is not None:
+        top, left = cut
+        axis = np.linspace(-1, 1, _FINE, dtype=np.float32)
+        zoom = np.full((len(images), 2), -_CUT, np.float32)
+        shift = np.tile(np.array([2 * left - _CUT, 2 * top - _CUT], np.float32), (len(images), 1))
+        images, _mask = _warp(images, axis, zoom, shift)
+    small = _halve(images).reshape(len(images), -1)
+    small -= small.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(small, axis=1, keepdims=True)
+    directions: Floats = small / np.maximum(length, 1e-3)
+    return directions
+
+
+def register(first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    """How well each first image agrees with its second once it is zoomed and shifted onto it.
+
+    Args:
+        first, second: (P, S, S) float32 greys.
+
+    Returns:
+        (P,) and (P,) float32: the correlation of the greys over the part that both show, -1 where
+        they share too little; and that of their edges.
+    """
+    count, side, _side = first.shape
+    axis = np.linspace(-1, 1, side, dtype=np.float32)
+    zoom = np.zeros((count, 2), np.float32)  # along columns, along rows
+    shift = np.zeros((count, 2), np.float32)
+    best = np.full(count, -1, np.float32)
+    detail = np.full(count, -1, np.float32)
+    for _step in range(_STEPS):
+        warped, mask = _warp(first, axis, zoom, shift)
+        likeness = _correlation(warped, second, mask)
+        better = likeness > best
+        best[better] = likeness[better]
+        detail[better] = _detail(warped[better], second[better], mask[better])
+        rise_y, rise_x = (np.gradient(warped, 2 / (side - 1), axis=along) for along in (1, 2))
+        rise_x /= 1 + zoom[:, 0, None, None]
+        rise_y /= 1 + zoom[:, 1, None, None]
+        columns = np.stack(
+            [warped, np.ones_like(warped), rise_x * axis, rise_x, rise_y * axis[:, None], rise_y],
+            axis=-1,
+        )
+        columns = (columns * mask[..., None]).reshape(count, -1, 6)  # (P, S * S, 6)
+        normal = columns.transpose(0, 2, 1) @ columns
+        normal += np.eye(6, dtype=np.float32) * (1e-4 * normal[:, 1:2, 1:2] + 1e-3)
+        aim = columns.transpose(0, 2, 1) @ (second * mask).reshape(count, -1, 1)
+        solved = np.linalg.solve(normal, aim)[..., 0]  # gain, offset, zoom x, shift x, …
+        gain = np.where(solved[:, :1] > 0.1, solved[:, :1], 1)
+        step = np.clip(solved[:, 2:] / gain, -0.15, 0.15)
+        zoom = np.clip(zoom + step[:, 0::2], -_MAX_ZOOM, _MAX_ZOOM)
+        shift = np.clip(shift + step[:, 1::2], -_MAX_ZOOM, _MAX_ZOOM)
+    return best, detail
+
+
+def _detail(first: Floats, second: Floats, mask: Floats) -> Floats:
+    """(P,) float32: how well the edges agree, whatever the large areas do."""
+    inner = mask.copy()
+    inner[:, [0, -1]] = 0
+    inner[:, :, [0, -1]] = 0
+    return _correlation(_edges(first), _edges(second), inner)
+
+
+def _edges(images: Floats) -> Floats:
+    """(P, S, S): each pixel less the mean of its four neighbours; 0 at the rim."""
+    found = np.zeros_like(images)
+    found[:, 1:-1, 1:-1] = (
+        images[:, 1:-1, 1:-1]
+        - (images[:, :-2, 1:-1] + images[:, 2:, 1:-1] + images[:, 1:-1, :-2] + images[:, 1:-1, 2:])
+        / 4
+    )
+    return found
+
+
+def _warp(images: Floats, axis: Floats, zoom: Floats, shift: Floats) -> tuple[Floats, Floats]:
+    """Images (P, S, S) zoomed and shifted, and where they have a value (1) or none (0)."""
+    side = len(axis)
+    inside = []
+    for direction, along in ((0, 2), (1, 1)):
+        place = axis * (1 + zoom[:, direction, None]) + shift[:, direction, None]
+        inside.append(np.abs(place) <= 1.001)
+        place = np.clip((place + 1) * ((side - 1) / 2), 0, side - 1)
+        low = np.minimum(place.astype(np.int64), side - 2)
+        share = (place - low).astype(np.float32)
+        shape = (len(images), 1, side) if along == 2 else (len(images), side, 1)
+        low, share = low.reshape(shape), share.reshape(shape)
+        below = np.take_along_axis(images, low, axis=along)
+        above = np.take_along_axis(images, low + 1, axis=along)
+        images = below * (1 - share) + above * share
+    mask = inside[1][:, :, None] & inside[0][:, None, :]
+    return images, mask.astype(np.float32)
+
+
+def _correlation(first: Floats, second: Floats, mask: Floats) -> Floats:
+    """(P,) float32 within the mask; -1 where the mask is too small."""
+    area = np.maximum(mask.sum((1, 2)), 1)
+    centred = []
+    for image in (first, second):
+        mean = (image * mask).sum((1, 2)) / area
+        centred.append((image - mean[:, None, None]) * mask)
+    a, b = centred
+    scale = np.sqrt((a * a).sum((1, 2)) * (b * b).sum((1, 2)))
+    found = (a * b).sum((1, 2)) / np.maximum(scale, 1e-3)
+    enough = mask.mean((1, 2)) >= _MIN_OVERLAP
+    return np.where(enough, found, -1).astype(np.float32)
