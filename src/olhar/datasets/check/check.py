@@ -38,7 +38,7 @@ from olhar.images import read_image
 from olhar.progress import Progress
 
 FORMAT = 1
-LEAST_ACCURACY = 0.75
+LEAST_ACCURACY = 0.8
 _FEWEST = 10  # photos of a class whose labels are checked
 _NEAR_SIDE = 32  # smaller images are alike without being the same picture
 
@@ -204,7 +204,8 @@ def _same_pictures(
     pairs = [(a, b) for a, b in same if a != b]
     digests = list(pool.digests)
     if min(images.shape[1:3]) >= _NEAR_SIDE:
-        originals = np.array(sorted(first.values()), np.int64)
+        large = [r for r in first.values() if photos is None or _shortest(photos[r]) >= _NEAR_SIDE]
+        originals = np.array(sorted(large), np.int64)
         for i, j, _likeness in near.near_pairs(images, originals, progress):
             pairs.append((i, j))
             if photos is not None and pool.root is not None and _same_size(photos[i], photos[j]):
@@ -212,6 +213,10 @@ def _same_pictures(
                 if a and a == b:
                     digests = [digests[i] if d == digests[j] else d for d in digests]
     return dataclasses.replace(pool, digests=digests), near.groups(pairs)
+
+
+def _shortest(photo: Photo) -> int:
+    return min(photo.width, photo.height)
 
 
 def _same_size(one: Photo, other: Photo) -> bool:

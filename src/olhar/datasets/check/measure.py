@@ -144,7 +144,7 @@ def measure_photo(path: Path, name: str) -> tuple[Photo, NDArray[np.uint8] | Non
         sharpness=round(sharpness(grey), 4),
     )
     colour = Image.fromarray(to_channels(image, 3))
-    small = colour.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0)
+    small = colour.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return photo, np.asarray(small)
 
 
