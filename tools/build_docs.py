@@ -48,8 +48,13 @@ def pages() -> dict[str, tuple[Path, Path]]:
     return found
 
 
-def site_links(text: str, source: Path, name: str) -> str:
-    """The text of a file, with links to files of the repository made links to pages of the site."""
+def site_links(text: str, source: Path, name: str, *, fallback: bool = False) -> str:
+    """The text of a file, with links to files of the repository made links to pages of the site.
+
+    An English page among Portuguese ones (`fallback`) does not know the headings of the translated
+    pages: its links lead to their beginning.
+    """
+    translated = {page for page, files in pages().items() if files[1].is_file()}
     places = {file.resolve(): page for page, files in pages().items() for file in files}
 
     def place(match: re.Match[str]) -> str:
@@ -66,6 +71,8 @@ def site_links(text: str, source: Path, name: str) -> str:
             page = target.name
         else:
             return match[0]  # a page made from the code; mkdocs says if there is none
+        if fallback and page in translated:
+            mark = anchor = ""
         start = Path(name).parent
         return before + Path(os.path.relpath(page, start)).as_posix() + mark + anchor + after
 
@@ -89,8 +96,9 @@ def stage(language: str) -> None:
             text = source.read_text(encoding="utf-8")
         # The line that leads to the other language: the site has a link on every page.
         text = _OTHER.sub("", text, count=1)
-        text = site_links(text, source, name)
-        if language == "pt" and not translated:
+        fallback = language == "pt" and not translated
+        text = site_links(text, source, name, fallback=fallback)
+        if fallback:
             text = UNTRANSLATED.format(up="../" * name.count("/")) + text
         target.write_text(text, encoding="utf-8", newline="\n")
     reference.write_all(folder / "reference", language)
