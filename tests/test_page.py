@@ -470,7 +470,7 @@ def page_of(
     around = {"viewport": {"width": 1200, "height": 900}, "locale": "en-GB", **options}
     context = browser.new_context(**around)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -517,7 +517,7 @@ def give(page: Any, photos: Sequence[Path]) -> None:
 
 def done(page: Any, count: int) -> Any:
     cards = page.locator(".card[data-state=done]")
-    cards.nth(count - 1).wait_for()
+    cards.nth(count - 1).wait_for(timeout=120_000)  # a busy machine is slow, and not wrong
     return cards
 
 

@@ -207,7 +207,7 @@ export class Card {
       this.draw();
       try {
         const type = "application/octet-stream";
-        const answer = await ask("/explain", { model: this.hooks.model().name }, this.photo, { type, signal: this.asking.signal, tries: 1 });
+        const answer = await ask("/explain", { model: this.hooks.model().name }, this.photo, { type, signal: this.asking.signal, patience_s: 0 });
         this.explanation = await answer.json();
         this.showHeat();
       } catch (error) {

@@ -3,8 +3,8 @@
 import { address, say } from "./words.js";
 
 const AT_ONCE = 4; // a browser opens six connections to a host; some stay free
-const TRIES = 5;
 const LONGEST_WAIT_S = 10;
+const PATIENCE_S = 120; // for a server that says that it is busy
 
 let token = sessionStorage.getItem("olhar-token");
 let running = 0;
@@ -32,8 +32,9 @@ async function inTurn(work) {
 
 export const ask = (path, values, body, hooks = {}) => inTurn(() => request(path, values, body, hooks));
 
-async function request(path, values, body, { type, busy = () => {}, signal, tries = TRIES } = {}) {
-  for (let attempt = 1; ; attempt += 1) {
+async function request(path, values, body, { type, busy = () => {}, signal, patience_s = PATIENCE_S } = {}) {
+  const end = performance.now() + 1000 * patience_s;
+  for (;;) {
     const headers = {};
     if (token) headers.Authorization = `Bearer ${token}`;
     if (type) headers["Content-Type"] = type;
@@ -48,7 +49,7 @@ async function request(path, values, body, { type, busy = () => {}, signal, trie
     if (answer.status === 401) {
       token = await askToken();
       sessionStorage.setItem("olhar-token", token);
-    } else if ((answer.status === 503 || answer.status === 429) && attempt < tries) {
+    } else if ((answer.status === 503 || answer.status === 429) && performance.now() < end) {
       busy();
       const wait_s = Math.min(Number(answer.headers.get("Retry-After")) || 1, LONGEST_WAIT_S);
       await new Promise((go) => setTimeout(go, 1000 * wait_s * (0.75 + Math.random() / 2)));
