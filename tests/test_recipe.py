@@ -21,6 +21,7 @@ from olhar.training.recipe import (
     divide_settings,
     kept_recipe,
     parse_assignments,
+    suited_recipe,
 )
 
 
@@ -91,8 +92,20 @@ def test_every_kept_recipe_is_a_recipe() -> None:
     assert "default" in stems
     for stem in stems:
         network, _dot, data = stem.partition(".")
-        own = () if stem in {"default", "photos"} else resolve_network(network)[1]
+        own = () if stem in {"default", "photos", "cifar10"} else resolve_network(network)[1]
         build_recipe(divide_settings(kept_recipe(network, data), own, network)[0])
+
+
+@given(images=st.integers(1, 10**8), epochs=st.integers(1, 100), most=st.integers(0, 10**9))
+def test_a_large_set_gets_fewer_epochs_unless_epochs_were_asked_for(
+    images: int, epochs: int, most: int
+) -> None:
+    recipe = Recipe(epochs=epochs, most_images=most)
+    suited = suited_recipe(recipe, (), images, 3).epochs
+    assert suited <= epochs
+    assert suited == epochs or most
+    assert suited * images <= most or suited == min(epochs, 5) or suited == epochs
+    assert suited_recipe(recipe, ("epochs",), images, 3).epochs == epochs
 
 
 def test_a_kept_recipe_may_set_the_network_too(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ FAMILIES: Mapping[str, Family] = {
     "olhar-small": Family(
         _small,
         {"width": 32},
+        sizes=(28, 32, 48, 64),
         source=_("after airbench94 (Jordan 2024, arXiv 2404.00498, section 3) and its successors"),
     ),
     "cnn-32-64-64": Family(_cnn_32_64_64, {}, source=_("the TensorFlow CNN tutorial's network")),

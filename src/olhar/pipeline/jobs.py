@@ -41,7 +41,7 @@ from olhar.training.recipe import (
 if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
-DEFAULT_NETWORK = "cnn-32-64-64"
+DEFAULT_NETWORK = "olhar-small"
 _UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
 _AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
 _MOST_EPOCHS = 300  # more of them teach a small network nothing

@@ -24,6 +24,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 VIEWS = ("none", "mirror", "mirror_shift", "shift")
 BALANCES = ("auto", "none", "sampling", "weights")
 _STEPS_AN_EPOCH, _SMALLEST_BATCH = 20, 8
+_FEWEST_EPOCHS = 5
 _RECIPES = Path(__file__).parent / "recipes"
 
 
@@ -33,6 +34,8 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training images.
+        most_images: images that a training sees at most, over all epochs: a large set gets fewer
+            of the recipe's epochs, unless epochs were asked for; 0 leaves them as they are.
         batch_size: images a step; the last, smaller batch of an epoch is left out.
         optimizer: adamw, muon (for hidden weights, beside adamw), sgd (Nesterov momentum), rmsprop.
         lr: the highest learning rate of the schedule.
@@ -65,6 +68,7 @@ class Recipe:
     """
 
     epochs: int = 20
+    most_images: int = 0
     batch_size: int = 128
     optimizer: str = "adamw"
     lr: float = 0.003
@@ -103,6 +107,7 @@ class Recipe:
 # Smallest and largest value, and whether the smallest itself is allowed.
 _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "epochs": (1, 100_000, True),
+    "most_images": (0, 10**12, True),
     "batch_size": (1, 65_536, True),
     "lr": (0, 100, False),
     "weight_decay": (0, 10, True),
@@ -264,8 +269,8 @@ def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels:
     """A kept recipe, suited to the data in what was not asked for.
 
     A small set gets smaller batches, so that an epoch has some twenty steps, and a learning rate
-    that shrinks with their square root. Grey images, which may be letters or digits, are not
-    mirrored, in training or as views.
+    that shrinks with their square root; a large one gets fewer epochs, by `most_images`. Grey
+    images, which may be letters or digits, are not mirrored, in training or as views.
 
     Args:
         recipe: as kept, with what was asked for.
@@ -274,6 +279,9 @@ def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels:
         channels: 1 or 3.
     """
     changes: dict[str, Any] = {}
+    if recipe.most_images and "epochs" not in asked:
+        epochs = max(_FEWEST_EPOCHS, recipe.most_images // images)
+        changes["epochs"] = min(recipe.epochs, epochs)
     if "batch_size" not in asked and images < _STEPS_AN_EPOCH * recipe.batch_size:
         batch_size = max(_SMALLEST_BATCH, 1 << (images // _STEPS_AN_EPOCH).bit_length() >> 1)
         changes["batch_size"] = min(recipe.batch_size, batch_size)
