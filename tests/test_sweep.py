@@ -143,7 +143,7 @@ def test_the_study_is_one_that_optuna_reads(race: Any) -> None:
 
 def test_the_table_hears_of_every_state(race: Any) -> None:
     seen = {(one.number, one.state) for shown in race[1].shown for one in shown}
-    assert {(0, "waiting"), (0, "running"), (0, "complete"), (3, "running"), (3, "stopped")} <= seen
+    assert {(3, "waiting"), (0, "running"), (0, "complete"), (3, "running"), (3, "stopped")} <= seen
 
 
 def test_a_sweep_that_is_done_is_only_read(race: Any) -> None:

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.classifier import Classifier
+from olhar.prediction import Outputs
 
 Prepare = Callable[[], NDArray[np.uint8]]  # () → (n, C, size, size) uint8
-_Results = list[tuple["_Job", NDArray[np.float32] | Exception]]
+_Results = list[tuple["_Job", Outputs | Exception]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,7 +34,7 @@ class _Job:
     classifier: Classifier
     prepare: Prepare
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[NDArray[np.float32]]
+    future: asyncio.Future[Outputs]
 
 
 class Batcher:
@@ -61,8 +62,8 @@ class Batcher:
 
     async def run(
         self, classifier: Classifier, prepare: Prepare, *, quick: bool = False
-    ) -> NDArray[np.float32]:
-        """Probabilities (n, K) float32 of what `prepare` gives.
+    ) -> Outputs:
+        """What the classifier says of the n images that `prepare` gives.
 
         Args:
             classifier: which to ask.
@@ -73,7 +74,7 @@ class Batcher:
             Exception: what `prepare` raises.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[NDArray[np.float32]] = loop.create_future()
+        future: asyncio.Future[Outputs] = loop.create_future()
         job = _Job(classifier, prepare, loop, future)
         if not quick:
             self._queue.put(job)
@@ -144,12 +145,12 @@ class Batcher:
 def _run(classifier: Classifier, items: list[tuple[_Job, NDArray[np.uint8]]]) -> _Results:
     """One run of the network for all items, cut up again."""
     try:
-        probs = classifier.predict_probs(np.concatenate([inputs for _, inputs in items]))
+        found = classifier.predict_outputs(np.concatenate([inputs for _, inputs in items]))
     except Exception as error:  # noqa: BLE001  it is raised where the jobs were given
         return [(job, error) for job, _ in items]
     ends = np.cumsum([len(inputs) for _, inputs in items])
     return [
-        (job, probs[end - len(inputs) : end])
+        (job, Outputs(*(part[end - len(inputs) : end] for part in found)))
         for (job, inputs), end in zip(items, ends, strict=True)
     ]
 

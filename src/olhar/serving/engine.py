@@ -1,6 +1,6 @@
 """The one way from photos to answers, for every protocol.
 
-A photo goes through `Preprocess.read` and `Classifier.predict_probs`, as on the command line, and
+A photo goes through `Preprocess.read` and `Classifier.predict_outputs`, as on the command line, and
 its answer is `Prediction.to_dict()`, as `olhar predict --json` prints it.
 """
 
@@ -23,6 +23,7 @@ from olhar.classifier import CONFIG, Classifier, load_classifier
 from olhar.errors import ConfigError, ImageError, explain_os_errors
 from olhar.i18n import _
 from olhar.images import array_to_image
+from olhar.prediction import Outputs
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState
@@ -100,10 +101,8 @@ def _is_quick(photo: Photo) -> bool:
     return photo.startswith(b"\xff\xd8\xff")
 
 
-async def photo_probs(
-    state: ServeState, model: ServedModel, name: str, photo: Photo
-) -> NDArray[np.float32]:
-    """One photo → probabilities (K,) float32.
+async def photo_outputs(state: ServeState, model: ServedModel, name: str, photo: Photo) -> Outputs:
+    """One photo → what the model says of it, (1, K) and (1,).
 
     Raises:
         ImageError: it cannot be read as an image.
@@ -118,10 +117,7 @@ async def photo_probs(
         return preprocess.read(photo, name=name, max_pixels=max_pixels)[None]
 
     quick = model.quick and _is_quick(photo)
-    probs: NDArray[np.float32] = (await state.batcher.run(model.classifier, prepare, quick=quick))[
-        0
-    ]
-    return probs
+    return await state.batcher.run(model.classifier, prepare, quick=quick)
 
 
 async def predict_photo(
@@ -146,8 +142,10 @@ async def predict_photo(
     Raises:
         ImageError: it cannot be read as an image.
     """
-    probs = await photo_probs(state, model, name, photo)
-    prediction = model.classifier.describe(probs, name, top_k=top_k)
+    found = await photo_outputs(state, model, name, photo)
+    prediction = model.classifier.describe(
+        found.probs[0], name, top_k=top_k, distance=found.distances[0]
+    )
     if threshold is not None:
         prediction = dataclasses.replace(prediction, sure=prediction.probability >= threshold)
     return prediction.to_dict()
@@ -193,4 +191,4 @@ async def run_inputs(
                 expected=", ".join(map(str, expected)),
             )
         )
-    return await state.batcher.run(model.classifier, lambda: inputs)
+    return (await state.batcher.run(model.classifier, lambda: inputs)).probs

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from olhar._version import __version__
 from olhar.i18n import _
 from olhar.serving.bodies import check_count, photo_from_text, read_json
-from olhar.serving.engine import ServedModel, photo_probs, run_inputs
+from olhar.serving.engine import ServedModel, photo_outputs, run_inputs
 from olhar.serving.refusals import RequestError, bad_request
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ async def _predict_photos(
         raise bad_request(_('"data" must be a list of photos as base64 text'))
     check_count(len(data), state.settings.max_images)
     jobs = [
-        photo_probs(state, model, str(index), photo_from_text(text, str(index)))
+        photo_outputs(state, model, str(index), photo_from_text(text, str(index)))
         for index, text in enumerate(data)
     ]
-    return np.stack(await asyncio.gather(*jobs))
+    return np.concatenate([found.probs for found in await asyncio.gather(*jobs)])
 
 
 def _output(name: str, model: ServedModel, probs: NDArray[np.float32]) -> dict[str, Any]:

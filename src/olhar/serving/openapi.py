@@ -38,6 +38,11 @@ _SCHEMAS: dict[str, Any] = {
             "label": {"type": "string"},
             "probability": {"type": "number"},
             "sure": {"type": "boolean"},
+            "outlier": {
+                "type": "boolean",
+                "description": "Whether the photo is unlike those that the model learnt from, and "
+                "may show none of its classes; absent where the model cannot tell.",
+            },
             "top": {
                 "type": "array",
                 "items": {

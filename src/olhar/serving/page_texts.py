@@ -53,9 +53,14 @@ _PAGE: dict[str, Text] = {
     "working": _("Looking…"),
     "waiting": _("The server is busy; trying again…"),
     "not_sure": _("not sure"),
+    "outlier": _("perhaps none of its classes"),
+    "outlier_hint": _(
+        "It is less like the photos that this model learnt from than 95 % of such are."
+    ),
     "unsure_hint": _("Its best guess is under {threshold}, from where this model counts as sure."),
     "said": _("{name}: {label}, {share}"),
     "said_unsure": _("{name}: not sure; perhaps {label}, {share}"),
+    "said_outlier": _("{name}: perhaps none of its classes; most like {label}, {share}"),
     "said_failed": _("{name}: no answer. {reason}"),
     "bars": _("Most probable classes"),
     "sure_from": _("sure from {threshold}"),

@@ -101,7 +101,8 @@ export class Card {
       [this.prediction] = await answer.json();
       this.turn("done");
       this.tell();
-      const seen = await ask("/page/seen", { model, file: this.name }, this.photo, raw);
+      const quietly = { ...raw, busy: undefined }; // the answer stands: the card waits no more
+      const seen = await ask("/page/seen", { model, file: this.name }, this.photo, quietly);
       this.showSeen(await seen.blob());
     } catch (error) {
       if (error.name === "AbortError" || asking !== this.asking) return;
@@ -153,14 +154,16 @@ export class Card {
     const done = state === "done";
     const unsure = done && !prediction.sure;
     this.element.dataset.state = state;
-    this.element.classList.toggle("unsure", unsure);
     this.element.setAttribute("aria-busy", String(!done && state !== "failed"));
     this.file.textContent = this.name;
     this.title.textContent = done ? this.shown(prediction.label) : say(state === "waiting" ? "waiting" : "working");
     if (state === "failed") this.title.textContent = this.reason;
-    this.sign.hidden = !unsure;
-    this.sign.replaceChildren(el("strong", {}, say("not_sure")), " ",
-      el("span", {}, say("unsure_hint", { threshold: percent(model.threshold) })));
+    const outlier = done && prediction.outlier === true; // says more than "not sure"
+    this.element.classList.toggle("unsure", unsure || outlier);
+    this.sign.hidden = !unsure && !outlier;
+    this.sign.replaceChildren(el("strong", {}, say(outlier ? "outlier" : "not_sure")), " ",
+      el("span", {}, outlier ? say("outlier_hint")
+        : say("unsure_hint", { threshold: percent(model.threshold) })));
     this.remove.setAttribute("aria-label", say("remove", { name: this.name }));
     if (this.strokes) this.preview.setAttribute("aria-label", this.name);
     else this.preview.alt = this.name;
@@ -195,9 +198,9 @@ export class Card {
   }
 
   tell() {
-    const { label, probability, sure } = this.prediction;
+    const { label, probability, sure, outlier } = this.prediction;
     const values = { name: this.name, label: this.shown(label), share: percent(probability) };
-    announce(say(sure ? "said" : "said_unsure", values));
+    announce(say(outlier ? "said_outlier" : sure ? "said" : "said_unsure", values));
   }
 
   async toggleLook() {
