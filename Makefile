@@ -18,6 +18,7 @@ help:            ## this list
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25"  # older ones take minutes to resolve
 
 $(TRAIN): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable ".[train]"
@@ -33,7 +34,7 @@ demo: $(TRAIN)   ## install what training needs, then train, measure and predict
 setup: $(DEV)    ## install every extra and the tools
 
 test: $(DEV)     ## the tests; ARGS="-k word" for some of them
-	$(BIN)/python -m pytest -m "not soak" --numprocesses auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV)    ## format, lint, strict types, the import rule, docs
 	$(BIN)/python -m ruff format --check src tests benchmarks tools

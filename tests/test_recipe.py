@@ -92,7 +92,7 @@ def test_every_kept_recipe_is_a_recipe() -> None:
     assert "default" in stems
     for stem in stems:
         network, _dot, data = stem.partition(".")
-        own = () if stem in {"default", "photos", "cifar10"} else resolve_network(network)[1]
+        own = () if stem in {"default", "photos"} else resolve_network(network)[1]
         build_recipe(divide_settings(kept_recipe(network, data), own, network)[0])
 
 

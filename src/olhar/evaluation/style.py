@@ -62,6 +62,7 @@ def render_figure(figure: Figure, suffix: str = ".png") -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
         figure.savefig(content, format=suffix[1:], dpi=DPI, metadata=metadata)
+    figure.set_layout_engine("none")  # it is laid out now; another format need not do it again
     return content.getvalue()
 
 
