@@ -118,7 +118,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_pictures_are_small() -> None:
-    for picture in (ROOT / "docs" / "images").iterdir():
+    for picture in (ROOT / "docs" / "images").rglob("*.png"):
         assert picture.stat().st_size < 200_000, picture.name
 
 
