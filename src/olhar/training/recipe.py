@@ -34,8 +34,9 @@ class Recipe:
 
     Attributes:
         epochs: passes over the training images.
-        most_images: images that a training sees at most, over all epochs: a large set gets fewer
-            of the recipe's epochs, unless epochs were asked for; 0 leaves them as they are.
+        most_images: images that a training sees at most, over all epochs: a large set gets fewer of
+            the recipe's epochs (five at least), unless epochs were asked for; 0 leaves them as they
+            are.
         batch_size: images a step; the last, smaller batch of an epoch is left out.
         optimizer: adamw, muon (for hidden weights, beside adamw), sgd (Nesterov momentum), rmsprop.
         lr: the highest learning rate of the schedule.
