@@ -19,7 +19,7 @@ from test_docs import FENCE, all_errors, anchors, olhar_commands, rows, shell_co
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-TRANSLATED = [ROOT / "README.pt-BR.md", *sorted(DOCS.rglob("*.pt.md"))]
+TRANSLATED = [*sorted(ROOT.glob("*.pt-BR.md")), *sorted(DOCS.rglob("*.pt.md"))]
 NOTEBOOKS = sorted((DOCS / "tutorials").glob("*.ipynb"))
 
 
@@ -167,7 +167,7 @@ def test_the_reference_has_every_command(site: Path) -> None:
 
 
 def test_what_is_not_translated_says_so(site: Path) -> None:
-    fallen_back = (site / "pt" / "architecture.html").read_text(encoding="utf-8")
+    fallen_back = (site / "pt" / "translating.html").read_text(encoding="utf-8")
     translated = (site / "pt" / "first-steps.html").read_text(encoding="utf-8")
     assert "só existe em inglês" in fallen_back
     assert "só existe em inglês" not in translated
