@@ -50,6 +50,7 @@ class Cluster:
             "RAY_TMPDIR": str(self._folder),
             "OMP_NUM_THREADS": "1",
         }
+        self.head: subprocess.Popen[bytes] | None = None
         self._nodes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
@@ -88,7 +89,7 @@ def cluster() -> Iterator[Cluster]:
         port = 6400 + free.getsockname()[1] % 3000
     started = Cluster(port)
     try:
-        started.start("--head", "--port", str(port), "--include-dashboard", "false")
+        started.head = started.start("--head", "--port", str(port), "--include-dashboard", "false")
         yield started
     finally:
         started.close()
@@ -230,3 +231,24 @@ def test_a_worker_trains_what_it_was_sent(tmp_path: Path) -> None:
     moved = change_config(files["config.toml"], folders=(written_as, tmp_path / "a b"))
     write_files(tmp_path / "a b", {"config.toml": moved})
     assert f"'{tmp_path.as_posix()}/a b'" in RunFolder(tmp_path / "a b").read_config()["command"]
+
+
+@pytest.mark.slow
+def test_a_head_that_dies_is_said(cluster: Cluster, tmp_path: Path) -> None:
+    """The last test of this file: the cluster is gone after it."""
+    out, found = tmp_path / "out", []
+    driver = threading.Thread(target=lambda: found.append(sweep(cluster, out)))
+    driver.start()
+    limit = time.monotonic() + SWEEP_S
+    while rows_written(out) < 2 and driver.is_alive():
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    assert cluster.head is not None
+    cluster.kill(cluster.head)
+    kept = rows_written(out)
+    driver.join(55)  # Ray itself would end the driver after 60 s, without a word of ours
+    assert not driver.is_alive()
+    assert found[0].status == 1
+    assert "has not answered for 15 seconds" in found[0].err
+    assert "Traceback" not in found[0].err
+    assert rows_written(out) >= kept >= 2

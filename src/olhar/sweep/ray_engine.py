@@ -38,6 +38,7 @@ from olhar.training.trackers.quiet import environment_defaults, quietly
 _RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_NUM_REDIS_GET_RETRIES": "8"}
 _REACH_S, _JOIN_S = 5.0, 45.0
 _COUNT_EVERY_S = 3.0
+_LOST_AFTER_S = 15.0  # a head that is silent for so long is gone; Ray would end us after 60
 _LONGEST_REASON = 300
 _CURRENT_CLUSTER = "ray/ray_current_cluster"  # where `ray start` notes the address
 # What an HTTP/2 client says first, with empty settings; Ray's head answers with settings of its own.
@@ -60,7 +61,9 @@ class RayEngine:
             ClusterError: the head cannot be reached, or does not let us in.
             MissingExtraError: ray is not installed.
         """
-        self._ray = _join(find_head(address))
+        self._head = find_head(address)
+        self._ray = _join(self._head)
+        self._heard = time.monotonic()
         self._most = workers
         self._workers: list[_Remote] = []
         self._fingerprint = ""
@@ -69,7 +72,13 @@ class RayEngine:
         self._count()
 
     def start(self, task: Task) -> None:
-        """Give a task to a worker that has none, or to a new one."""
+        """Give a task to a worker that has none, or to a new one.
+
+        Raises:
+            ClusterError: the head is gone.
+        """
+        while not self._head_answers():  # without it Ray would wait for ever, deaf to everything
+            time.sleep(1)
         idle = [one for one in self._workers if one.task is None]
         if not idle:
             idle = [_Remote(self._ray)]
@@ -80,7 +89,7 @@ class RayEngine:
         """What workers have said, oldest first; what they have sent is in the trials' folders.
 
         Raises:
-            ClusterError: a node cannot train.
+            ClusterError: a node cannot train, or the head is gone.
         """
         self._count()
         busy = {one.hears: one for one in self._workers if one.task is not None}
@@ -100,9 +109,11 @@ class RayEngine:
 
     def close(self) -> None:
         """End all workers and leave the cluster; what has been sent stays."""
-        for worker in self._workers:
+        workers, self._workers = self._workers, []
+        if time.monotonic() - self._heard > _LOST_AFTER_S:
+            return  # nobody is there to be told; workers end with their driver
+        for worker in workers:
             self._end(worker)
-        self._workers = []
         with quietly():
             self._ray.shutdown()
 
@@ -110,13 +121,34 @@ class RayEngine:
         """Follow the cluster: as many slots as it has cores now."""
         if time.monotonic() - self._counted < _COUNT_EVERY_S:
             return
+        self._counted = time.monotonic()
+        if not self._head_answers():
+            return
         cores = int(self._ray.cluster_resources().get("CPU", 0))
         self.slots = max(1, min(cores, self._most or cores))
-        self._counted = time.monotonic()
         idle = [one for one in self._workers if one.task is None]
         for worker in idle[: max(0, len(self._workers) - self.slots)]:
             self._workers.remove(worker)
             self._end(worker)
+
+    def _head_answers(self) -> bool:
+        """Whether it does; ClusterError once it has not for a while."""
+        host, _colon, port = self._head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+        except OSError as error:
+            if time.monotonic() - self._heard > _LOST_AFTER_S:
+                raise ClusterError(
+                    _(
+                        "the Ray head at {address} has not answered for {seconds} seconds; start it "
+                        "again, and the same command goes on",
+                        address=self._head,
+                        seconds=round(_LOST_AFTER_S),
+                    )
+                ) from error
+            return False
+        self._heard = time.monotonic()
+        return True
 
     def _event(self, worker: _Remote) -> Event:
         assert worker.task is not None
