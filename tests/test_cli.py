@@ -60,7 +60,9 @@ def test_networks_as_json() -> None:
 
 
 def test_data_lists_and_describes() -> None:
-    assert olhar("data", "--json").json == ["cifar10", "digits", "fashion_mnist", "mnist"]
+    assert olhar("data", "--json").json == [
+        *("caltech101", "cifar10", "cifar100", "digits", "fashion_mnist", "mnist")
+    ]
     facts = olhar("data", "digits", "--json").json
     assert facts["images"] == 1797
     assert facts["splits"] == {"train": 1293, "val": 144, "test": 360}

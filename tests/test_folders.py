@@ -345,7 +345,7 @@ def test_a_class_that_is_unreadable_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_folder(tmp_path: Path) -> None:
     for name in (str(tmp_path / "misspelt"), "", "cifar-10", "a\0b"):
-        with pytest.raises(UnknownNameError, match="nor is there a folder"):
+        with pytest.raises(UnknownNameError, match="nor is there a folder or file"):
             open_source(name)
     with pytest.raises(DataError, match="is a file"):
         open_source(str(photo(tmp_path / "a.png")))

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from olhar.classroom.archive import Source
-from olhar.classroom.manifest import DATA, WEIGHTS, is_portable
+from olhar.classroom.manifest import DATA, WEIGHTS
 from olhar.datasets import NAMED, PhotoFolder, open_source
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.found import named_files
 from olhar.errors import DataError, MissingFileError, explain_os_errors
 from olhar.i18n import _
+from olhar.stores.names import is_portable
 
 _RESERVED = "weights"  # a folder of its own beside the data sets
 
@@ -36,6 +37,14 @@ def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Sour
             _(
                 "'{given}' is in a store, and cannot be packed; pull it (olhar data pull {given}), or "
                 "name a data set or a folder of photos",
+                given=given,
+            )
+        )
+    if source.origin is not None:
+        raise DataError(
+            _(
+                "'{given}' cannot be packed as it is; make a folder of photos of it (olhar data export "
+                "{given} --to folder --out FOLDER), and name that",
                 given=given,
             )
         )

@@ -20,15 +20,11 @@ from olhar._version import __version__
 from olhar.errors import ChecksumError, DataError, ModelError
 from olhar.i18n import _
 from olhar.stores.manifest import StoredFile
+from olhar.stores.names import is_portable
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATA, WEIGHTS, WHEELS = "data", "data/weights", "wheels"
-_LONGEST_PATH, _LONGEST_NAME, _DEEPEST = 400, 200, 20
-_NOT_ON_WINDOWS = frozenset('\\:*?"<>|')
-_DEVICES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
-)
 
 
 @dataclass(frozen=True)
@@ -145,20 +141,6 @@ def check_paths(paths: Iterable[str], place: str) -> None:
         if not is_portable(path) or folded in taken:
             raise outside(place, path)
         taken.add(folded)
-
-
-def is_portable(path: str) -> bool:
-    """Whether a relative path with slashes stays in its folder, on every system."""
-    parts = path.split("/")
-    return len(path) <= _LONGEST_PATH and len(parts) <= _DEEPEST and all(_is_name(p) for p in parts)
-
-
-def _is_name(part: str) -> bool:
-    if not part or part.endswith((".", " ")) or len(part.encode(errors="replace")) > _LONGEST_NAME:
-        return False
-    if any(letter in _NOT_ON_WINDOWS or not letter.isprintable() for letter in part):
-        return False
-    return part.split(".", maxsplit=1)[0].strip().lower() not in _DEVICES
 
 
 def outside(place: str, path: str) -> DataError:

@@ -21,7 +21,7 @@ def add_command(commands: Subparsers) -> None:
         help=str(
             _(
                 "a data set or a folder of photos; without it the data sets are listed; or "
-                "push NAME|FOLDER STORE, or pull ADDRESS"
+                "push NAME|FOLDER STORE, pull ADDRESS, or export NAME|FOLDER"
             )
         ),
     )
@@ -32,18 +32,19 @@ def add_command(commands: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the data sets, describe and check one, or move one to or from a store."""
+    """List the data sets, describe and check one, move one to or from a store, or export one."""
     if len(args.words) != 1:
         data_check.refuse_flags(args)
     if len(args.words) > 1:
         return data_store.run(args.words, args)
+    data_store.refuse_flags(args)
     from olhar import datasets
 
     if not args.words:
         if args.json:
-            print_json(list(datasets.NAMED))
+            print_json(list(datasets.ALL_NAMES))
         else:
-            print("\n".join(datasets.NAMED))
+            print("\n".join(datasets.ALL_NAMES))
             print(
                 _("Look into one with: olhar data NAME, or into your own with: olhar data FOLDER")
             )

@@ -97,7 +97,7 @@ def run(source: Source, args: argparse.Namespace) -> int:
 
     fixes = _fixes(args, parse_fixes)
     name = source.name
-    if fixes and not isinstance(source, PhotoFolder):
+    if fixes and not (isinstance(source, PhotoFolder) and source.origin is None):
         raise ConfigError(
             _("--fix moves files, and '{name}' is no folder of photos; leave it out", name=name)
         )

@@ -6,10 +6,11 @@ from olhar.datasets.describe import describe_dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
 from olhar.datasets.prepare import prepare_dataset
-from olhar.datasets.source import Source, open_source
+from olhar.datasets.source import ALL_NAMES, Source, open_source
 from olhar.datasets.splits import Splits, split_dataset
 
 __all__ = [
+    "ALL_NAMES",
     "NAMED",
     "NAMED_SHAPES",
     "Dataset",

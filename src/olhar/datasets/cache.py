@@ -2,7 +2,8 @@
 
 Does not know: where images come from, or what decodes them. An entry is a folder,
 `<cache>/datasets/<key>/`, of `images.npy`, `labels.npy` and `meta.json`. An entry that is damaged
-counts as absent, and the next `save_cached` replaces it.
+counts as absent, and the next `save_cached` replaces it. Photos out of archives and tables lie in
+`<cache>/unpacked/`, as files.
 """
 
 from __future__ import annotations
@@ -240,6 +241,45 @@ def remove_others(key: str, prefix: str) -> None:
     for folder in _entry_folder(key).parent.glob(f"{prefix}*"):
         if folder.name != key:
             _remove_folder(folder)
+
+
+def stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -> tuple[str, str]:
+    """The key of what is made out of files, and its beginning, which stays when they change.
+
+    Args:
+        kind: what is made.
+        source: the absolute path that they are known by.
+        stamps: name, size in bytes and time of change in ns of every file.
+    """
+    place = hashlib.sha256(str(source).encode(errors="backslashreplace")).hexdigest()[:16]
+    content = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:32]
+    return f"{kind}-{place}-", f"{kind}-{place}-{content}"
+
+
+def unpacked_folder(
+    source: Path, stamps: Sequence[tuple[str, int, int]], fill: Callable[[Path], None]
+) -> Path:
+    """The folder of files made out of `source`, once; made anew when it has changed.
+
+    Args:
+        source: the absolute path of an archive, table or folder.
+        stamps: name, size in bytes and time of change in ns of every file that is read.
+        fill: is given a fresh folder to write into.
+
+    Raises:
+        StorageError: the disk is full or failing.
+        NoPermissionError: the cache may not be written.
+    """
+    prefix, key = stamp_key("files", source, stamps)
+    folder = cache_folder().absolute() / "unpacked" / key
+    if not folder.is_dir():
+        _remove_abandoned(folder)
+        with folder_aside(folder) as aside:
+            fill(aside)
+        for older in folder.parent.glob(f"{prefix}*"):
+            if older != folder:
+                _remove_folder(older)
+    return folder
 
 
 def _entry_folder(key: str) -> Path:

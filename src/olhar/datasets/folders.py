@@ -5,7 +5,7 @@ Does not know: pixels, the cache, or how photos are divided for training.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from olhar.datasets.class_names import match_class_names, same_class
 from olhar.datasets.headers import typical_shape
-from olhar.datasets.layout import PhotoFile, list_photos, readable_name
+from olhar.datasets.layout import Listing, PhotoFile, list_photos, readable_name
 from olhar.errors import DataError
 from olhar.i18n import Text, _
 
@@ -37,6 +37,8 @@ class PhotoFolder:
         skipped: how many files are no photos by their names, by suffix.
         notes: what the user should know of the layout.
         set_aside: empty; what is bad is known only once it is decoded (see datasets.decode).
+        origin: the table or archive that the photos are listed in or come from; None for a plain
+            folder of photos. Where there is one, folders are no classes, and no file may be moved.
     """
 
     name: str
@@ -50,6 +52,7 @@ class PhotoFolder:
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[Text, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
+    origin: Path | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,7 +63,7 @@ class PhotoFolder:
         return len(self.class_names)
 
 
-def scan_folder(name: str) -> PhotoFolder:
+def scan_folder(name: str, root: Path | None = None, without: Collection[str] = ()) -> PhotoFolder:
     """List a folder of photos; opens none but a few, for their size.
 
     Two layouts, one folder a class: flat (`FOLDER/cat/1.jpg`), and divided by whoever made it
@@ -70,14 +73,29 @@ def scan_folder(name: str) -> PhotoFolder:
     as are files whose suffix is not that of an image.
 
     Args:
-        name: path of the folder.
+        name: path of the folder, or what to call it where `root` is given.
+        root: path of the folder.
+        without: folders in it that are passed over.
 
     Raises:
         DataError: there are no photos, no classes, or classes that cannot be told apart.
         MissingFileError, NoPermissionError: the folder or one in it cannot be read.
     """
-    root = Path(name).expanduser().absolute()
-    listing = list_photos(name, root)
+    place = Path(name).expanduser().absolute() if root is None else root
+    return photos_of(name, place, list_photos(name, place, without))
+
+
+def photos_of(name: str, root: Path, listing: Listing) -> PhotoFolder:
+    """The photos of a listing, by part, class and path, their labels matched to those of train.
+
+    Args:
+        name: what to call them.
+        root: the folder that their paths begin in.
+        listing: parts in the order of PARTS.
+
+    Raises:
+        DataError: classes that cannot be told apart, or other classes in other parts.
+    """
     class_names = _class_names(name, next(iter(listing.photos.values())))
     notes, pool, sizes = list(listing.notes), [], {}
     for part, photos in listing.photos.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from olhar.datasets import named
+from olhar.datasets import cifar100, named
 from olhar.datasets.fetch import fetch, md5_bytes, wrong_md5
+from olhar.datasets.places import data_files, download_folder
 from olhar.errors import ChecksumError, MissingFileError, unknown_name
 from olhar.i18n import _
 
@@ -18,8 +19,8 @@ def named_files(name: str, *, download: bool) -> tuple[Path, ...]:
         download: fetch from the makers what is not here.
 
     Returns:
-        An archive or six batches for cifar10, four files for mnist and fashion_mnist, none for
-        digits, which is part of scikit-learn.
+        An archive or six batches for cifar10, an archive or two files for cifar100, four files for
+        mnist and fashion_mnist, none for digits, which is part of scikit-learn.
 
     Raises:
         UnknownNameError: there is no such name.
@@ -33,11 +34,13 @@ def named_files(name: str, *, download: bool) -> tuple[Path, ...]:
         return ()
     if name == "cifar10":
         return _cifar10_files(download=download)
+    if name == "cifar100":
+        return _cifar100_files(download=download)
     return tuple(_idx_file(name, stem, download=download) for stem in named._IDX_SIZE_BYTES)
 
 
 def _cifar10_files(*, download: bool) -> tuple[Path, ...]:
-    fetched = named._download_folder("cifar10") / "cifar-10-python.tar.gz"
+    fetched = download_folder("cifar10") / "cifar-10-python.tar.gz"
     rejected: ChecksumError | None = None
     for source in (*named._cifar10_sources(), *([fetched] if fetched.is_file() else [])):
         try:
@@ -53,6 +56,15 @@ def _cifar10_files(*, download: bool) -> tuple[Path, ...]:
     if not download:
         raise _missing("cifar10", fetched.name)
     return (fetch(named._CIFAR10_URL, fetched, named._CIFAR10_MD5),)
+
+
+def _cifar100_files(*, download: bool) -> tuple[Path, ...]:
+    found = cifar100.find_files()
+    if found:
+        return found
+    if not download:
+        raise _missing("cifar100", cifar100.ARCHIVE)
+    return (cifar100.fetch_archive(),)
 
 
 def _check_batches(source: Path) -> None:
@@ -76,9 +88,9 @@ def _check_batches(source: Path) -> None:
 
 def _idx_file(name: str, stem: str, *, download: bool) -> Path:
     gz_md5, content_md5 = named._IDX_MD5[name][stem]
-    fetched = named._download_folder(name) / f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz"
+    fetched = download_folder(name) / f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz"
     rejected: ChecksumError | None = None
-    for path in (*named._data_files(), *([fetched] if fetched.is_file() else [])):
+    for path in (*data_files(), *([fetched] if fetched.is_file() else [])):
         match = named._IDX_FILE.fullmatch(path.name)
         if match is None or match[1] != stem:
             continue

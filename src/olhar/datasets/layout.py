@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -17,7 +17,7 @@ from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.images import IMAGE_SUFFIXES
 
-_PART_NAMES = {
+PART_NAMES = {
     "train": "train",
     "val": "val",
     "valid": "val",
@@ -51,12 +51,13 @@ def readable_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace").decode()
 
 
-def list_photos(name: str, root: Path) -> Listing:
+def list_photos(name: str, root: Path, without: Collection[str] = ()) -> Listing:
     """Find out the layout of a folder, and list the photos of each part and class.
 
     Args:
         name: what to call the folder in messages.
         root: its absolute path.
+        without: folders that are passed over.
 
     Raises:
         DataError: there are no photos, or they lie in no class folders.
@@ -64,7 +65,7 @@ def list_photos(name: str, root: Path) -> Listing:
     """
     listing = Listing()
     with explain_os_errors(name):
-        _list_parts(name, root, listing)
+        _list_parts(name, root, without, listing)
     if listing.skipped:
         kinds = ", ".join(f"{readable_name(k)} {n}" for k, n in listing.skipped.most_common(5))
         listing.notes.append(
@@ -79,9 +80,10 @@ def list_photos(name: str, root: Path) -> Listing:
     return listing
 
 
-def _list_parts(name: str, root: Path, listing: Listing) -> None:
+def _list_parts(name: str, root: Path, without: Collection[str], listing: Listing) -> None:
     """Find out the layout, and list the photos of each part."""
     folders, loose = _content(root)
+    folders = [folder for folder in folders if folder not in without]
     parts = _part_folders(name, root, folders, has_loose_photos=bool(loose))
     if not parts:
         _list_classes(str(root), "", folders, loose, listing)
@@ -127,20 +129,22 @@ def _content(folder: Path | str) -> tuple[list[str], list[str]]:
     folders, photos = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _is_hidden(entry.name):
+            if is_hidden(entry.name):
                 continue
             if entry.is_dir():
                 folders.append(entry.name)
-            elif _is_photo(entry.name):
+            elif is_photo(entry.name):
                 photos.append(entry.name)
     return sorted(folders), sorted(photos)
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over."""
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_photo(name: str) -> bool:  # as images.is_image_name, without a Path for every file
+def is_photo(name: str) -> bool:
+    """As images.is_image_name, without a Path for every file."""
     stem, dot, suffix = name.rpartition(".")
     return bool(stem) and (dot + suffix).lower() in IMAGE_SUFFIXES
 
@@ -155,7 +159,7 @@ def _part_folders(
     """
     found: dict[str, str] = {}
     for folder in folders:
-        part = _PART_NAMES.get(folder.lower())
+        part = PART_NAMES.get(folder.lower())
         if part in found:
             raise DataError(
                 _(
@@ -233,11 +237,11 @@ def _walk(folder: str, prefix: str, skipped: Counter[str]) -> Iterator[PhotoFile
         here, before = pending.pop()
         with os.scandir(here) as entries:
             for entry in entries:
-                if _is_hidden(entry.name):
+                if is_hidden(entry.name):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     pending.append((entry.path, f"{before}/{entry.name}"))
-                elif _is_photo(entry.name) and entry.is_file():
+                elif is_photo(entry.name) and entry.is_file():
                     facts = entry.stat()
                     yield f"{before}/{entry.name}", facts.st_size, facts.st_mtime_ns
                 else:

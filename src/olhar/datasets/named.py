@@ -10,14 +10,10 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-import os
 import pickle
 import re
-import sys
 import tarfile
-import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,23 +21,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.datasets import cifar100
 from olhar.datasets.cache import (
     CacheEntry,
     allocate_images,
-    cache_folder,
     load_cached,
     save_cached,
 )
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch, md5_bytes, md5_file, wrong_md5
-from olhar.errors import ChecksumError, MissingFileError, explain_os_errors, unknown_name
+from olhar.datasets.places import (
+    data_files,
+    data_folder,
+    download_folder,
+    explain_damage,
+    waiting,
+)
+from olhar.errors import ChecksumError, unknown_name
 from olhar.i18n import _
 
-NAMED = ("cifar10", "digits", "fashion_mnist", "mnist")
+NAMED = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist")
 
 # (C, H, W) of an image, and the number of classes; known without looking.
 NAMED_SHAPES = {
     "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
     "digits": ((1, 8, 8), 10),
     "fashion_mnist": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
@@ -53,6 +57,7 @@ CLASS_NAMES: dict[str, tuple[str, ...]] = {
         *("airplane", "automobile", "bird", "cat", "deer"),
         *("dog", "frog", "horse", "ship", "truck"),
     ),
+    "cifar100": cifar100.CLASS_NAMES,
     "digits": _DIGITS,
     "fashion_mnist": (
         *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -121,15 +126,12 @@ _IDX_FILE = re.compile(
 # Sets with the file names of MNIST, by the folders they are found in.
 _MNIST_LIKE = ("fashion", "kmnist", "kuzushiji", "emnist")
 
-_SEARCH_DEPTH = 5
-_DAMAGED = (EOFError, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
-
 
 def load_named(name: str) -> Dataset:
     """Load a data set by its name: from the cache, else from `OLHAR_DATA`, else from its makers.
 
-    Sources: CIFAR-10, Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images";
-    MNIST, LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition";
+    Sources: CIFAR-10 and CIFAR-100, Krizhevsky 2009, "Learning Multiple Layers of Features from
+    Tiny Images"; MNIST, LeCun et al. 1998, "Gradient-Based Learning Applied to Document Recognition";
     Fashion-MNIST, Xiao et al. 2017, arXiv 1708.07747; digits, scikit-learn's copy of the UCI
     "Optical Recognition of Handwritten Digits" test set (1,797 images).
 
@@ -137,9 +139,9 @@ def load_named(name: str) -> Dataset:
         name: one of `NAMED`.
 
     Returns:
-        The data set. cifar10: (60000, 32, 32, 3) uint8; mnist, fashion_mnist: (70000, 28, 28, 1)
-        uint8, memory-mapped, train first, then test. digits: (1797, 8, 8, 1) uint8, its values
-        0..16 brought to 0..255; it has no parts.
+        The data set. cifar10, cifar100: (60000, 32, 32, 3) uint8; mnist, fashion_mnist:
+        (70000, 28, 28, 1) uint8, memory-mapped, train first, then test. digits:
+        (1797, 8, 8, 1) uint8, its values 0..16 brought to 0..255; it has no parts.
 
     Raises:
         UnknownNameError: there is no such name.
@@ -150,7 +152,8 @@ def load_named(name: str) -> Dataset:
     """
     if name not in NAMED:
         raise unknown_name(_("data set"), name, NAMED)
-    fill = {"cifar10": _fill_cifar10, "digits": _fill_digits}.get(name, partial(_fill_idx, name))
+    fills = {"cifar10": _fill_cifar10, "cifar100": cifar100.fill, "digits": _fill_digits}
+    fill = fills.get(name, partial(_fill_idx, name))
     entry = load_cached(name) or save_cached(name, fill)
     return Dataset(
         name=name,
@@ -172,69 +175,6 @@ def _fill_digits(folder: Path) -> CacheEntry:
     return CacheEntry(images, bunch.target.astype(np.int64), CLASS_NAMES["digits"])
 
 
-def _data_folder() -> Path | None:
-    chosen = os.environ.get("OLHAR_DATA")
-    if not chosen:
-        return None
-    folder = Path(chosen).expanduser()
-    if not folder.is_dir():
-        raise MissingFileError(
-            _(
-                "OLHAR_DATA is '{folder}', which is not a folder; name the folder where the data "
-                "sets lie, or unset it to download them",
-                folder=folder,
-            )
-        )
-    return folder
-
-
-def _data_files() -> list[Path]:
-    """All files under `OLHAR_DATA`, in a fixed order; links are followed, but no folder twice."""
-    root = _data_folder()
-    if root is None:
-        return []
-    files, seen = [], set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        here = Path(folder)
-        depth = len(here.relative_to(root).parts)
-        real = os.path.realpath(folder)
-        fresh = real not in seen and depth < _SEARCH_DEPTH
-        seen.add(real)
-        subfolders[:] = sorted(s for s in subfolders if fresh and not s.startswith("."))
-        files += [here / name for name in sorted(names)]
-    return files
-
-
-@contextmanager
-def _explain_damage(path: Path) -> Iterator[None]:
-    """Turn what decompressors raise about `path` into ChecksumError."""
-    with explain_os_errors(path):
-        try:
-            yield
-        except _DAMAGED as error:
-            raise ChecksumError(
-                _(
-                    "'{path}' is damaged or incomplete ({reason}); delete it, then download it "
-                    "again or let olhar do so",
-                    path=path,
-                    reason=error,
-                )
-            ) from error
-
-
-def _download_folder(name: str) -> Path:
-    return cache_folder() / "downloads" / name
-
-
-def _waiting(message: object) -> AbstractContextManager[object]:
-    """A spinner on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(str(message))
-
-
 # CIFAR-10
 
 
@@ -253,7 +193,7 @@ def _fill_cifar10(folder: Path) -> CacheEntry:
     else:
         if rejected:
             raise rejected[0]
-        path = _download_folder("cifar10") / "cifar-10-python.tar.gz"
+        path = download_folder("cifar10") / "cifar-10-python.tar.gz"
         _read_cifar10(fetch(_CIFAR10_URL, path, _CIFAR10_MD5), images, labels)
     parts = {"train": count - _BATCH_LEN, "test": _BATCH_LEN}
     return CacheEntry(images, labels, CLASS_NAMES["cifar10"], parts)
@@ -261,7 +201,7 @@ def _fill_cifar10(folder: Path) -> CacheEntry:
 
 def _cifar10_sources() -> list[Path]:
     """Folders that hold batches, then archives, which take longer to read."""
-    files = _data_files()
+    files = data_files()
     folders = dict.fromkeys(file.parent for file in files if file.name in _BATCH_MD5)
     archives = [file for file in files if _CIFAR10_ARCHIVE.fullmatch(file.name)]
     return [*folders, *archives]
@@ -270,7 +210,7 @@ def _cifar10_sources() -> list[Path]:
 def _read_cifar10(source: Path, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> bool:
     """Fill the arrays from a folder or an archive; False if it holds no batch at all."""
     missing = list(_BATCH_MD5)
-    with _waiting(_("reading {file}, this once", file=source.name)):
+    with waiting(_("reading {file}, this once", file=source.name)):
         for name, content in _batches(source):
             found = md5_bytes(content)
             if found != _BATCH_MD5[name]:
@@ -296,7 +236,7 @@ def _read_cifar10(source: Path, images: NDArray[np.uint8], labels: NDArray[np.in
 
 def _batches(source: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each batch in a folder or an archive. Nothing is extracted to the disk."""
-    with _explain_damage(source):
+    with explain_damage(source):
         if source.is_dir():
             for path in (source / name for name in _BATCH_MD5):
                 if path.is_file():
@@ -337,7 +277,7 @@ def _decode_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 def _fill_idx(name: str, folder: Path) -> CacheEntry:
-    files = _data_files()
+    files = data_files()
     contents = [_read_idx(name, stem, files) for stem in _IDX_SIZE_BYTES]
     images = [np.frombuffer(c, np.uint8, offset=16) for c in contents[:2]]
     labels = [np.frombuffer(c, np.uint8, offset=8) for c in contents[2:]]
@@ -372,21 +312,21 @@ def _read_idx(name: str, stem: str, files: list[Path]) -> bytes:
             rejected.append(problem)
     if rejected:
         raise rejected[0]
-    path = _download_folder(name) / f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz"
+    path = download_folder(name) / f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz"
     return _unpack_idx(fetch(_IDX_URL[name] + path.name, path, gz_md5), stem)
 
 
 def _unpack_idx(path: Path, stem: str) -> bytes:
     """The content of a .gz, .xz or unpacked file; one byte more than right tells that it is not."""
     openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-    with _explain_damage(path), openers.get(path.suffix, open)(path, "rb") as file:
+    with explain_damage(path), openers.get(path.suffix, open)(path, "rb") as file:
         content: bytes = file.read(_IDX_SIZE_BYTES[stem] + 1)
     return content
 
 
 def _is_meant(path: Path, name: str) -> bool:
     """Whether the folders around a wrong file say that it was to be a file of this set."""
-    root = _data_folder()
+    root = data_folder()
     place = str(Path(root.name) / path.relative_to(root)).lower() if root else ""
     if name == "fashion_mnist":
         return "fashion" in place

@@ -1,12 +1,14 @@
-"""Data by the name that a user gives: that of a named set, or the path of a folder of photos."""
+"""Data by the name that a user gives: that of a named set, the path of a folder or file, an address."""
 
 from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
 
+from olhar.datasets.caltech101 import CALTECH101, open_caltech101
 from olhar.datasets.dataset import Dataset
-from olhar.datasets.folders import PhotoFolder, scan_folder
+from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.forms import open_path
 from olhar.datasets.layout import readable_name
 from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_stored, load_stored
@@ -14,50 +16,48 @@ from olhar.errors import DataError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
 
 Source = Dataset | PhotoFolder
+ALL_NAMES = tuple(sorted((*NAMED, CALTECH101)))
 
 
 def open_source(name: str) -> Source:
-    """A named data set, decoded; a folder of photos, listed only (see prepare_dataset); or a data set
-    in a store, fetched once.
+    """A named data set, decoded; photos, listed only (see prepare_dataset); arrays, brought into the
+    cache once; or a data set in a store, fetched once.
 
     Args:
-        name: one of `NAMED`, a path, or an address; for a folder with the name of a set write ./NAME.
+        name: one of `ALL_NAMES`, a path (see forms.open_path), or an address; for a folder with the
+            name of a set write ./NAME.
 
     Raises:
         UnknownNameError: it is neither.
-        DataError: the folder has no classes of photos.
+        DataError: the folder or file cannot be used as data.
+        ChecksumError: an archive is damaged.
+        MissingExtraError: a library that reads it is not installed.
         NoPermissionError: the folder or one in it may not be read.
     """
     if name in NAMED:
         return load_named(name)
+    if name == CALTECH101:
+        return open_caltech101()
     path = Path(name).expanduser()
     with explain_os_errors(name):
         is_there = bool(name.strip()) and path.exists()
     if is_there:
-        _check_path(name, path)
-        return scan_folder(name)
+        _check_path(name)
+        return open_path(name, path)
     if is_stored(name):
         return load_stored(name)
     raise UnknownNameError(
         _(
-            "there is no data set '{name}', nor is there a folder of that name; data sets: {valid}; "
-            "or give the path of a folder of photos",
+            "there is no data set '{name}', nor is there a folder or file of that name; data sets: "
+            "{valid}; or give the path of a folder of photos, a table or an archive",
             name=name,
-            valid=", ".join(nearest(name, NAMED) or NAMED),
+            valid=", ".join(nearest(name, ALL_NAMES) or ALL_NAMES),
         )
     )
 
 
-def _check_path(name: str, path: Path) -> None:
-    """Refuse a file, and a path that config.toml cannot hold."""
-    if path.is_file():
-        raise DataError(
-            _(
-                "'{path}' is a file; give the folder that holds a folder of photos for each class "
-                "(unpack an archive first)",
-                path=name,
-            )
-        )
+def _check_path(name: str) -> None:
+    """Refuse a path that config.toml cannot hold."""
     if readable_name(name) != unicodedata.normalize("NFC", name):
         raise DataError(
             _(

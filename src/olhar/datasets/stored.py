@@ -76,13 +76,14 @@ def push_dataset(
         "fingerprint": dataset.fingerprint,
     }
     with open_store(url) as opened, tempfile.TemporaryDirectory() as folder:
-        _write_arrays(Path(folder), dataset)
+        write_arrays(Path(folder), dataset)
         files = {part: Path(folder) / part for part in (IMAGES, LABELS, META)}
         manifest = push_version(opened, DATASETS, name, files, facts, progress or Progress())
     return StoredDataset(url.address(name, manifest.version), manifest)
 
 
-def _write_arrays(folder: Path, dataset: Dataset) -> None:
+def write_arrays(folder: Path, dataset: Dataset) -> None:
+    """Write the arrays and their description into a folder, as they are stored."""
     parts = {part: len(indices) for part, indices in dataset.parts.items()}
     order = [np.asarray(indices) for indices in dataset.parts.values()]
     if order and not np.array_equal(np.concatenate(order), np.arange(len(dataset))):

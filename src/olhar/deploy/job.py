@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from olhar.datasets import NAMED
+from olhar.datasets import ALL_NAMES
 from olhar.deploy.container import MlFolder
 from olhar.deploy.hyperparameters import Hyperparameters, read_hyperparameters
 from olhar.errors import ConfigError, DataError, explain_os_errors
@@ -99,7 +99,7 @@ def _find_data(folder: MlFolder, asked: Hyperparameters) -> str:
         there = folder.data.iterdir() if folder.data.is_dir() else ()
         names = sorted(config) or sorted(path.name for path in there if path.is_dir())
     if asked.data is not None:
-        if asked.data in NAMED and len(names) == 1:
+        if asked.data in ALL_NAMES and len(names) == 1:
             os.environ["OLHAR_DATA"] = str(folder.data / names[0])  # its files, so no download
         return asked.data
     if len(names) == 1:

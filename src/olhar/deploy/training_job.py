@@ -13,7 +13,7 @@ from typing import Any
 
 from olhar._version import __version__
 from olhar.classifier import load_classifier
-from olhar.datasets import NAMED
+from olhar.datasets import ALL_NAMES
 from olhar.deploy.archive import unpack_archive
 from olhar.deploy.aws import Aws, Call
 from olhar.deploy.hyperparameters import read_hyperparameters
@@ -44,7 +44,7 @@ def plan_job(settings: JobSettings) -> Call:
         ConfigError: one that cannot be used, or data that SageMaker cannot reach.
     """
     values, channels = dict(settings.hyperparameters), []
-    if settings.data in NAMED or _is_address(settings.data):
+    if settings.data in ALL_NAMES or _is_address(settings.data):
         values["data"] = settings.data
     else:
         channels.append(_channel(settings.data))
@@ -184,7 +184,7 @@ def _channel(data: str) -> dict[str, Any]:
                 "a folder of photos for each class, a data set in a store (s3://bucket/store/name@1) "
                 "or one of {names}",
                 given=data,
-                names=", ".join(NAMED),
+                names=", ".join(ALL_NAMES),
             )
         )
     source = {

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from olhar._version import __version__
-from olhar.datasets import NAMED
+from olhar.datasets import ALL_NAMES
+from olhar.datasets.stored import is_stored
 from olhar.errors import ClusterError, ConfigError, MissingExtraError
 from olhar.i18n import Text, _
 from olhar.sweep.engine import Ended, EpochDone, Event, Lost
@@ -211,7 +212,8 @@ class _Remote:
     def start(self, task: Task) -> None:
         self.task = task
         files, data = read_files(Path(task.folder), {}), dict(task.data)
-        if data["name"] not in NAMED:  # on its node it runs in another folder
+        named = data["name"] in ALL_NAMES or is_stored(data["name"])
+        if not named:  # on its node it runs in another folder
             data["name"] = str(Path(data["name"]).resolve())
             if "config.toml" in files:
                 files["config.toml"] = change_config(files["config.toml"], data=data["name"])

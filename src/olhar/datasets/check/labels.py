@@ -19,6 +19,9 @@ from olhar.images import to_channels
 _SIDE, _CELL, _DIRECTIONS = 32, 4, 8  # of the features; pixels, pixels, count
 _COMPONENTS = 128
 _PIXELS = 0.4  # weight of the image itself beside its gradients
+_ACROSS = np.arange(_SIDE) // _CELL
+# (32, 32): where the histogram of each pixel's cell begins.
+_CELLS = (_ACROSS[:, None] * (_SIDE // _CELL) + _ACROSS) * _DIRECTIONS
 _FOLDS = 5
 _CENTRES, _STRENGTH = 300, 100.0  # scikit-learn's n_components and C
 _MOST_FIT = 20_000  # images a fold learns from; more change the answer little and take long
@@ -166,11 +169,10 @@ def _gradients(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     turn = (np.arctan2(down, along) / (2 * np.pi) * _DIRECTIONS) % _DIRECTIONS
     low = turn.astype(np.int64) % _DIRECTIONS
     share = turn - np.floor(turn)
-    cells = _SIDE // _CELL
-    rows, columns = np.divmod(np.arange(_SIDE * _SIDE).reshape(_SIDE, _SIDE), _SIDE)
-    cell = (rows // _CELL * cells + columns // _CELL) * _DIRECTIONS
-    size = cells * cells * _DIRECTIONS
-    found = np.bincount((cell + low).ravel(), (strength * (1 - share)).ravel(), size)
-    found += np.bincount((cell + (low + 1) % _DIRECTIONS).ravel(), (strength * share).ravel(), size)
+    size = (_SIDE // _CELL) ** 2 * _DIRECTIONS
+    found = np.bincount((_CELLS + low).ravel(), (strength * (1 - share)).ravel(), size)
+    found += np.bincount(
+        (_CELLS + (low + 1) % _DIRECTIONS).ravel(), (strength * share).ravel(), size
+    )
     root = np.sqrt(found / max(float(found.sum()), 1e-6))
     return root.astype(np.float32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -34,6 +35,7 @@ from olhar.progress import Progress
 SIDE = 64  # of the small copy that photos are compared by
 _LOOK = 256  # longest side at which sharpness is judged, the order of what networks see
 _PHOTOS_PER_PROCESS = 100
+_TILES = 5  # along each side, where sharpness is judged
 _ORIENTATION_TAG = 0x0112
 _ROW_BYTES = SIDE * SIDE * 3
 
@@ -195,12 +197,28 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     middle = grey[1:-1, 1:-1]
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     laplacian = 4 * middle - around  # (H - 2, W - 2) float32
-    found = []
-    for rows in np.array_split(np.arange(middle.shape[0]), 5):
-        for columns in np.array_split(np.arange(middle.shape[1]), 5):
-            tile = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-            found.append(float(laplacian[tile].std() / (middle[tile].std() + 3)))
-    return sorted(found)[-3]
+    ratios = _tile_stds(laplacian) / (_tile_stds(middle) + 3)  # (5, 5) float64
+    return float(np.sort(ratios, axis=None)[-3])
+
+
+def _tile_stds(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(H, W) → the standard deviation in each of 5×5 tiles, (5, 5) float64."""
+    down, along = map(_tile_means, values.shape)  # (5, H), (5, W) float64
+    # In double precision, or a small spread of large values would be lost.
+    precise = values.astype(np.float64)
+    means = down @ precise @ along.T
+    variances: NDArray[np.float64] = down @ np.square(precise) @ along.T - means**2
+    stds: NDArray[np.float64] = np.sqrt(np.maximum(variances, 0))
+    return stds
+
+
+@functools.cache
+def _tile_means(length: int) -> NDArray[np.float64]:
+    """(5, length) float64: what a column is multiplied by for its means over five tiles."""
+    sizes = [len(part) for part in np.array_split(np.arange(length), _TILES)]
+    shares = np.eye(_TILES) / np.array(sizes)[:, None]
+    means: NDArray[np.float64] = np.repeat(shares, sizes, axis=1)
+    return means
 
 
 # In other processes

@@ -1,0 +1,236 @@
+"""A .zip or .tar of photos → a folder in the cache, unpacked once.
+
+Nothing in an archive is believed: no path leaves the folder, links and devices are refused, and what
+it unpacks to has a limit, whatever its headers say.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import shutil
+import stat
+import struct
+import tarfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from olhar.datasets.cache import cache_folder, unpacked_folder
+from olhar.datasets.layout import is_hidden
+from olhar.datasets.places import waiting
+from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
+from olhar.i18n import _
+from olhar.stores.names import is_portable
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+# Photos are compressed already; drawings in BMP may shrink to a hundredth.
+_MOST_GROWTH, _ALWAYS_BYTES = 100, 2**30
+_SPARE_BYTES = 2**28  # left free on the disk
+_PIECE_BYTES, _TAR_BLOCK = 2**20, 512
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, struct.error),
+    *(NotImplementedError, RuntimeError, ValueError, IndexError, OverflowError, gzip.BadGzipFile),
+)
+
+_Member = tuple[str, int, Callable[[], IO[bytes]]]  # path, size in bytes, opener
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the name of a file is that of an archive."""
+    return path.name.lower().endswith(ARCHIVES)
+
+
+def unpack_archive(name: str, path: Path) -> Path:
+    """The folder that an archive was unpacked to, in the cache; made anew when it has changed.
+
+    Hidden files are left out.
+
+    Args:
+        name: what to call it in messages.
+        path: absolute.
+
+    Raises:
+        DataError: it holds links, encrypted files, paths that leave it, or grows beyond all measure.
+        ChecksumError: it is damaged or cut off.
+        StorageError: the disk has no place for it.
+        NoPermissionError: it may not be read.
+    """
+    with explain_os_errors(name):
+        facts = path.stat()
+    stamp = (str(path), facts.st_size, facts.st_mtime_ns)
+    with waiting(_("reading {file}, this once", file=path.name)):
+        return unpacked_folder(path, [stamp], partial(_unpack, name, path, facts))
+
+
+def inner_folder(root: Path) -> Path:
+    """The folder with the data: many archives hold nothing but one folder."""
+    while True:
+        there = [entry for entry in root.iterdir() if not is_hidden(entry.name)]
+        if len(there) != 1 or not there[0].is_dir() or _is_class(there[0]):
+            return root
+        root = there[0]
+
+
+def _is_class(folder: Path) -> bool:
+    """Whether a folder holds files alone, none of them a table or an array."""
+    kinds = (".csv", ".jsonl", ".json", ".parquet", ".arrow", ".npy")
+    return not any(entry.is_dir() or entry.suffix.lower() in kinds for entry in folder.iterdir())
+
+
+def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
+    limit = _MOST_GROWTH * facts.st_size + _ALWAYS_BYTES
+    free = shutil.disk_usage(cache_folder()).free - _SPARE_BYTES
+    taken: set[str] = set()
+    total = 0
+    with explain_os_errors(name), _explain_damage(name), path.open("rb") as file:
+        for member, size_bytes, source in _members(name, path, file):
+            folded = unicodedata.normalize("NFC", member).casefold()
+            if not is_portable(member) or folded in taken:
+                raise _refused(name, member, _("its name is there twice, or leaves the folder"))
+            taken.add(folded)
+            total += size_bytes
+            _check_size(name, total, limit, free)
+            target = folder / member
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source() as content, target.open("wb") as out:
+                _copy(name, content, out, size_bytes)
+            os.utime(target, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # the same in every cache
+
+
+def _copy(name: str, content: IO[bytes], out: IO[bytes], size_bytes: int) -> None:
+    left = size_bytes
+    while piece := content.read(min(_PIECE_BYTES, left + 1)):
+        left -= len(piece)
+        if left < 0:
+            raise zipfile.BadZipFile("a file is longer than its header says")
+        out.write(piece)
+    if left:
+        raise EOFError(name)
+
+
+def _check_size(name: str, total: int, limit: int, free: int) -> None:
+    if total > limit:
+        raise DataError(
+            _(
+                "'{path}' would unpack to more than {limit} MB, over a hundred times its own size; "
+                "that is no archive of photos: unpack it yourself if you trust it, and give the folder",
+                path=name,
+                limit=limit // 10**6,
+            )
+        )
+    if total > free:
+        raise StorageError(
+            _(
+                "'{path}' needs more than the {free} MB that are free in the cache, {cache}; free some "
+                "space, or set OLHAR_CACHE",
+                path=name,
+                free=max(free, 0) // 10**6,
+                cache=cache_folder(),
+            )
+        )
+
+
+def _members(name: str, path: Path, file: IO[bytes]) -> Iterator[_Member]:
+    """The files of an archive that are not hidden, in its order."""
+    read = _zip_members if path.suffix.lower() == ".zip" else _tar_members
+    for member, size_bytes, source in read(name, file):
+        shown = member.replace("\\", "/").removeprefix("./")
+        parts = shown.split("/")
+        if ".." in parts:
+            raise _refused(name, member, _("it leaves the folder"))
+        if parts[-1] and not any(map(is_hidden, parts)):  # some name folders in Windows' way
+            yield shown, size_bytes, source
+
+
+def _zip_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if info.is_dir():
+                continue
+            if kind not in {0, stat.S_IFREG}:
+                raise _refused(name, info.filename, _("it is a link or no file"))
+            if info.flag_bits & 1:
+                raise _refused(name, info.filename, _("it is encrypted"))
+            yield info.orig_filename, info.file_size, partial(archive.open, info)
+
+
+def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
+    with _decompressed(file) as stream:
+        whole = _Ending(stream)
+        with tarfile.open(fileobj=whole, mode="r|", bufsize=_PIECE_BYTES) as archive:
+            for info in archive:
+                if info.isdir():
+                    continue
+                if not info.isreg() or info.issparse():
+                    raise _refused(name, info.name, _("it is a link or no file"))
+                yield info.name, info.size, partial(_tar_member, archive, info)
+        while whole.read(_PIECE_BYTES):  # what comes after the last file belongs to the checksum
+            pass
+        if len(whole.last) < _TAR_BLOCK or any(whole.last):  # else tarfile takes a cut for the end
+            raise EOFError("no end of archive")
+
+
+def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    return archive.extractfile(info) or io.BytesIO()
+
+
+def _decompressed(file: IO[bytes]) -> Any:
+    """The stream in a compressed one; it tells where it is cut off, as tarfile's own does not."""
+    start = file.read(6)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(file)
+    if start.startswith(b"BZh"):
+        return bz2.open(file)
+    return lzma.open(file) if start.startswith(b"\xfd7zXZ") else nullcontext(file)
+
+
+class _Ending(io.RawIOBase):
+    """Passes a stream on, and remembers its last block, which in a .tar is zeros."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self.last = stream, b""
+
+    def read(self, size: int = -1) -> bytes:
+        """As the stream."""
+        piece = self._stream.read(size)
+        self.last = (self.last + piece)[-_TAR_BLOCK:]
+        return piece
+
+
+def _refused(name: str, member: str, reason: object) -> DataError:
+    return DataError(
+        _(
+            "'{path}' is not unpacked for {member} in it: {reason}; unpack it yourself if you trust it, "
+            "and give the folder",
+            path=name,
+            member=ascii(member),
+            reason=reason,
+        )
+    )
+
+
+@contextmanager
+def _explain_damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OlharError:
+        raise
+    except _DAMAGE as error:
+        raise ChecksumError(
+            _(
+                "'{path}' is damaged, cut off, or no archive ({reason}); copy or download it again",
+                path=name,
+                reason=str(error) or type(error).__name__,
+            )
+        ) from error

@@ -1,0 +1,354 @@
+"""Parquet and Arrow files: rows of file names, or of whole photos beside their labels.
+
+Photos that lie in a table as bytes, as Hugging Face's `Image` column has them, are written into the
+cache as files, once; a list of them, `metadata.csv`, beside. From there on they are files like any
+others: decoded once, set aside with a reason where they cannot be read, known by their content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from olhar.datasets.cache import unpacked_folder
+from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.forms.shards import INFO, Shard, read_json
+from olhar.datasets.forms.tables import (
+    FILE_COLUMNS,
+    LABEL_COLUMNS,
+    METADATA,
+    SPLIT_COLUMNS,
+    Table,
+    choose_column,
+    label_text,
+    read_tables,
+)
+from olhar.datasets.layout import PART_NAMES
+from olhar.datasets.places import waiting
+from olhar.errors import DataError, MissingExtraError, explain_os_errors
+from olhar.files import csv_text
+from olhar.i18n import Text, _
+from olhar.stores.names import is_portable
+
+EMBEDDED = (".parquet", ".arrow")
+_IMAGE_COLUMNS = ("image", "img", "photo", "picture", "bytes")
+_ROWS_AT_ONCE = 256
+_TALLY = "tally.json"  # what was left out, beside metadata.csv
+_SUFFIXES = (
+    (b"\xff\xd8", ".jpg"),
+    (b"\x89PNG", ".png"),
+    (b"GIF8", ".gif"),
+    (b"BM", ".bmp"),
+    (b"II*\0", ".tif"),
+    (b"MM\0*", ".tif"),
+)
+
+
+def pyarrow(name: str = "pyarrow") -> Any:
+    """The library, or a module of it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        importlib.import_module("pyarrow")
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(
+            _(
+                "Parquet and Arrow files need pyarrow, which this installation does not have: "
+                'pip install "olhar[parquet]", or save the table as CSV'
+            )
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns matter, and the class names that the file itself has for its label."""
+
+    image: str
+    label: str
+    split: str
+    class_names: tuple[str, ...]
+    embedded: bool  # photos as bytes, rather than names of files
+
+
+def open_shards(name: str, root: Path, shards: Sequence[Shard], origin: Path) -> PhotoFolder:
+    """The photos of Parquet or Arrow files.
+
+    Args:
+        name: what to call the data.
+        root: the folder they lie in.
+        shards: each with the split that all its rows are in, "" where a column says so, or none.
+        origin: what PhotoFolder.origin is to be.
+
+    Raises:
+        DataError: a file is damaged, or has no column of photos or of labels.
+        MissingExtraError: pyarrow is not installed.
+    """
+    used = [shard for shard in shards if not shard[0] or shard[0].lower() in PART_NAMES]
+    notes = []
+    if len(used) < len(shards) and used:
+        others = sorted({split for split, _path in shards} - {split for split, _path in used})
+        notes.append(_("splits that are not used: {names}", names=", ".join(others)))
+    if not used:  # one split with a name of its own
+        used = [("", path) for _split, path in shards]
+    if not _columns(name, used[0][1]).embedded:
+        tables = [Table(path, PART_NAMES.get(split.lower(), "")) for split, path in used]
+        return read_tables(name, root, tables, origin)
+    with explain_os_errors(name):
+        facts = [(str(path), path.stat()) for _split, path in used]
+    stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in facts]
+    with waiting(_("reading {file}, this once", file=origin.name)):
+        folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(name, used, aside))
+    photos = read_tables(name, folder, [Table(folder / METADATA[0])], origin)
+    notes += _tally_notes(read_json(folder / _TALLY))
+    return dataclasses.replace(photos, notes=(*photos.notes, *notes))
+
+
+def _tally_notes(tally: Mapping[str, Any]) -> list[Text]:
+    unlabelled = tally.get("unlabelled", {})
+    return [
+        _("{count} photo(s) of {split} have no label and are not used", count=count, split=split)
+        for split, count in unlabelled.items()
+    ]
+
+
+def read_plain_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a Parquet or Arrow file that names its photos' files.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    names = _label_names(path)
+    rows = [row for batch in _batches(path) for row in batch.to_pylist()]
+    for row in rows:
+        for column, classes in names.items():
+            row[column] = _class_name(path, row.get(column), classes)
+    return rows
+
+
+# Reading
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell what pyarrow raises about a file."""
+    lib = pyarrow("pyarrow.lib")
+    with explain_os_errors(path):
+        try:
+            yield
+        except (lib.ArrowException, ValueError, TypeError, LookupError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                _(
+                    "'{path}' cannot be read as Parquet or Arrow ({reason}); copy or save it again",
+                    path=path,
+                    reason=str(error).partition("\n")[0],
+                )
+            ) from error
+
+
+def _batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Batches of at most 256 rows."""
+    with _reading(path), path.open("rb") as file:
+        if path.suffix.lower() == ".parquet":
+            parquet = pyarrow("pyarrow.parquet").ParquetFile(file)
+            yield from parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns)
+            return
+        for batch in _open_ipc(file):
+            batch.validate(full=True)
+            chosen = batch if columns is None else batch.select(list(columns))
+            for start in range(0, chosen.num_rows, _ROWS_AT_ONCE):
+                yield chosen.slice(start, _ROWS_AT_ONCE)
+
+
+def _open_ipc(file: Any) -> Iterator[Any]:
+    """The batches of an Arrow stream, which `datasets` writes, or of an Arrow file."""
+    ipc = pyarrow("pyarrow.ipc")
+    random_access = file.read(6) == b"ARROW1"
+    file.seek(0)
+    if not random_access:
+        with ipc.open_stream(file) as stream:
+            yield from stream
+        return
+    with ipc.open_file(file) as table:
+        for index in range(table.num_record_batches):
+            yield table.get_batch(index)
+
+
+def _schema(path: Path) -> Any:
+    with _reading(path), path.open("rb") as file:
+        if path.suffix.lower() == ".parquet":
+            return pyarrow("pyarrow.parquet").ParquetFile(file).schema_arrow
+        ipc = pyarrow("pyarrow.ipc")
+        random_access = file.read(6) == b"ARROW1"
+        file.seek(0)
+        with ipc.open_file(file) if random_access else ipc.open_stream(file) as table:
+            return table.schema
+
+
+def _features(path: Path) -> dict[str, dict[str, Any]]:
+    """What Hugging Face's library says of each column, {} where nothing."""
+    try:
+        written = (_schema(path).metadata or {}).get(b"huggingface", b"{}")
+        features = json.loads(written).get("info", {}).get("features")
+        if features is None and (path.parent / INFO).is_file():
+            features = read_json(path.parent / INFO).get("features")
+        return {name: kind for name, kind in (features or {}).items() if isinstance(kind, dict)}
+    except (ValueError, AttributeError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        return {}
+
+
+def _label_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """The class names of each column of labels, in index order."""
+    return {
+        column: tuple(map(str, kind["names"]))
+        for column, kind in _features(path).items()
+        if kind.get("_type") == "ClassLabel" and isinstance(kind.get("names"), list)
+    }
+
+
+def _columns(name: str, path: Path) -> _Columns:
+    """Which columns of a file matter.
+
+    Raises:
+        DataError: there is none of photos, or of labels, or several that may be it.
+    """
+    types, schema = pyarrow("pyarrow.types"), _schema(path)
+    embedded, plain = [], []
+    for field in schema:
+        binary = types.is_binary(field.type) or types.is_large_binary(field.type)
+        if (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0) or (
+            binary and field.name.lower() in _IMAGE_COLUMNS
+        ):
+            embedded.append(field.name)
+        elif types.is_string(field.type) or types.is_large_string(field.type):
+            plain.append(field.name)
+    image = choose_column(name, embedded, _IMAGE_COLUMNS) or (
+        embedded[0] if len(embedded) == 1 else ""
+    )
+    names = _label_names(path)
+    label = choose_column(name, names, LABEL_COLUMNS) or (
+        next(iter(names)) if len(names) == 1 else ""
+    )
+    if not label and len(names) < 2:
+        label = choose_column(name, schema.names, LABEL_COLUMNS)
+    if not label or not (image or choose_column(name, plain, FILE_COLUMNS)):
+        raise DataError(
+            _(
+                "'{path}' needs a column image with photos, or file_name with their paths, and a column "
+                "label; it has: {given}",
+                path=name,
+                given=", ".join(schema.names),
+            )
+        )
+    split = choose_column(name, schema.names, SPLIT_COLUMNS)
+    return _Columns(image, label, split, names.get(label, ()), bool(image))
+
+
+def _class_name(path: Path, label: Any, names: Sequence[str]) -> str:
+    """The name of a label; "" where it has none, which -1 means too."""
+    if not names or isinstance(label, str):
+        return label_text(label)
+    if label is None or label == -1:
+        return ""
+    if not 0 <= label < len(names):
+        raise DataError(
+            _(
+                "label {label} in '{path}' has no name: there are {count} classes, so allowed are 0 to "
+                "{last}",
+                label=label,
+                path=path,
+                count=len(names),
+                last=len(names) - 1,
+            )
+        )
+    return label_text(names[int(label)])
+
+
+# Photos out of tables
+
+
+def _write_photos(name: str, shards: Sequence[Shard], folder: Path) -> None:
+    """Write every labelled photo into `folder`, their list and what was left out beside them."""
+    rows: list[tuple[str, str, str]] = []
+    taken = {METADATA[0], _TALLY}
+    unlabelled: Counter[str] = Counter()
+    divided = False
+    for given_split, path in shards:
+        columns = _columns(name, path)
+        wanted = [columns.image, columns.label, *([columns.split] if columns.split else [])]
+        for batch in _batches(path, wanted):
+            for row in batch.to_pylist():
+                split = given_split or str(row.get(columns.split) or "")
+                label = _class_name(path, row[columns.label], columns.class_names)
+                if not label:
+                    unlabelled[split or path.name] += 1
+                    continue
+                content, called = _photo(path, row[columns.image])
+                file = _file_name(called, content, f"{split or 'photo'}-{len(rows):06d}", taken)
+                target = folder / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+                divided = divided or bool(split)
+                rows.append((file, label, split))
+    if not rows:
+        raise DataError(_("'{path}' has no rows with a photo and a label", path=name))
+    width = 3 if divided else 2
+    table = [("file_name", "label", "split")[:width], *(row[:width] for row in rows)]
+    (folder / METADATA[0]).write_text(csv_text(table), encoding="utf-8")
+    tally = json.dumps({"format": 1, "unlabelled": unlabelled})
+    (folder / _TALLY).write_text(tally, encoding="utf-8")
+
+
+def _photo(path: Path, value: Any) -> tuple[bytes, str]:
+    """The bytes of a photo, and what it was called; empty where there are none."""
+    if not isinstance(value, Mapping):
+        return value or b"", ""
+    content, called = value.get("bytes"), str(value.get("path") or "")
+    if content is None and called:
+        raise DataError(
+            _(
+                "'{path}' names photos that lie elsewhere ({file}); save it with the photos in it, or as "
+                "a folder with metadata.csv",
+                path=path,
+                file=called,
+            )
+        )
+    return content or b"", called
+
+
+def _file_name(called: str, content: bytes, fallback: str, taken: set[str]) -> str:
+    """A path that no other photo has: what it was called, where that can be one."""
+    called = called.replace("\\", "/")
+    if called.startswith("/") or PureWindowsPath(called).drive:
+        called = PurePosixPath(called).name
+    if not is_portable(called) or not _free(called, taken):
+        suffix = next((end for start, end in _SUFFIXES if content.startswith(start)), "")
+        webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+        called = f"{fallback}{'.webp' if webp else suffix}"
+        while not _free(called, taken):
+            called = f"_{called}"
+    return called
+
+
+def _free(path: str, taken: set[str]) -> bool:
+    """Whether no other file has the path, or is or would be a folder of it; it is taken then."""
+    folded = unicodedata.normalize("NFC", path).casefold()
+    parents = [f"{parent}/" for parent in PurePosixPath(folded).parents if str(parent) != "."]
+    if folded in taken or f"{folded}/" in taken or any(p[:-1] in taken for p in parents):
+        return False
+    taken.update([folded, *parents])
+    return True

@@ -1,0 +1,314 @@
+"""Images and labels as NumPy arrays: an .npz file, or a folder with .npy files.
+
+    images.npy, labels.npy                    one pool (as `olhar data pull` makes it, with meta.json)
+    x_train, y_train, x_test, y_test          as Keras has it; also x_val, y_val
+    train_images, train_labels, …             as MedMNIST has it
+    class_names                               texts, in index order
+
+No pickle is read: an array of Python objects is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.datasets.cache import (
+    CacheEntry,
+    allocate_images,
+    load_cached,
+    remove_others,
+    save_cached,
+    stamp_key,
+)
+from olhar.datasets.dataset import PARTS, Dataset
+from olhar.datasets.forms.array_labels import index_labels, texts, wrong
+from olhar.datasets.forms.shards import read_json
+from olhar.datasets.layout import PART_NAMES
+from olhar.datasets.places import waiting
+from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.i18n import _
+from olhar.images import array_to_image
+
+_IMAGES, _LABELS = ("x", "images", "image", "data"), ("y", "labels", "label", "targets", "target")
+_CLASSES = ("class_names", "classes", "label_names", "names")
+_PART = "|".join(PART_NAMES)
+_KEY = re.compile(
+    rf"(?:(?P<before>{_PART})_)?(?P<what>{'|'.join((*_IMAGES, *_LABELS))})(?:_(?P<after>{_PART}))?"
+)
+_META = "meta.json"
+_ROWS_AT_ONCE = 1024
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pool:
+    """Images and labels by part, "" where they are not divided, and class names, () if not given."""
+
+    images: dict[str, NDArray[Any]]
+    labels: dict[str, NDArray[Any]]
+    class_names: tuple[str, ...]
+
+
+def holds_arrays(folder: Path) -> bool:
+    """Whether a folder has .npy files by the names of images and of labels."""
+    found = [_KEY.fullmatch(file.stem.lower()) for file in folder.glob("*.npy")]
+    kinds = {match["what"] in _IMAGES for match in found if match}
+    return kinds == {True, False}
+
+
+def open_npz(name: str, path: Path) -> Dataset:
+    """The images and labels of an .npz file, brought into the cache once.
+
+    Pixels are whole numbers from 0 to 255, bool, uint16, or floats from 0 to 1 or 0 to 255; images
+    (N, H, W), (N, H, W, C) or (N, C, H, W), C 1, 3 or 4. Labels are indices, texts, or one-hot rows.
+
+    Args:
+        name: what to call it.
+        path: of the file.
+
+    Raises:
+        DataError: arrays are missing, hold Python objects, or do not fit each other.
+        StorageError: the disk is full.
+    """
+
+    def read() -> Iterator[Arrays]:
+        # Opened here: NumPy would leave a damaged file open.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("one array alone")
+            yield {key: file[key] for key in file.files if _is_wanted(key)}
+
+    return _open(name, path, [path], contextmanager(read))
+
+
+def open_array_folder(name: str, root: Path) -> Dataset:
+    """The same of a folder with a .npy file for each array; they are read as memory maps.
+
+    Raises:
+        DataError: arrays are missing, hold Python objects, or do not fit each other.
+        StorageError: the disk is full.
+    """
+    files = sorted(file for file in root.glob("*.npy") if _is_wanted(file.stem))
+    meta = [root / _META] if (root / _META).is_file() else []
+
+    def read() -> Iterator[Arrays]:
+        arrays = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in files}
+        yield _divided(arrays, read_json(meta[0])) if meta else arrays
+
+    return _open(name, root, [*files, *meta], contextmanager(read))
+
+
+def _divided(arrays: dict[str, NDArray[Any]], meta: Mapping[str, Any]) -> Arrays:
+    """The pool that `olhar data pull` makes, cut into its parts."""
+    found = {**arrays, "class_names": np.array(list(map(str, meta["class_names"])))}
+    images, labels, start = found.pop("images"), found.pop("labels"), 0
+    if sum(meta["parts"].values()) not in {0, len(labels)}:
+        raise ValueError(_META)
+    for part, size in (meta["parts"] or {"": len(labels)}).items():
+        end = f"_{part}" if part else ""
+        found[f"x{end}"], found[f"y{end}"] = (
+            images[start : start + size],
+            labels[start : start + size],
+        )
+        start += size
+    return found
+
+
+def _is_wanted(key: str) -> bool:
+    return key.lower() in _CLASSES or _KEY.fullmatch(key.lower()) is not None
+
+
+def _open(name: str, place: Path, files: Sequence[Path], read: Any) -> Dataset:
+    """The data set, from the cache or through it."""
+    with explain_os_errors(name):
+        facts = [(str(file), file.stat()) for file in files]
+    prefix, key = stamp_key("arrays", place, [(f, s.st_size, s.st_mtime_ns) for f, s in facts])
+    entry = load_cached(key)
+    if entry is None:
+        message = _("reading {file}, this once", file=place.name)
+        with waiting(message), _explain(name), read() as arrays:
+            entry = save_cached(key, partial(_fill, name, _sort_out(name, arrays)))
+        remove_others(key, prefix)
+    return Dataset(
+        name=name,
+        images=entry.images,
+        labels=entry.labels,
+        class_names=entry.class_names,
+        parts=entry.part_indices(),
+        fingerprint=entry.fingerprint,
+    )
+
+
+@contextmanager
+def _explain(name: str) -> Iterator[None]:
+    """Tell what NumPy raises about its files."""
+    with explain_os_errors(name):
+        try:
+            yield
+        except OlharError:
+            raise
+        except (
+            *(ValueError, TypeError, LookupError, AttributeError, EOFError, SyntaxError),
+            *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, NotImplementedError),
+            MemoryError,
+        ) as error:
+            if "allow_pickle" in str(error) or "Object arrays" in str(error):
+                raise DataError(
+                    _(
+                        "'{path}' holds Python objects, which are not read, for they can run programs; "
+                        "save images of one size as an array of numbers",
+                        path=name,
+                    )
+                ) from error
+            raise DataError(
+                _(
+                    "'{path}' cannot be read as NumPy arrays ({reason}); save it again",
+                    path=name,
+                    reason=str(error).partition("\n")[0] or type(error).__name__,
+                )
+            ) from error
+
+
+def _sort_out(name: str, arrays: Arrays) -> _Pool:
+    """Which array is what."""
+    pool = _Pool({}, {}, texts(next((arrays[k] for k in arrays if k.lower() in _CLASSES), None)))
+    for key, array in arrays.items():
+        match = _KEY.fullmatch(key.lower())
+        if match is None:
+            continue
+        part = PART_NAMES.get(match["before"] or match["after"] or "", "")
+        slot = pool.images if match["what"] in _IMAGES else pool.labels
+        if part in slot or (match["before"] and match["after"]):
+            raise wrong(name, _("array {key} means the same as another", key=key))
+        slot[part] = array
+    parts = set(pool.images)
+    if not parts or parts != set(pool.labels):
+        raise wrong(name, _("it has the arrays {given}", given=", ".join(arrays) or "-"))
+    if parts != {""} and ("train" not in parts or "" in parts):
+        raise wrong(name, _("it has parts, but not all with their names, or no train"))
+    return pool
+
+
+def _fill(name: str, pool: _Pool, folder: Path) -> CacheEntry:
+    """Fill a cache entry: images to (N, H, W, C) uint8, labels to indices."""
+    parts = [part for part in ("", *PARTS) if part in pool.images]
+    images = {part: _channels_last(name, pool.images[part]) for part in parts}
+    shapes = {array.shape[1:] for array in images.values()}
+    if len(shapes) > 1:
+        raise wrong(name, _("its images are of several sizes, {sizes}", sizes=shapes))
+    for part in parts:
+        if len(images[part]) != len(pool.labels[part]):
+            problem = _(
+                "it has {images} images and {labels} labels{part}",
+                images=len(images[part]),
+                labels=len(pool.labels[part]),
+                part=f" ({part})" if part else "",
+            )
+            raise wrong(name, problem)
+    class_names, labels = index_labels(
+        name, [pool.labels[part] for part in parts], pool.class_names
+    )
+    scale = _scale(name, list(images.values()))
+    height, width, channels = next(iter(shapes))
+    shape = (len(labels), height, width, 3 if channels == 4 else channels)
+    out, row = allocate_images(folder, shape), 0
+    for array in images.values():
+        for start in range(0, len(array), _ROWS_AT_ONCE):
+            some = _to_uint8(array[start : start + _ROWS_AT_ONCE], scale)  # (n, H, W, C) uint8
+            out[row : row + len(some)] = _on_white(some) if channels == 4 else some
+            row += len(some)
+    sizes = {} if parts == [""] else {part: len(images[part]) for part in parts}
+    return CacheEntry(out, labels, class_names, sizes)
+
+
+def _channels_last(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """(N, H, W), (N, C, H, W) or (N, H, W, C) → (N, H, W, C)."""
+    if array.ndim == 3:
+        array = array[..., np.newaxis]
+    if array.ndim == 4 and array.shape[3] not in {1, 3, 4} and array.shape[1] in {1, 3, 4}:
+        array = array.transpose(0, 2, 3, 1)
+    if array.ndim != 4 or array.shape[3] not in {1, 3, 4} or not array.size:
+        raise DataError(
+            _(
+                "images of shape {shape} in '{path}' cannot be used; allowed: (images, height, width), "
+                "or with 1, 3 or 4 channels after that, or before height",
+                shape=array.shape,
+                path=name,
+            )
+        )
+    return array
+
+
+def _scale(name: str, arrays: Sequence[NDArray[Any]]) -> float:
+    """What brings the pixels of all parts to 0..255: 1, 255, or 1/256 for 16 bits."""
+    kind = {array.dtype.kind for array in arrays}
+    if kind == {"b"}:
+        return 255.0
+    if not kind <= set("uif") or len(kind) > 1:
+        raise _no_pixels(name, arrays[0].dtype)
+    if all(array.dtype == np.uint8 for array in arrays):
+        return 1.0
+    low = min(_extreme(array, np.min) for array in arrays)
+    high = max(_extreme(array, np.max) for array in arrays)
+    if kind == {"f"} and low >= 0 and high <= 1:
+        return 255.0
+    if low >= 0 and high <= 255:
+        return 1.0
+    if all(array.dtype == np.uint16 for array in arrays):
+        return 1 / 256
+    raise DataError(
+        _(
+            "pixels in '{path}' go from {low} to {high}; allowed: 0 to 255, or floats from 0 to 1: undo "
+            "what was done to them (such as normalisation), olhar does it by itself",
+            path=name,
+            low=low,
+            high=high,
+        )
+    )
+
+
+def _no_pixels(name: str, kind: np.dtype[Any]) -> DataError:
+    return DataError(
+        _(
+            "pixels of type {given} in '{path}' cannot be used; allowed: whole numbers from 0 to 255, "
+            "floats from 0 to 1 or 0 to 255",
+            given=str(kind),
+            path=name,
+        )
+    )
+
+
+def _extreme(array: NDArray[Any], which: Any) -> float:
+    """The least or greatest pixel, read in pieces; NaN where there is one."""
+    rows = range(0, len(array), _ROWS_AT_ONCE)
+    return float(which([which(array[start : start + _ROWS_AT_ONCE]) for start in rows]))
+
+
+def _to_uint8(some: NDArray[Any], scale: float) -> NDArray[np.uint8]:
+    if some.dtype == np.uint8:
+        return some
+    if scale == 1 / 256:
+        some = some >> 8
+    elif scale != 1 or some.dtype.kind == "f":
+        some = np.rint(some.astype(np.float32) * scale)
+    whole: NDArray[np.uint8] = some.astype(np.uint8)
+    return whole
+
+
+def _on_white(some: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGBA → RGB, as images.read_image does it."""
+    made: NDArray[np.uint8] = np.stack([array_to_image(image) for image in some])
+    return made

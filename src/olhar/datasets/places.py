@@ -1,0 +1,89 @@
+"""Where the files of named data sets lie: under `OLHAR_DATA`, else downloaded into the cache."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import sys
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from olhar.datasets.cache import cache_folder
+from olhar.errors import ChecksumError, MissingFileError, explain_os_errors
+from olhar.i18n import _
+
+_SEARCH_DEPTH = 5
+_DAMAGED = (EOFError, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+
+
+def data_folder() -> Path | None:
+    """The folder that `OLHAR_DATA` names, None where it is not set.
+
+    Raises:
+        MissingFileError: it is no folder.
+    """
+    chosen = os.environ.get("OLHAR_DATA")
+    if not chosen:
+        return None
+    folder = Path(chosen).expanduser()
+    if not folder.is_dir():
+        raise MissingFileError(
+            _(
+                "OLHAR_DATA is '{folder}', which is not a folder; name the folder where the data "
+                "sets lie, or unset it to download them",
+                folder=folder,
+            )
+        )
+    return folder
+
+
+def data_files() -> list[Path]:
+    """All files under `OLHAR_DATA`, in a fixed order; links are followed, but no folder twice."""
+    root = data_folder()
+    if root is None:
+        return []
+    files, seen = [], set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        here = Path(folder)
+        depth = len(here.relative_to(root).parts)
+        real = os.path.realpath(folder)
+        fresh = real not in seen and depth < _SEARCH_DEPTH
+        seen.add(real)
+        subfolders[:] = sorted(s for s in subfolders if fresh and not s.startswith("."))
+        files += [here / name for name in sorted(names)]
+    return files
+
+
+@contextmanager
+def explain_damage(path: Path) -> Iterator[None]:
+    """Turn what decompressors raise about `path` into ChecksumError."""
+    with explain_os_errors(path):
+        try:
+            yield
+        except _DAMAGED as error:
+            raise ChecksumError(
+                _(
+                    "'{path}' is damaged or incomplete ({reason}); delete it, then download it "
+                    "again or let olhar do so",
+                    path=path,
+                    reason=error,
+                )
+            ) from error
+
+
+def download_folder(name: str) -> Path:
+    """Where the archives of a named set go when they are downloaded."""
+    return cache_folder() / "downloads" / name
+
+
+def waiting(message: object) -> AbstractContextManager[object]:
+    """A spinner on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(str(message))
