@@ -100,6 +100,18 @@ def sweep(cluster: Cluster, out: Path, **env: str) -> Done:
     return olhar(*SWEEP, "--out", out, "--json", timeout_s=SWEEP_S, **env)
 
 
+def sweep_until(cluster: Cluster, out: Path, rows: int) -> tuple[threading.Thread, list[Done]]:
+    """A sweep under way that has written so many rows, and the list that its end comes into."""
+    found: list[Done] = []
+    driver = threading.Thread(target=lambda: found.append(sweep(cluster, out)))
+    driver.start()
+    limit = time.monotonic() + SWEEP_S
+    while rows_written(out) < rows and driver.is_alive():
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    return driver, found
+
+
 def rows_written(out: Path) -> int:
     return sum(len(RunFolder(one).read_history()) for one in (out / "trials").glob("*"))
 
@@ -107,13 +119,8 @@ def rows_written(out: Path) -> int:
 @pytest.mark.slow
 def test_a_lost_node_costs_an_epoch_at_most(cluster: Cluster, tmp_path: Path) -> None:
     second = cluster.start("--address", cluster.address)
-    out, found = tmp_path / "out", []
-    driver = threading.Thread(target=lambda: found.append(sweep(cluster, out)))
-    driver.start()
-    limit = time.monotonic() + SWEEP_S
-    while rows_written(out) < 5 and driver.is_alive():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+    out = tmp_path / "out"
+    driver, found = sweep_until(cluster, out, 5)
     before = {one: (one / "history.csv").read_bytes() for one in (out / "trials").glob("*")}
     cluster.kill(second)
     driver.join()
@@ -236,13 +243,8 @@ def test_a_worker_trains_what_it_was_sent(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_head_that_dies_is_said(cluster: Cluster, tmp_path: Path) -> None:
     """The last test of this file: the cluster is gone after it."""
-    out, found = tmp_path / "out", []
-    driver = threading.Thread(target=lambda: found.append(sweep(cluster, out)))
-    driver.start()
-    limit = time.monotonic() + SWEEP_S
-    while rows_written(out) < 2 and driver.is_alive():
-        assert time.monotonic() < limit
-        time.sleep(0.1)
+    out = tmp_path / "out"
+    driver, found = sweep_until(cluster, out, 2)
     assert cluster.head is not None
     cluster.kill(cluster.head)
     kept = rows_written(out)

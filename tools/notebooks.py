@@ -23,7 +23,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURE_WIDTH, PICTURE_COLOURS = 640, 24
+PICTURE_WIDTH, PICTURE_COLOURS = 640, 48
 _PROGRESS = re.compile(r"━|-:--:--|\s\d:\d\d:\d\d(\s|$)")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
