@@ -34,9 +34,10 @@ from olhar.networks.backbones import BACKBONES
 from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec, count_parameters, native_size, resolve_network
 from olhar.networks.weights import find_head, hash_body, load_body, read_weights
-from olhar.pipeline.backbone import open_backbone
+from olhar.pipeline.backbone import default_mode, open_backbone
+from olhar.pipeline.fitting import fit_job
 from olhar.pipeline.inputs import DataSettings
-from olhar.pipeline.jobs import open_plan, plan_training
+from olhar.pipeline.jobs import load_job, open_plan, plan_training
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
@@ -45,6 +46,7 @@ from olhar.training.fit import Training
 from olhar.training.head import apply_head, fit_head, log_loss
 from olhar.training.machine import Machine
 from olhar.training.recipe import Recipe
+from olhar.training.trackers import Trackers
 from olhar.training.unfreezing import Stages
 
 SQUEEZENET = f"{DATA}/weights/squeezenet1_0_imagenet.pth"
@@ -195,6 +197,9 @@ def test_files_that_are_no_weights_are_told(tmp_path: Path, monkeypatch) -> None
         ({"backbone": "resnet18", "weights": "x", "mode": "scratch"}, "leave --weights out"),
         ({"backbone": "timm:resnet18"}, "say which weights"),
         ({"weights": "x.pth"}, "add --backbone"),
+        ({"backbone": "vgg16", "mode": "top"}, "for vgg16 use --mode finetune"),
+        ({"backbone": "runs/none", "mode": "top"}, "for runs/none use --mode finetune"),
+        ({"backbone": "squeezenet1_0", "mode": "top", "minutes": 3}, "no meaning with --mode top"),
         ({"backbone": "resnet18", "mode": "scratch", "network": "lenet5"}, "give one of them"),
         ({"backbone": "squeezenet1_0", "epochs": 3}, "no meaning with --mode head"),
         ({"backbone": "squeezenet1_0", "minutes": 3}, "no meaning with --mode head"),
@@ -370,6 +375,9 @@ def test_a_head_is_a_run_like_any_other(head_run: Path, photos: Path, tmp_path: 
     assert np.abs(classifier.predict_probs(inputs) - stored).max() < 1e-4
     photo = next((photos / "val" / "ants").iterdir())
     assert classifier.predict(photo).label in {"ants", "bees"}
+    card = (head_run / "README.md").read_text(encoding="utf-8")
+    assert "squeezenet1_0_imagenet.pth" in card
+    assert config["transfer"]["sha256"][:16] in card
     original = read_weights(Path(SQUEEZENET))
     for name, value in load_file(head_run / "model" / "model.safetensors").items():
         assert name.startswith("classifier.1.") or torch.equal(value, original[name])
@@ -399,18 +407,59 @@ def test_finetuning_from_an_own_run_goes_on_after_a_stop(
     words = {"backbone": str(head_run), "mode": "finetune", "size": 64, "epochs": 3, "val": 4}
     whole = package.train(str(photos), run=tmp_path / "whole", **words)  # type: ignore[arg-type]
     assert len(whole.history) == 3
-    for last in (1, 2):
-        cut = tmp_path / f"cut{last}"
-        with contextlib.suppress(KeyboardInterrupt):
-            package.train(str(photos), run=cut, progress=_StopAfter(last), **words)  # type: ignore[arg-type]
-        assert not (cut / "model").exists()
-        if last == 2:
-            package.resume(cut)
-            assert weights_of(cut) == weights_of(whole.path)
+    cut = tmp_path / "cut"
+    with contextlib.suppress(KeyboardInterrupt):
+        package.train(str(photos), run=cut, progress=_StopAfter(2), **words)  # type: ignore[arg-type]
+    assert not (cut / "model").exists()
+    job, state = load_job(RunFolder(cut), Progress())
+    state = fit_job(job, state, Progress(), Trackers([], lambda _text: None))
+    trained = load_file(whole.path / "model" / "model.safetensors")
+    assert all(torch.equal(value, trained[name]) for name, value in state.best.items())
     compared = compare_runs([head_run, whole.path]) if whole.report.n == 16 else None
     assert compared is not None
     assert "transfer.mode" in compared.settings
     assert compared.pairs[0].n == 16
+
+
+TOP = {"backbone": "squeezenet1_0", "mode": "top", "size": 64, "epochs": 3, "lr": 3e-4, "val": 4}
+
+
+@needs_data
+def test_the_last_blocks_are_trained_on_what_the_first_give(photos: Path, tmp_path: Path) -> None:
+    whole = package.train(str(photos), run=tmp_path / "whole", **TOP)  # type: ignore[arg-type]
+    assert len(whole.history) == 3
+    assert whole.history[-1]["train_loss"] < whole.history[1]["train_loss"]
+    classifier = load_classifier(whole.path)
+    inputs, stored = read_golden(classifier)
+    assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4
+    cut = tmp_path / "cut"
+    with contextlib.suppress(KeyboardInterrupt):
+        package.train(str(photos), run=cut, progress=_StopAfter(2), **TOP)  # type: ignore[arg-type]
+    job, state = load_job(RunFolder(cut), Progress())
+    state = fit_job(job, state, Progress(), Trackers([], lambda _text: None))
+    assert state.epoch == 3
+    original = read_weights(Path(SQUEEZENET))
+    kept = load_file(whole.path / "model" / "model.safetensors")
+    front = tuple(f"{name}." for name in BACKBONES["squeezenet1_0"].front)
+    for name, value in state.network.items():
+        assert torch.equal(state.best[name], kept[name]), name
+        if not name.startswith("classifier.1."):
+            assert torch.equal(value, original[name]) == name.startswith(front), name
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("backbone", "data", "mode"),
+    [
+        ("mobilenet_v2", "cifar10", "top"),
+        ("mobilenet_v2", "digits", "head"),
+        ("mobilenet_v2", "photos/cifar10", "head"),
+        ("vgg16", "cifar10", "head"),
+        ("runs/mine", "cifar10", "head"),
+    ],
+)
+def test_large_named_sets_train_the_last_blocks(backbone: str, data: str, mode: str) -> None:
+    assert default_mode(backbone, data) == mode
 
 
 class _Notes(Progress):

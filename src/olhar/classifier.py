@@ -9,15 +9,16 @@ and gives probabilities.
     model.onnx         uint8 images (N, C, H, W) → probabilities (N, K)
     labels.txt         class names in index order, one a line
     golden.safetensors 16 inputs and the probabilities that the training network gave
+    neighbours.safetensors  where it warns of images unlike all of its classes: training images to
+                       compare with (see outliers); model.onnx then gives features too
 """
 
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,11 +31,14 @@ from olhar.errors import ChecksumError, MissingFileError, ModelError, explain_os
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _
 from olhar.images import array_to_image
+from olhar.outliers import Neighbours
+from olhar.prediction import Outputs
+from olhar.prediction import Prediction as Prediction  # noqa: PLC0414  olhar.Prediction
 from olhar.preprocess import Preprocess
 
 FORMAT = 1
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
-LABELS, GOLDEN = "labels.txt", "golden.safetensors"
+LABELS, GOLDEN, NEIGHBOURS = "labels.txt", "golden.safetensors", "neighbours.safetensors"
 GOLDEN_COUNT = 16
 DEFAULT_THRESHOLD = 0.5
 _BATCH, _BATCH_PIXELS = 256, 2**20
@@ -57,6 +61,7 @@ class ModelConfig:
         data: name, fingerprint and split settings of the data it was trained on.
         precision: of the numbers in `model.onnx`: fp32, or int8 (see pipeline.exporting).
         olhar: version that made it.
+        outlier: neighbour, threshold and kept, of `outliers.Neighbours`; None where it does not warn.
     """
 
     network: Mapping[str, Any]
@@ -69,12 +74,17 @@ class ModelConfig:
     threshold: float = DEFAULT_THRESHOLD
     precision: str = "fp32"
     olhar: str = __version__
+    outlier: Mapping[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
         return {
             "format": FORMAT,
-            **{key: value for key, value in asdict(self).items() if key != "preprocess"},
+            **{
+                key: value
+                for key, value in asdict(self).items()
+                if key != "preprocess" and not (key == "outlier" and value is None)
+            },
             "class_names": list(self.class_names),
             "translated_names": {tag: list(n) for tag, n in self.translated_names.items()},
             "preprocess": self.preprocess.to_dict(),
@@ -95,6 +105,7 @@ class ModelConfig:
                 threshold=float(values["threshold"]),
                 precision=str(values.get("precision", "fp32")),  # not written by olhar 0.1
                 olhar=str(values["olhar"]),
+                outlier=_numbers(values["outlier"]) if "outlier" in values else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
@@ -102,57 +113,25 @@ class ModelConfig:
             ) from error
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a classifier says of one image.
-
-    Attributes:
-        file: the name it was given by.
-        label: the most probable class.
-        probability: of that class.
-        sure: whether the probability reaches the model's threshold.
-        top: (class name, probability), most probable first.
-        shown_label: the class in the language in force, for people.
-    """
-
-    file: str
-    label: str
-    probability: float
-    sure: bool
-    top: tuple[tuple[str, float], ...]
-    shown_label: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As `predict --json` prints it."""
-        return {
-            "file": self.file,
-            "label": self.label,
-            "probability": self.probability,
-            "sure": self.sure,
-            "top": [{"label": name, "probability": share} for name, share in self.top],
-        }
-
-    def _repr_html_(self) -> str:
-        unsure = "" if self.sure else f" ({html.escape(str(_('not sure')))})"
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{i18n.percent(share)}</td>"
-            f'<td><div style="height:0.8em;width:{12 * share:.2f}em;background:#0072B2"></div></td></tr>'
-            for name, share in self.top
-        )
-        return (
-            f"<p>{html.escape(self.file)}: <b>{html.escape(self.shown_label)}</b>{unsure}</p>"
-            f"<table><tbody>{rows}</tbody></table>"
-        )
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(values[key]) for key in ("neighbour", "threshold", "kept")}
 
 
 class Classifier:
     """A loaded model. `predict` takes one image, `predict_probs` a batch of network inputs."""
 
     def __init__(
-        self, folder: Path, config: ModelConfig, onnx: bytes, *, threads: int | None = None
+        self,
+        folder: Path,
+        config: ModelConfig,
+        onnx: bytes,
+        *,
+        threads: int | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
         self.folder = folder
         self.config = config
+        self.neighbours = neighbours
         self._session = open_session(onnx, threads)
 
     @property
@@ -176,25 +155,42 @@ class Classifier:
         else:
             x = self.preprocess.read(source)
         shown = name or (str(source) if isinstance(source, str | Path) else "-")
-        return self.describe(self.predict_probs(x[None])[0], shown, top_k=top_k)
+        found = self.predict_outputs(x[None])
+        return self.describe(found.probs[0], shown, top_k=top_k, distance=found.distances[0])
 
     def predict_probs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Network inputs (N, C, size, size) uint8 → probabilities (N, K) float32."""
+        return self.predict_outputs(inputs).probs
+
+    def predict_outputs(self, inputs: NDArray[np.uint8]) -> Outputs:
+        """Network inputs (N, C, size, size) uint8 → all that the model says of them."""
         rows = batch_rows(self.preprocess.size)
-        batches = [
-            run_session(self._session, np.ascontiguousarray(inputs[start : start + rows]))
-            for start in range(0, len(inputs), rows)
-        ]
-        empty = np.zeros((0, len(self.class_names)), np.float32)
-        return np.concatenate(batches) if batches else empty
+        probs = np.zeros((len(inputs), len(self.class_names)), np.float32)
+        distances = np.full(len(inputs), np.nan, np.float32)
+        for start in range(0, len(inputs), rows):
+            some = slice(start, start + rows)
+            batch = np.ascontiguousarray(inputs[some])
+            if self.neighbours is None:
+                probs[some] = run_session(self._session, batch)
+            else:
+                probs[some], features = self._session.run(None, {"images": batch})
+                distances[some] = self.neighbours.distances(features)
+        return Outputs(probs, distances)
 
     def shown_name(self, label: str) -> str:
         """A class name in the language in force."""
         names = self.config.translated_names.get(i18n.language(), self.class_names)
         return names[self.class_names.index(label)]
 
-    def describe(self, probs: NDArray[np.float32], name: str, *, top_k: int = 3) -> Prediction:
-        """Probabilities (K,) of one image → its `Prediction`."""
+    def describe(
+        self,
+        probs: NDArray[np.float32],
+        name: str,
+        *,
+        top_k: int = 3,
+        distance: float | np.floating[Any] = np.nan,
+    ) -> Prediction:
+        """Probabilities (K,) of one image, and its distance from those trained on → its `Prediction`."""
         order = np.argsort(-probs, kind="stable")[: max(1, top_k)]
         best = int(order[0])
         return Prediction(
@@ -204,7 +200,13 @@ class Classifier:
             sure=bool(probs[best] >= self.config.threshold),
             top=tuple((self.class_names[i], float(probs[i])) for i in order),
             shown_label=self.shown_name(self.class_names[best]),
+            outlier=self._is_outlier(float(distance)),
         )
+
+    def _is_outlier(self, distance: float) -> bool | None:
+        if self.neighbours is None or np.isnan(distance):
+            return None
+        return distance > self.neighbours.threshold
 
     def __repr__(self) -> str:
         network, size = self.config.network["name"], self.preprocess.size
@@ -286,16 +288,33 @@ def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifi
     """
     folder = model_folder(Path(path))
     values = _read_config(folder / CONFIG)
-    onnx = b""
+    needed = {ONNX: b"", NEIGHBOURS: b""}
     for name, expected in values["files"].items():
         with explain_os_errors(folder / name):
             content = (folder / name).read_bytes()
         _check_digest(folder / name, hashlib.sha256(content).hexdigest(), expected)
-        if name == ONNX:
-            onnx = content
-    if not onnx:
+        if name in needed:
+            needed[name] = content
+    if not needed[ONNX]:
         raise ModelError(_("'{path}' names no {file}", path=folder / CONFIG, file=ONNX))
-    return Classifier(folder, ModelConfig.from_dict(values), onnx, threads=threads)
+    config = ModelConfig.from_dict(values)
+    neighbours = _neighbours(folder, config, needed[NEIGHBOURS])
+    return Classifier(folder, config, needed[ONNX], threads=threads, neighbours=neighbours)
+
+
+def _neighbours(folder: Path, config: ModelConfig, content: bytes) -> Neighbours | None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    if config.outlier is None:
+        return None
+    try:
+        features = load(content)["features"].astype(np.float32)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ModelError(
+            _("'{path}' is damaged: {reason}", path=folder / NEIGHBOURS, reason=error)
+        ) from error
+    return Neighbours(features, int(config.outlier["neighbour"]), config.outlier["threshold"])
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -354,6 +373,7 @@ def save_classifier(
     weights: Mapping[str, NDArray[np.generic]],
     onnx: bytes,
     golden: Mapping[str, NDArray[np.generic]],
+    neighbours: Neighbours | None = None,
 ) -> None:
     """Write a `model/` folder, aside first; it must not be there.
 
@@ -363,6 +383,7 @@ def save_classifier(
         weights: arrays by name.
         onnx: bytes of model.onnx.
         golden: "images" (16, C, H, W) uint8 and "probabilities" (16, K) float32.
+        neighbours: training images to compare others with, if it is to warn of outliers.
     """
     from safetensors.numpy import save
 
@@ -372,6 +393,9 @@ def save_classifier(
         LABELS: "".join(f"{' '.join(name.splitlines())}\n" for name in config.class_names).encode(),
         GOLDEN: save(dict(golden)),
     }
+    if neighbours is not None:
+        contents[NEIGHBOURS] = save({"features": neighbours.features.astype(np.float16)})
+        config = replace(config, outlier=neighbours.to_dict())
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     with folder_aside(folder) as aside:
         for name, content in contents.items():

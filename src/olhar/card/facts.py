@@ -92,8 +92,14 @@ class Facts:
     @property
     def data_name(self) -> str:
         """The data set, or the last name of a folder of photos: the rest of a path is private."""
-        given = str(self.config["data"]["name"])
-        return given.replace("\\", "/").rstrip("/").rpartition("/")[2] or given
+        return _last_name(str(self.config["data"]["name"]))
+
+    @property
+    def transfer(self) -> dict[str, str]:
+        """Backbone, mode, weights (a file's name alone) and sha256; empty where it has none."""
+        given = self.config["transfer"]
+        names = {key: _last_name(given[key]) for key in ("backbone", "weights") if key in given}
+        return {**given, **names}
 
     @property
     def epochs(self) -> int:
@@ -123,6 +129,10 @@ class Facts:
         """Whether a picture of the run folder is there."""
         with explain_os_errors(picture):
             return picture.is_file()
+
+
+def _last_name(path: str) -> str:
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
 
 
 def read_facts(folder: RunFolder) -> Facts:
@@ -191,9 +201,17 @@ def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "data": {"name": str(data.pop("name")), **data},
         "network": network,
         "preprocess": dict(config["preprocess"]),
+        "transfer": _typed_transfer(config.get("transfer") or {}),
         "recipe": recipe,
         "machine": {key: str(value) for key, value in config["machine"].items()},
     }
+
+
+def _typed_transfer(values: Mapping[str, Any]) -> dict[str, str]:
+    if not values:
+        return {}
+    text = {key: str(values.get(key, "")) for key in ("weights", "sha256")}
+    return {"backbone": str(values["backbone"]), "mode": str(values["mode"]), **text}
 
 
 def _describe_network(spec: NetworkSpec) -> tuple[object, int]:

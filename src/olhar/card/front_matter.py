@@ -49,7 +49,7 @@ def front_matter(facts: Facts, language: str) -> str:
             "emissions": round(1000 * facts.energy["co2_kg"], 6),  # grams
             "source": facts.energy["method"],
             "geographical_location": facts.energy["country"],
-            "training_type": "pre-training",
+            "training_type": "fine-tuning" if facts.transfer else "pre-training",
         }
     return "\n".join(["---", *_lines(values), "---"])
 

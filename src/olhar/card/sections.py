@@ -36,7 +36,11 @@ MOST_FEW_NAMED = 10
 def model_details(facts: Facts) -> list[Block]:
     """What was built, how, by whom, with what."""
     machine, spec = facts.config["machine"], facts.network
-    rows: list[Sequence[Block]] = [(_("network"), _network(facts)), *_training_rows(facts)]
+    rows: list[Sequence[Block]] = [
+        (_("network"), _network(facts)),
+        *_origin_rows(facts),
+        *_training_rows(facts),
+    ]
     seconds = sum(row["seconds"] for row in facts.history)
     rows += [
         (
@@ -89,6 +93,34 @@ def _network(facts: Facts) -> Text | str:
         count=number(facts.parameters),
         source=plain(facts.network_source, VALUE_LENGTH),
     )
+
+
+def _origin_rows(facts: Facts) -> list[Sequence[Block]]:
+    """Which weights the training started from, and what was done with them."""
+    given = facts.transfer
+    if not given:
+        return []
+    done = {
+        "head": _("its last layer was fitted, all else stayed as it was"),
+        "top": _("its last blocks were trained further"),
+        "finetune": _("all of it was trained further"),
+        "scratch": _("its weights were not used"),
+    }
+    name = plain(given["backbone"], VALUE_LENGTH)
+    what = done.get(given["mode"]) or plain(given["mode"])
+    if not given["sha256"]:
+        return [(_("backbone"), _("{name}; {what}", name=name, what=what))]
+    return [
+        (_("backbone"), _("{name}; {what}", name=name, what=what)),
+        (
+            _("weights it started from"),
+            _(
+                "`{file}`, sha256 {digest}…",
+                file=plain(given["weights"], VALUE_LENGTH),
+                digest=plain(given["sha256"][:16]),
+            ),
+        ),
+    ]
 
 
 def _resize(rule: str) -> Text | str:
@@ -164,6 +196,15 @@ def intended_use(facts: Facts) -> list[Block]:
         else:
             doubt = _("It never says that it is not sure: its threshold is 0.")
         blocks.append(doubt)
+        if facts.model.outlier:
+            blocks.append(
+                _(
+                    "It warns of images that may show none of its classes: those less like its "
+                    "training images than 95 % of held-out images of its classes are (distance to "
+                    "the {k}th nearest by its last features, Sun et al. 2022).",
+                    k=int(facts.model.outlier["neighbour"]),
+                )
+            )
     return [*blocks, *not_stated(said, *keys)]
 
 

@@ -81,7 +81,9 @@ def _for_programs(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
     name = classifier.shown_name(answer["label"])
-    doubt = "" if answer["sure"] else _("  (not sure)")
+    doubt = str("" if answer["sure"] else _("  (not sure)"))
+    if answer.get("outlier"):
+        doubt = str(_("  (perhaps none of its classes)"))
     print(f"{answer['file']}: {name} {i18n.number(100 * answer['probability'], 1)} %{doubt}")
 
 

@@ -86,8 +86,9 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=str(
             _(
-                "head (fit the last layer, seconds), finetune (then train all of it, minutes) or "
-                "scratch (without weights, to compare); default head"
+                "head (fit the last layer, seconds), top (then train the last blocks, minutes), "
+                "finetune (then all of it, longer) or scratch (without weights, to compare); default "
+                "head, of large named sets top"
             )
         ),
     )

@@ -159,6 +159,7 @@ class ResNet18(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.conv1, self.bn1 = _normed(3, 64, 7, 2)
+        self.relu, self.maxpool = nn.ReLU(), nn.MaxPool2d(3, 2, 1)
         self.layer1 = self._stage(64, 64, 1)
         self.layer2 = self._stage(64, 128, 2)
         self.layer3 = self._stage(128, 256, 2)
@@ -171,7 +172,7 @@ class ResNet18(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         y: torch.Tensor = self.fc(x.mean((2, 3)))
         return y

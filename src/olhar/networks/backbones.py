@@ -28,6 +28,8 @@ class Backbone:
         head: name of the last layer among its modules.
         file: of the published weights; the name ends in the first digits of their sha256.
         any_size: whether it pools over all places at its end.
+        front: its first modules, a chain, that --mode top leaves as they are; () where the rest
+            would not be the smaller part.
         source: where the network comes from.
     """
 
@@ -37,6 +39,7 @@ class Backbone:
     head: str
     file: str
     any_size: bool
+    front: tuple[str, ...]
     source: Text | str
 
     @property
@@ -50,6 +53,10 @@ class Backbone:
         return self.file.rpartition("-")[2].partition(".")[0]
 
 
+def _features(count: int) -> tuple[str, ...]:
+    return tuple(f"features.{index}" for index in range(count))
+
+
 BACKBONES: Mapping[str, Backbone] = {
     "mobilenet_v2": Backbone(
         features=1280,
@@ -58,6 +65,7 @@ BACKBONES: Mapping[str, Backbone] = {
         head="classifier.1",
         file="mobilenet_v2-b0353104.pth",
         any_size=True,
+        front=_features(14),
         source=_("Sandler et al. 2018, table 2; a backbone"),
     ),
     "squeezenet1_0": Backbone(
@@ -67,6 +75,7 @@ BACKBONES: Mapping[str, Backbone] = {
         head="classifier.1",
         file="squeezenet1_0-b66bff10.pth",
         any_size=True,
+        front=_features(12),
         source=_("Iandola et al. 2016, table 1; a backbone"),
     ),
     "squeezenet1_1": Backbone(
@@ -76,6 +85,7 @@ BACKBONES: Mapping[str, Backbone] = {
         head="classifier.1",
         file="squeezenet1_1-b8a52dc0.pth",
         any_size=True,
+        front=_features(12),
         source=_("SqueezeNet with less to compute, by its authors; a backbone"),
     ),
     "resnet18": Backbone(
@@ -85,6 +95,7 @@ BACKBONES: Mapping[str, Backbone] = {
         head="fc",
         file="resnet18-f37072fd.pth",
         any_size=True,
+        front=("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3"),
         source=_("He et al. 2016, table 1; a backbone"),
     ),
     "vgg16": Backbone(
@@ -94,6 +105,7 @@ BACKBONES: Mapping[str, Backbone] = {
         head="classifier.6",
         file="vgg16-397923af.pth",
         any_size=False,
+        front=(),
         source=_("Simonyan and Zisserman 2015, table 1, D; a backbone"),
     ),
 }

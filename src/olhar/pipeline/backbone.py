@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import WEIGHTS, load_classifier
+from olhar.datasets import NAMED
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import ConfigError, MissingFileError, explain_os_errors, unknown_name
@@ -31,13 +32,23 @@ from olhar.progress import Progress
 from olhar.registry import resolve_model
 from olhar.stores.address import hide_secrets, is_url
 
-MODES = ("head", "finetune", "scratch")
+MODES = ("head", "top", "finetune", "scratch")
 PRETRAINED = "pretrained"
 _SUFFIXES = (".pth", ".safetensors")
 
 # Of a recipe, by mode; scratch takes the recipe kept for photos. Chosen in docs/transfer.md.
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "head": {"epochs": 1, "views": "mirror"},
+    "top": {
+        "epochs": 3,
+        "batch_size": 64,
+        "lr": 2e-3,
+        "warmup": 0.45,  # the head's epoch is a third of the schedule
+        "weight_decay": 0.01,
+        "flip": True,
+        "translate": 0.08,
+        "views": "mirror",
+    },
     "finetune": {
         "epochs": 6,
         "batch_size": 16,
@@ -48,6 +59,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "views": "mirror",
     },
 }
+_NOT_OF_TOP = frozenset({"early_share", "minutes"})
 # What has a meaning where one layer is solved for and nothing else is trained.
 _HEAD_SETTINGS = frozenset({"views", "sure_precision", "balance", "seed", "device", "workers"})
 
@@ -59,8 +71,8 @@ class Transfer:
     Attributes:
         backbone: as it was given: a published network, a run or its address, timm:NAME,
             transformers:NAME.
-        mode: head (only the last layer is fitted), finetune (then all of them), scratch (none of
-            the weights are used).
+        mode: head (only the last layer is fitted), top (then the last blocks), finetune (then all
+            of them), scratch (none of the weights are used).
         weights: the file that holds them; "pretrained" where a library keeps them; else "".
         sha256: of that file.
     """
@@ -110,7 +122,7 @@ def open_backbone(
             transformers:NAME or :FOLDER.
         weights: a file; "pretrained" for the published ones, which are downloaded if need be; None
             for those that lie here already.
-        mode: one of `MODES`; by default head.
+        mode: one of `MODES`; None for head.
         progress: hears of what was chosen, and of a download.
 
     Raises:
@@ -129,14 +141,43 @@ def open_backbone(
     name = backbone.strip()
     if name.lower() in BACKBONES:
         return _published(name.lower(), weights, mode, progress)
+    if mode == "top":
+        raise _no_top(name)
     library, inner = split_adapter(name)
     if library:
         return _adapted(library, inner, weights, mode)
     return _own_run(name, weights, mode, progress)
 
 
-def check_head_settings(asked: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a setting that means nothing where only the last layer is fitted."""
+def _no_top(name: str) -> ConfigError:
+    return ConfigError(
+        _(
+            "--mode top trains the last blocks of {allowed} only; for {name} use --mode finetune "
+            "or --mode head",
+            allowed=", ".join(known for known, backbone in BACKBONES.items() if backbone.front),
+            name=name,
+        )
+    )
+
+
+def default_mode(backbone: str, data: str) -> str:
+    """What is done with a backbone where nobody says: top for the large named sets, else head."""
+    known = BACKBONES.get(backbone.strip().lower())
+    return "top" if known and known.front and data in NAMED and data != "digits" else "head"
+
+
+def check_mode_settings(mode: str, asked: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a setting that means nothing in this mode."""
+    for key in _NOT_OF_TOP & asked.keys() if mode == "top" else ():
+        raise ConfigError(
+            _(
+                "{key} has no meaning with --mode top, whose first blocks see each image once; "
+                "leave it out, or use --mode finetune",
+                key=key,
+            )
+        )
+    if mode != "head":
+        return
     for key in asked:
         if key not in _HEAD_SETTINGS:
             raise ConfigError(
@@ -151,6 +192,8 @@ def check_head_settings(asked: Mapping[str, Any]) -> None:
 
 
 def _published(name: str, weights: str | None, mode: str, progress: Progress) -> Origin:
+    if mode == "top" and not BACKBONES[name].front:
+        raise _no_top(name)
     transfer = Transfer(name, mode)
     if mode != "scratch":
         path = _weights_file(name, weights, progress)

@@ -217,7 +217,8 @@ def _export_int8(
         before_onnx = path.read_bytes()
     after_onnx = _quantise(before_onnx, _inputs(dataset, rows))
     config = dataclasses.replace(classifier.config, precision="int8")
-    reduced = Classifier(classifier.folder, config, after_onnx)
+    neighbours = classifier.neighbours
+    reduced = Classifier(classifier.folder, config, after_onnx, neighbours=neighbours)
     accuracies = [_accuracy(one, dataset, splits, progress) for one in (classifier, reduced)]
     shown = _inputs(dataset, splits.test[_spread(len(splits.test), _SPEED_IMAGES)])
     speeds = _speeds([classifier, reduced], shown)
@@ -240,7 +241,8 @@ def _export_int8(
         "images": images,
         "probabilities": reduced.predict_probs(images),
     }
-    save_classifier(out, config, _stored_numbers(after_onnx), after_onnx, golden)
+    numbers = _stored_numbers(after_onnx)
+    save_classifier(out, config, numbers, after_onnx, golden, neighbours)
     return Exported(out, "int8", len(after_onnx), None, before, after, len(splits.test))
 
 

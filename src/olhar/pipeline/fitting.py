@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,7 +13,11 @@ from olhar.classifier import ModelConfig, batch_rows, save_classifier
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _, number
+from olhar.networks.backbones import NATIVE_SIZES
+from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours
 from olhar.pipeline.inputs import Job
+from olhar.pipeline.top import fit_top
+from olhar.pipeline.transfer import as_tensor, fit_head_epoch, frozen_features, head_probs
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
@@ -59,9 +62,10 @@ def fit_job(
         trackers.epoch(state.history[-1])
         progress.epoch(state.history[-1], epochs)
 
-    if state is None and job.transfer is not None and job.transfer.mode != "scratch":
-        from olhar.pipeline.transfer import fit_head_epoch
-
+    mode = job.transfer.mode if job.transfer is not None else "scratch"
+    if mode == "top":
+        return fit_top(job, state, progress, on_step, on_epoch)
+    if state is None and mode != "scratch":
         state = fit_head_epoch(job, progress)
         on_epoch(state)
     if state is not None and state.epoch >= epochs:
@@ -109,7 +113,7 @@ def build_training(job: Job, share: Share | None = None) -> Training:
     from olhar.training.fit import Training
     from olhar.training.unfreezing import Stages
 
-    images = _tensor(job.dataset.images)
+    images = as_tensor(job.dataset.images)
     network = _initial_network(job, images)
     thaws = job.transfer is not None and job.transfer.mode == "finetune"
     return Training(
@@ -149,16 +153,22 @@ def save_model(job: Job, state: FitState) -> None:
     network = build_network(job.spec)
     network.load_state_dict(state.best)
     views, images = job.recipe.views, job.dataset.images
-    labels = job.dataset.labels[job.splits.val]
-    probs = predict_network(network, job.preprocess, images, job.splits.val, views=views)
+    labels, neighbours = job.dataset.labels[job.splits.val], None
+    if _can_warn(job):
+        probs, neighbours = _predict_and_compare(job, network)
+    else:
+        probs = predict_network(network, job.preprocess, images, job.splits.val, views=views)
     temperature = fit_temperature(probs, labels)
     threshold = choose_threshold(
         apply_temperature(probs, temperature), labels, job.recipe.sure_precision
     )
-    chosen = job.splits.train[np.linspace(0, len(job.splits.train) - 1, 16).astype(int)]
-    samples = images[np.unique(chosen)].transpose(0, 3, 1, 2)
     onnx, golden = export_network(
-        network, job.preprocess, samples, views=views, temperature=temperature
+        network,
+        job.preprocess,
+        images[_spread(job.splits.train, 16)].transpose(0, 3, 1, 2),
+        views=views,
+        temperature=temperature,
+        gives_features=neighbours is not None,
     )
     table = job.folder.read_config()
     config = ModelConfig(
@@ -171,7 +181,60 @@ def save_model(job: Job, state: FitState) -> None:
         temperature=temperature,
         threshold=threshold,
     )
-    save_classifier(job.folder.model, config, network_weights(network), onnx, golden)
+    weights = network_weights(network)
+    save_classifier(job.folder.model, config, weights, onnx, golden, neighbours)
+
+
+def _can_warn(job: Job) -> bool:
+    """Whether a warning of outliers would be right more often than not.
+
+    It is for photos with a backbone. Small images that were enlarged are so unlike any photo that
+    three of four ordinary photos of their own classes would be outliers (docs/experiments.md).
+    """
+    uses_weights = job.transfer is not None and job.transfer.mode != "scratch"
+    return uses_weights and bool(job.dataset.files) and job.spec.size > NATIVE_SIZES[0]
+
+
+def _predict_and_compare(
+    job: Job, network: torch.nn.Module
+) -> tuple[NDArray[np.float32], Neighbours | None]:
+    """Probabilities (n, K) of the validation images, and what an outlier is measured by."""
+    assert job.transfer is not None
+    if job.transfer.mode == "head":  # its features are known
+        features = frozen_features(job, network, Progress())
+        count = len(job.splits.train)
+        train = features[_spread(np.arange(count), MOST_NEIGHBOURS)]
+        neighbours = choose_neighbours(train, features[count:], frozen=True)
+        return head_probs(network, features[count:]), neighbours
+    return _predict_anew(job, network)
+
+
+def _predict_anew(
+    job: Job, network: torch.nn.Module
+) -> tuple[NDArray[np.float32], Neighbours | None]:
+    """The same, where the network was trained further: by running it."""
+    from olhar.export import Deployed, open_outputs
+
+    deployed = Deployed(network, job.preprocess, views=job.recipe.views, gives_features=True)
+    session = open_outputs(deployed, job.preprocess)
+    step, images = batch_rows(job.spec.size), job.dataset.images
+
+    def compute(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        batches = [
+            session.run(None, {"images": np.ascontiguousarray(some.transpose(0, 3, 1, 2))})
+            for some in (images[rows[at : at + step]] for at in range(0, len(rows), step))
+        ]
+        return [np.concatenate(part) for part in zip(*batches, strict=True)]
+
+    _probs, train = compute(_spread(job.splits.train, MOST_NEIGHBOURS))
+    probs, val = compute(job.splits.val)
+    return probs, choose_neighbours(train, val, frozen=False)
+
+
+def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most `count` of some indices, evenly spaced."""
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)
+    return np.unique(indices[chosen])
 
 
 def preview_images(job: Job, count: int = 8, rounds: int = 3) -> list[NDArray[np.uint8]]:
@@ -186,16 +249,7 @@ def preview_images(job: Job, count: int = 8, rounds: int = 3) -> list[NDArray[np
     normalise = Normalise(job.preprocess.mean, job.preprocess.std)
     generator = torch.Generator().manual_seed(job.recipe.seed)
     seen = [
-        preview_augmented(_tensor(images), job.recipe, normalise, generator).numpy()
+        preview_augmented(as_tensor(images), job.recipe, normalise, generator).numpy()
         for _round in range(rounds)
     ]
     return [images, *seen]
-
-
-def _tensor(images: NDArray[np.uint8]) -> torch.Tensor:
-    """The pool as a tensor over the same memory; nobody writes to it."""
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(images)

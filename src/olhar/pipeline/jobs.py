@@ -21,7 +21,7 @@ from olhar.datasets import NAMED, Dataset, Splits
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _, number, significant
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
-from olhar.pipeline.backbone import RECIPES, Origin, Transfer, check_head_settings
+from olhar.pipeline.backbone import RECIPES, Origin, Transfer, check_mode_settings
 from olhar.pipeline.fitting import build_training
 from olhar.pipeline.group import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.inputs import DataSettings, Job, check_fingerprint, data_table, open_inputs
@@ -109,8 +109,7 @@ def plan_training(
     kept: dict[str, Any] = {}
     if origin is not None:
         kept = _kept_for(canonical, data.name, origin.transfer)
-        if origin.transfer.mode == "head":
-            check_head_settings(wanted)
+        check_mode_settings(origin.transfer.mode, wanted)
     elif recipe is None:
         kept, kept_own = _kept(canonical, data.name)
         network_settings = resolve_network(canonical, {**kept_own, **own})[1]
@@ -139,7 +138,7 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
         progress,
         plan.recipe.workers,
         given,
-        lazily=_is_head(plan.transfer),
+        lazily=_reads_once(plan.transfer),
         advise=not plan.named,
     )
     _check_suits(plan.recipe, inputs[2])
@@ -231,7 +230,7 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
         progress,
         recipe.workers,
         (lambda _side: preprocess) if preprocess else None,
-        lazily=_is_head(transfer),
+        lazily=_reads_once(transfer),
     )
     check_fingerprint(dataset, fingerprint)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
@@ -375,3 +374,8 @@ def _kept_for(network: str, data: str, transfer: Transfer | None) -> dict[str, A
 
 def _is_head(transfer: Transfer | None) -> bool:
     return transfer is not None and transfer.mode == "head"
+
+
+def _reads_once(transfer: Transfer | None) -> bool:
+    """Whether training reads each image only once."""
+    return transfer is not None and transfer.mode in {"head", "top"}

@@ -13,7 +13,7 @@ from olhar.card import write_card
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import count_parameters
-from olhar.pipeline.backbone import open_backbone
+from olhar.pipeline.backbone import default_mode, open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group, run_to_go_on_with
 from olhar.pipeline.inputs import DataSettings, Job, require_training
@@ -69,7 +69,8 @@ def train(
         backbone: a network with weights to start from, instead of `network`: mobilenet_v2 and its
             like, a run or its address, timm:NAME, transformers:NAME (see pipeline.backbone).
         weights: the backbone's: a file, or "pretrained".
-        mode: what is done with a backbone: head, finetune or scratch; by default head.
+        mode: what is done with a backbone: head, top, finetune or scratch; by default head, of
+            large named sets top.
         **settings: any setting of the recipe or the network, such as epochs, lr, width.
 
     Raises:
@@ -87,7 +88,10 @@ def train(
         raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
     if backbone is not None:  # other libraries' networks are described by torch
         require_training()
-    origin = open_backbone(backbone, weights, mode, progress) if backbone is not None else None
+    origin = None
+    if backbone is not None:
+        mode = mode or default_mode(backbone, data)
+        origin = open_backbone(backbone, weights, mode, progress)
     plan = plan_training(wanted, network, recipe, settings, progress, origin)
     require_training()
     trackers = open_trackers(track, progress.note)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def check_backbone(job: Job) -> None:
     """
     import torch
 
-    network = _network(job).eval()
+    network = load_network(job).eval()
     try:
         with torch.inference_mode():
             network(torch.zeros(1, *job.spec.input_shape()))
@@ -62,8 +63,8 @@ def check_backbone(job: Job) -> None:
         ) from error
 
 
-def _network(job: Job) -> torch.nn.Module:
-    """The network with its backbone's weights, its head random from the seed."""
+def load_network(job: Job) -> torch.nn.Module:
+    """The network of a job with its backbone's weights, its head random from the seed."""
     import torch
 
     from olhar.networks.build import build_network
@@ -106,16 +107,40 @@ def fit_head_epoch(job: Job, progress: Progress) -> FitState:
     """The first epoch of a training with a backbone: the head, solved for on frozen features."""
     import torch
 
+    begun = time.perf_counter()
+    torch.set_num_threads(job.machine.threads)
+    network = load_network(job)
+    features = frozen_features(job, network, progress)
+    state = solve_head(job, network, features, progress)
+    row = state.history[0]
+    if job.recipe.epochs > 1:
+        row |= _validated(job, network)
+    row["seconds"] = time.perf_counter() - begun
+    return state
+
+
+def solve_head(
+    job: Job, network: torch.nn.Module, features: Features, progress: Progress
+) -> FitState:
+    """The last layer of `network`, solved for and put in its place.
+
+    Args:
+        job: its training labels count.
+        network: whose last layer takes such features.
+        features: (n, F) of the training images, then of the validation images.
+        progress: hears of the strength of regularisation that was chosen.
+
+    Returns:
+        The state after a first epoch; `seconds` of its row is 0.
+    """
+    import torch
+
     from olhar.networks.weights import find_head
     from olhar.training.fit import FitState
     from olhar.training.head import fit_head
 
-    begun = time.perf_counter()
-    torch.set_num_threads(job.machine.threads)
-    network = _network(job)
-    splits, labels = job.splits, job.dataset.labels
-    features = _features(job, network, np.concatenate([splits.train, splits.val]), progress)
-    train = features[: len(splits.train)]
+    labels, splits = job.dataset.labels, job.splits
+    train, val = features[: len(splits.train)], features[len(splits.train) :]
     balanced = job.recipe.balance in {"weights", "sampling"}
     head = fit_head(
         train,
@@ -136,8 +161,8 @@ def fit_head_epoch(job: Job, progress: Progress) -> FitState:
         "step": max(1, len(splits.train) // job.recipe.batch_size),
         "lr": 0.0,
         **_scores(head, train, labels[splits.train], "train"),
-        **_validated(job, network, head, features[len(splits.train) :]),
-        "seconds": time.perf_counter() - begun,
+        **_scores(head, val, labels[splits.val], "val"),
+        "seconds": 0.0,
     }
     return FitState(epoch=1, network=weights, best=weights, best_epoch=1, history=[row])
 
@@ -152,23 +177,18 @@ def _scores(
     return {f"{split}_loss": log_loss(logits, labels), f"{split}_accuracy": accuracy}
 
 
-def _validated(
-    job: Job, network: torch.nn.Module, head: Head, features: Features
-) -> dict[str, float]:
-    """val_loss and val_accuracy; where further epochs follow, as these are validated, without views."""
+def _validated(job: Job, network: torch.nn.Module) -> dict[str, float]:
+    """val_loss and val_accuracy without views, as of the epochs that follow."""
     import torch
 
     from olhar.networks.build import Normalise
     from olhar.training.fit import build_validation
 
-    labels = job.dataset.labels
-    if job.recipe.epochs == 1:
-        return _scores(head, features, labels[job.splits.val], "val")
     images = np.ascontiguousarray(job.dataset.images[job.splits.val])
     device = torch.device(job.machine.device)
     validate = build_validation(
         torch.from_numpy(images),
-        torch.from_numpy(labels[job.splits.val]),
+        torch.from_numpy(job.dataset.labels[job.splits.val]),
         torch.arange(len(images)),
         job.machine,
         Normalise(job.preprocess.mean, job.preprocess.std).to(device),
@@ -198,12 +218,14 @@ def _tell(job: Job, head: Head, progress: Progress) -> None:
     )
 
 
-def _features(
-    job: Job, network: torch.nn.Module, indices: NDArray[np.int64], progress: Progress
-) -> Features:
-    """What the network without its head gives for rows `indices`, (n, F); found again in the cache."""
+def frozen_features(job: Job, network: torch.nn.Module, progress: Progress) -> Features:
+    """What a network without its head gives for the training, then the validation images, (n, F).
+
+    It is found again in the cache.
+    """
     from olhar.networks.weights import hash_body
 
+    indices = np.concatenate([job.splits.train, job.splits.val])
     what = [
         job.dataset.fingerprint,
         hashlib.sha256(indices.tobytes()).hexdigest(),
@@ -214,17 +236,30 @@ def _features(
     ]
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
-    found = _load(path, len(indices))
+    found = load_array(path, len(indices))
     if found is None:
         found = _compute(job, network, indices, progress)
         write_atomic_with(path, lambda aside: np.save(aside, found))
     return found
 
 
-def _load(path: Path, count: int) -> Features | None:
+def head_probs(network: torch.nn.Module, features: Features) -> Features:
+    """Probabilities (n, K) at temperature 1 of features (n, F), by a network's last layer."""
+    import torch
+
+    from olhar.networks.weights import find_head
+
+    layer = network.get_submodule(find_head(network)).to("cpu")
+    with torch.inference_mode():
+        probs: Features = torch.softmax(layer(torch.from_numpy(features)), 1).numpy()
+    return probs
+
+
+def load_array(path: Path, count: int) -> Features | None:
+    """`count` rows of float32 from the cache; None where they are absent or damaged."""
     try:
         found = np.load(path)
-    except (OSError, ValueError, EOFError):  # absent or damaged: it can be made again
+    except (OSError, ValueError, EOFError):
         return None
     return found if found.dtype == np.float32 and len(found) == count else None
 
@@ -253,3 +288,12 @@ def _compute(
     network.to("cpu")
     network.set_submodule(name, head)
     return np.concatenate(parts)
+
+
+def as_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
+    """The pool as a tensor over the same memory; nobody writes to it."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(images)

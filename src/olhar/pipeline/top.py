@@ -1,0 +1,262 @@
+"""The last blocks of a backbone, trained on what the blocks before them give.
+
+The front is frozen, so what it gives for an image is computed once, and kept in the cache as 8-bit
+numbers; the one loop (training.fit) trains the rest on them as it would on images. Images are
+augmented once, before the front.
+
+Does not know: how a run goes on. `fit_top` hands back the weights of the whole network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.classifier import batch_rows
+from olhar.datasets.cache import (
+    CacheEntry,
+    allocate_images,
+    cache_folder,
+    load_cached,
+    save_cached,
+)
+from olhar.files import write_atomic_with
+from olhar.i18n import _
+from olhar.networks.backbones import BACKBONES
+from olhar.pipeline.inputs import Job
+from olhar.pipeline.transfer import as_tensor, load_array, load_network, solve_head
+from olhar.progress import Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.fit import FitState
+    from olhar.training.recipe import Recipe
+
+_RANGE_FROM = 512  # training images
+_AT_ONCE = 1024  # rows through the rest
+
+Floats = NDArray[np.float32]
+OnStep = Callable[[int, float, float], None]
+OnEpoch = Callable[["FitState"], None]
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What the front gives for the training images, then for the validation images.
+
+    Attributes:
+        images: (n, H, W, C) uint8, memory-mapped.
+        labels: (n,) int64.
+        normalise: uint8 (n, C, H, W) → the float32 numbers that they stand for.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    normalise: Normalise
+
+
+def fit_top(
+    job: Job, state: FitState | None, progress: Progress, on_step: OnStep, on_epoch: OnEpoch
+) -> FitState:
+    """Train the last blocks of a backbone; the first epoch solves for its head alone.
+
+    Args:
+        job: its transfer has mode top.
+        state: where it was cut off, of the last blocks only; None at the beginning.
+        progress: hears of the progress.
+        on_step: as `training.fit.fit` takes it.
+        on_epoch: likewise; its states hold the last blocks only.
+
+    Returns:
+        The last state, with the weights of the whole network.
+    """
+    import torch
+
+    from olhar.training.fit import Training, build_validation, fit
+    from olhar.training.unfreezing import Stages
+
+    begun = time.perf_counter()
+    torch.set_num_threads(job.machine.threads)
+    network = load_network(job)
+    whole = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    pool = _build_pool(job, network, progress)
+    for name in _front(job):
+        network.set_submodule(name, torch.nn.Identity())
+    if state is None:
+        state = solve_head(job, network, _features(network, pool), progress)
+        state.history[0]["seconds"] = time.perf_counter() - begun
+        on_epoch(state)
+    rows, count = torch.arange(len(pool.labels)), len(job.splits.train)
+    training = Training(
+        network,
+        pool.images,
+        pool.labels,
+        rows[:count],
+        _without_augmentation(job.recipe),
+        job.machine,
+        pool.normalise,
+        None,
+        Stages(network, body_stages=1),
+    )
+    progress.start(_("training"), job.recipe.epochs * training.steps)
+    validate = build_validation(
+        training.images, training.labels, rows[count:], job.machine, training.normalise
+    )
+    state = fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
+    return dataclasses.replace(
+        state, network={**whole, **state.network}, best={**whole, **state.best}
+    )
+
+
+def _front(job: Job) -> tuple[str, ...]:
+    assert job.transfer is not None
+    return BACKBONES[job.transfer.backbone].front
+
+
+def _without_augmentation(recipe: Recipe) -> Recipe:
+    return dataclasses.replace(
+        recipe,
+        flip=False,
+        translate=0.0,
+        rotate=0.0,
+        zoom=0.0,
+        shear=0.0,
+        cutout=0.0,
+        colour=0.0,
+        early_share=0.0,
+    )
+
+
+def _build_pool(job: Job, network: torch.nn.Module, progress: Progress) -> _Pool:
+    """Found in the cache, or computed."""
+    import torch
+
+    from olhar.networks.build import Normalise
+
+    key = _key(job, network)
+    open_front = functools.cache(functools.partial(_open_front, job, network))
+    low, high = _range(job, open_front, cache_folder() / "features" / f"{key}.npy")
+    # Other ranges would give the same codes another meaning.
+    key = f"front-{hashlib.sha256(key.encode() + low.tobytes() + high.tobytes()).hexdigest()[:32]}"
+    indices = np.concatenate([job.splits.train, job.splits.val])
+
+    def fill(folder: Path) -> CacheEntry:
+        progress.start(_("computing what the first blocks give"), len(indices))
+        codes, done = None, 0
+        for inputs in _inputs(job):
+            values = open_front()(inputs).transpose(0, 2, 3, 1)  # (n, H, W, C) float32
+            if codes is None:
+                codes = allocate_images(folder, (len(indices), *values.shape[1:]))
+            scaled = (values - low) / (high - low) * 255 + 0.5
+            codes[done : done + len(values)] = np.clip(scaled, 0, 255).astype(np.uint8)
+            done += len(values)
+            progress.advance(done)
+        assert codes is not None
+        labels = job.dataset.labels[indices]
+        return CacheEntry(codes, labels, job.dataset.class_names, fingerprint=key)
+
+    entry = load_cached(key) or save_cached(key, fill)
+    scale = 1 / (high - low)  # code / 255 · (high - low) + low, as Normalise has it
+    normalise = Normalise(tuple((-low * scale).tolist()), tuple(scale.tolist()))
+    return _Pool(as_tensor(entry.images), torch.from_numpy(entry.labels), normalise)
+
+
+def _key(job: Job, network: torch.nn.Module) -> str:
+    """Names all that the numbers depend on."""
+    from olhar.networks.weights import hash_body
+
+    recipe, still = job.recipe.to_dict(), _without_augmentation(job.recipe).to_dict()
+    what = [
+        job.dataset.fingerprint,
+        hashlib.sha256(job.splits.train.tobytes() + job.splits.val.tobytes()).hexdigest(),
+        job.spec.to_dict() | {"num_classes": 0},
+        hash_body(network),
+        job.preprocess.to_dict(),
+        {name: value for name, value in recipe.items() if value != still[name]},
+        job.recipe.seed,
+    ]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _open_front(job: Job, network: torch.nn.Module) -> Callable[[NDArray[np.uint8]], Floats]:
+    """Network inputs (n, C, size, size) uint8 → what the front gives, (n, C, H, W)."""
+    import torch
+
+    from olhar.export import open_module
+    from olhar.networks.build import Normalise
+
+    front = torch.nn.Sequential(
+        Normalise(job.preprocess.mean, job.preprocess.std),
+        *(network.get_submodule(name) for name in _front(job)),
+    )
+    return open_module(front, job.preprocess, job.machine.device, job.machine.threads)
+
+
+def _range(
+    job: Job, open_front: Callable[[], Callable[[NDArray[np.uint8]], Floats]], path: Path
+) -> tuple[Floats, Floats]:
+    """The least and the greatest value of each channel over some training images, (C,) each."""
+    found = load_array(path, 2)
+    if found is None:
+        rows = job.splits.train[:: max(1, len(job.splits.train) // _RANGE_FROM)]
+        step = batch_rows(job.spec.size)
+        parts = []
+        for start in range(0, len(rows), step):
+            images = job.dataset.images[rows[start : start + step]]
+            values = open_front()(images.transpose(0, 3, 1, 2))
+            parts.append([values.min((0, 2, 3)), values.max((0, 2, 3))])
+        low, high = np.min(parts, axis=0)[0], np.max(parts, axis=0)[1]
+        found = np.stack([low, np.maximum(high, low + 1e-3)]).astype(np.float32)
+        write_atomic_with(path, lambda aside: np.save(aside, found))
+    return found[0], found[1]
+
+
+def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:
+    """Network inputs (n, C, size, size) uint8: training images, augmented, then validation images."""
+    import torch
+
+    from olhar.networks.build import Normalise
+    from olhar.training.augment import preview_augmented
+
+    normalise = Normalise(job.preprocess.mean, job.preprocess.std)
+    generator = torch.Generator().manual_seed(job.recipe.seed)
+    step = batch_rows(job.spec.size)
+    for rows, augments in ((job.splits.train, True), (job.splits.val, False)):
+        for start in range(0, len(rows), step):
+            images = np.ascontiguousarray(job.dataset.images[rows[start : start + step]])
+            if augments:
+                pixels = torch.from_numpy(images)
+                images = preview_augmented(pixels, job.recipe, normalise, generator).numpy()
+            yield images.transpose(0, 3, 1, 2)
+
+
+def _features(network: torch.nn.Module, pool: _Pool) -> Floats:
+    """What the last layer takes, (n, F), of all rows of the pool."""
+    import torch
+
+    from olhar.networks.weights import find_head
+
+    name = find_head(network)
+    head = network.get_submodule(name)
+    network.set_submodule(name, torch.nn.Identity())
+    network.eval()
+    with torch.inference_mode():
+        parts = [
+            network(pool.normalise(codes.permute(0, 3, 1, 2)))
+            for codes in torch.split(pool.images, _AT_ONCE)
+        ]
+    network.set_submodule(name, head)
+    features: Floats = torch.cat(parts).numpy()
+    return features
