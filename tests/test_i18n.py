@@ -192,7 +192,7 @@ def test_an_error_has_its_code_in_any_language() -> None:
     with using("pt_BR"):
         portuguese = str(caught.value), caught.value.code
     assert english[1] == portuguese[1]
-    assert "não existe" in portuguese[0]
+    assert "não há" in portuguese[0]
     assert "there is no" in english[0]
 
 
