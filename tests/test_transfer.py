@@ -297,6 +297,15 @@ def test_a_head_is_fitted_to_any_features(
     assert np.array_equal(head.weight, again.weight)
 
 
+def test_a_photo_far_on_the_wrong_side_costs_much_and_warns_of_nothing() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    labels = np.arange(40) % 2
+    x += 3 * labels[:, None]
+    x[0] += 10_000  # its probability is 0 in any floating point
+    losses = [loss for _strength, loss, _accuracy in fit_head(x, labels, 2, seed=0).candidates]
+    assert np.isfinite(losses).all()
+
+
 # Unfreezing
 
 

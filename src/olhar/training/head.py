@@ -59,10 +59,7 @@ def fit_head(
     mean, scale = _statistics(features)
     model = _regression(balanced=balanced)
     _fit(model, (features - mean) / scale, labels, best[0])
-    coefficients, intercept = model.coef_, model.intercept_
-    if len(coefficients) == 1:  # two classes: one row, which speaks for the second
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercept = np.concatenate([-intercept, intercept]) / 2
+    coefficients, intercept = _layer(model)
     weight = np.zeros((num_classes, features.shape[1]), np.float32)
     bias = np.full(num_classes, _ABSENT, np.float32)
     # Centring and scale go into the layer: w·(x - mean)/scale + b.
@@ -129,10 +126,10 @@ class _Fold:
     def measure(self, strength: float) -> tuple[float, float]:
         """(mean log loss, accuracy) of the held-out rows."""
         _fit(self._model, self._x, self._y, strength)
-        log_probs = self._model.predict_log_proba(self._held_x)
+        coefficients, intercept = _layer(self._model)
+        logits = self._held_x @ coefficients.T + intercept
         columns = np.searchsorted(self._model.classes_, self._held_y)
-        loss = -log_probs[np.arange(len(columns)), columns].mean()
-        return float(loss), float((log_probs.argmax(axis=1) == columns).mean())
+        return log_loss(logits, columns), float((logits.argmax(axis=1) == columns).mean())
 
 
 def _statistics(features: Features) -> tuple[NDArray[np.float32], np.float32]:
@@ -151,6 +148,15 @@ def _regression(*, balanced: bool) -> Any:
     return LogisticRegression(
         max_iter=_STEPS, class_weight="balanced" if balanced else None, warm_start=True
     )
+
+
+def _layer(model: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients (K, F) and intercepts (K,) of the classes that it has seen."""
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(coefficients) == 1:  # two classes: one row, which speaks for the second
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercept = np.concatenate([-intercept, intercept]) / 2
+    return coefficients, intercept
 
 
 def _fit(model: Any, x: Features, y: Labels, strength: float) -> None:
