@@ -221,13 +221,14 @@ def batch_rows(size: int) -> int:
     return max(8, min(_BATCH, _BATCH_PIXELS // size**2))
 
 
-def open_session(onnx: bytes, threads: int | None = None) -> Any:
+def open_session(onnx: bytes, threads: int | None = None, *, alone: bool = False) -> Any:
     """An ONNX Runtime session on the CPU for the bytes of a `model.onnx`.
 
     Args:
         onnx: the graph.
         threads: that one run of it may use; by default one a core, and they wait for the next run
             at full speed: right for one caller, wrong for a server.
+        alone: given threads wait at full speed too: nothing else computes meanwhile.
     """
     import onnxruntime
 
@@ -235,7 +236,7 @@ def open_session(onnx: bytes, threads: int | None = None) -> Any:
     options.log_severity_level = 3
     if threads is not None:
         options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(alone)))
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class

@@ -205,7 +205,7 @@ def open_module(
     module = module.to(device).eval()
     if device == "cpu":
         sample = torch.zeros(2, preprocess.channels, preprocess.size, preprocess.size)
-        session = open_session(_to_onnx(module, sample.to(torch.uint8)), threads)
+        session = open_session(_to_onnx(module, sample.to(torch.uint8)), threads, alone=True)
         return lambda images: run_session(session, np.ascontiguousarray(images))
 
     @torch.inference_mode()
