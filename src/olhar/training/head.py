@@ -74,7 +74,7 @@ def apply_head(head: Head, features: Features) -> NDArray[np.float32]:
     return logits
 
 
-def log_loss(logits: NDArray[np.float32], labels: Labels) -> float:
+def log_loss(logits: NDArray[np.floating[Any]], labels: Labels) -> float:
     """Mean cross-entropy of logits (n, K)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     normalised = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
