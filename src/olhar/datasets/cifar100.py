@@ -11,16 +11,21 @@ packed anew are known by their size, and by as many images of each class as the 
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets.cache import CacheEntry, allocate_images
 from olhar.datasets.fetch import fetch
-from olhar.datasets.places import data_files, download_folder, explain_damage, waiting
+from olhar.datasets.places import (
+    archived_files,
+    data_files,
+    download_folder,
+    explain_damage,
+    waiting,
+)
 from olhar.errors import ChecksumError
 from olhar.i18n import _
 
@@ -138,12 +143,7 @@ def _contents(source: Path) -> Iterator[tuple[str, bytes]]:
             with source.open("rb") as file:
                 yield source.name, file.read(most)
             return
-        with tarfile.open(source, "r|*", bufsize=2**20) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                stream = archive.extractfile(member) if member.isreg() else None
-                if name in _PER_CLASS and stream is not None:
-                    yield name, stream.read(most)
+        yield from archived_files(source, _PER_CLASS, most)
 
 
 def _check(source: Path, name: str, content: bytes) -> NDArray[np.uint8]:

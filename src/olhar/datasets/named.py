@@ -12,10 +12,9 @@ import io
 import lzma
 import pickle
 import re
-import tarfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from olhar.datasets.cache import (
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch, md5_bytes, md5_file, wrong_md5
 from olhar.datasets.places import (
+    archived_files,
     data_files,
     data_folder,
     download_folder,
@@ -243,12 +243,7 @@ def _batches(source: Path) -> Iterator[tuple[str, bytes]]:
                     with path.open("rb") as file:
                         yield path.name, file.read(_BATCH_MAX_BYTES)
             return
-        with tarfile.open(source, "r|*", bufsize=2**20) as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                stream = archive.extractfile(member) if member.isreg() else None
-                if name in _BATCH_MD5 and stream is not None:
-                    yield name, stream.read(_BATCH_MAX_BYTES)
+        yield from archived_files(source, _BATCH_MD5, _BATCH_MAX_BYTES)
 
 
 class _BatchUnpickler(pickle.Unpickler):

@@ -8,9 +8,9 @@ import os
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from olhar.datasets.cache import cache_folder
 from olhar.errors import ChecksumError, MissingFileError, explain_os_errors
@@ -87,3 +87,21 @@ def waiting(message: object) -> AbstractContextManager[object]:
     from rich.console import Console
 
     return Console(stderr=True).status(str(message))
+
+
+def archived_files(
+    source: Path, wanted: Container[str], most_bytes: int
+) -> Iterator[tuple[str, bytes]]:
+    """Name and first bytes of each wanted file of a .tar, packed or not; nothing is extracted.
+
+    Args:
+        source: the archive.
+        wanted: names of files, without folders.
+        most_bytes: how much of a file is read at most.
+    """
+    with tarfile.open(source, "r|*", bufsize=2**20) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            stream = archive.extractfile(member) if member.isreg() else None
+            if name in wanted and stream is not None:
+                yield name, stream.read(most_bytes)

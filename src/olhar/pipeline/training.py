@@ -13,7 +13,7 @@ from olhar.card import write_card
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import count_parameters
-from olhar.pipeline.backbone import default_mode, open_backbone
+from olhar.pipeline.backbone import Origin, default_mode, open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group, run_to_go_on_with
 from olhar.pipeline.inputs import DataSettings, Job, require_training
@@ -84,14 +84,7 @@ def train(
     if begun is not None:
         return resume(begun, progress=progress)
     wanted = DataSettings(data, val, test, split_seed, channels, size, resize)
-    if backbone is None and (weights or mode):
-        raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
-    if backbone is not None:  # other libraries' networks are described by torch
-        require_training()
-    origin = None
-    if backbone is not None:
-        mode = mode or default_mode(backbone, data)
-        origin = open_backbone(backbone, weights, mode, progress)
+    origin = _origin(data, backbone, weights, mode, progress)
     plan = plan_training(wanted, network, recipe, settings, progress, origin)
     require_training()
     trackers = open_trackers(track, progress.note)
@@ -104,6 +97,18 @@ def train(
     job = prepare_job(plan, inputs, path, progress)
     create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _run(job, None, progress, trackers, meter)
+
+
+def _origin(
+    data: str, backbone: str | None, weights: str | None, mode: str | None, progress: Progress
+) -> Origin | None:
+    """The backbone to start from, if one was named."""
+    if backbone is None:
+        if weights or mode:
+            raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
+        return None
+    require_training()  # other libraries' networks are described by torch
+    return open_backbone(backbone, weights, mode or default_mode(backbone, data), progress)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
