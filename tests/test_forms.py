@@ -557,7 +557,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_archives(kind: str, tmp_path: Path) -> None:
+def test_hostile_archives(
+    kind: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OLHAR_CACHE", str(tmp_path_factory.mktemp("cache")))  # nobody else's
+
     def change(info: tarfile.TarInfo) -> None:
         for key, value in HOSTILE[kind].items():
             setattr(info, key, value)
