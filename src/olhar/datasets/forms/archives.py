@@ -111,7 +111,7 @@ def _copy(name: str, content: IO[bytes], out: IO[bytes], size_bytes: int) -> Non
     while piece := content.read(min(_PIECE_BYTES, left + 1)):
         left -= len(piece)
         if left < 0:
-            raise zipfile.BadZipFile("a file is longer than its header says")
+            raise zipfile.BadZipFile(str(_("a file is longer than its header says")))
         out.write(piece)
     if left:
         raise EOFError(name)
@@ -177,7 +177,7 @@ def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
         while whole.read(_PIECE_BYTES):  # what comes after the last file belongs to the checksum
             pass
         if len(whole.last) < _TAR_BLOCK or any(whole.last):  # else tarfile takes a cut for the end
-            raise EOFError("no end of archive")
+            raise EOFError(str(_("no end of archive")))
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

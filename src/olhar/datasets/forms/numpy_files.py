@@ -88,7 +88,7 @@ def open_npz(name: str, path: Path) -> Dataset:
         # Opened here: NumPy would leave a damaged file open.
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("one array alone")
+                raise ValueError(str(_("one array alone")))
             yield {key: file[key] for key in file.files if _is_wanted(key)}
 
     return _open(name, path, [path], contextmanager(read))

@@ -153,7 +153,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         if path.suffix.lower() == ".jsonl":
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
             if not all(isinstance(row, dict) for row in rows):
-                raise ValueError("a line is no {…}")
+                raise ValueError(str(_("a line is no JSON object")))
             return rows
         # A spreadsheet in a country with decimal commas separates by semicolons.
         delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
