@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -42,6 +43,22 @@ def int8(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     done = olhar("export", digits_run, "--format", "int8", "--out", out, "--json")
     assert done.status == 0, done.err
     return out, done.json
+
+
+def test_convolutions_without_bias_are_fused_with_their_batch_norms(tmp_path: Path) -> None:
+    model = make_model(tmp_path / "m", "olhar-small")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "fused.onnx")
+    options.log_severity_level = 3
+    graph = (model / "model.onnx").read_bytes()
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    before, after = (
+        [node.op_type for node in onnx.load(path).graph.node]
+        for path in (model / "model.onnx", tmp_path / "fused.onnx")
+    )
+    assert "CastLike" not in before
+    assert before.count("BatchNormalization") == 6
+    assert "BatchNormalization" not in after
 
 
 # Files for other programs.

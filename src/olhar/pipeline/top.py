@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from olhar.training.recipe import Recipe
 
 _RANGE_FROM = 512  # training images
-_AT_ONCE = 1024  # rows through the rest
+_AT_ONCE = 256  # rows through the rest
 
 Floats = NDArray[np.float32]
 OnStep = Callable[[int, float, float], None]
@@ -95,7 +95,7 @@ def fit_top(
     for name in _front(job):
         network.set_submodule(name, torch.nn.Identity())
     if state is None:
-        state = solve_head(job, network, _features(network, pool), progress)
+        state = solve_head(job, network, _features(job, network, pool), progress)
         state.history[0]["seconds"] = time.perf_counter() - begun
         on_epoch(state)
     rows, count = torch.arange(len(pool.labels)), len(job.splits.train)
@@ -201,7 +201,7 @@ def _open_front(job: Job, network: torch.nn.Module) -> Callable[[NDArray[np.uint
         Normalise(job.preprocess.mean, job.preprocess.std),
         *(network.get_submodule(name) for name in _front(job)),
     )
-    return open_module(front, job.preprocess, job.machine.device, job.machine.threads)
+    return open_module(front, job.spec.input_shape(), job.machine.device, job.machine.threads)
 
 
 def _range(
@@ -242,21 +242,25 @@ def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:
             yield images.transpose(0, 3, 1, 2)
 
 
-def _features(network: torch.nn.Module, pool: _Pool) -> Floats:
+def _features(job: Job, network: torch.nn.Module, pool: _Pool) -> Floats:
     """What the last layer takes, (n, F), of all rows of the pool."""
     import torch
 
+    from olhar.export import open_module
     from olhar.networks.weights import find_head
 
     name = find_head(network)
     head = network.get_submodule(name)
     network.set_submodule(name, torch.nn.Identity())
-    network.eval()
-    with torch.inference_mode():
-        parts = [
-            network(pool.normalise(codes.permute(0, 3, 1, 2)))
-            for codes in torch.split(pool.images, _AT_ONCE)
-        ]
+    _n, height, width, channels = pool.images.shape
+    rest = open_module(
+        torch.nn.Sequential(pool.normalise, network),
+        (channels, height, width),
+        job.machine.device,
+        job.machine.threads,
+    )
+    codes = pool.images.numpy().transpose(0, 3, 1, 2)
+    starts = range(0, len(codes), _AT_ONCE)
+    features = np.concatenate([rest(codes[start : start + _AT_ONCE]) for start in starts])
     network.set_submodule(name, head)
-    features: Floats = torch.cat(parts).numpy()
     return features
