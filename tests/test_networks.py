@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
 from olhar.networks import cnn_names
-from olhar.networks.build import AvgPool, Normalise, Whiten, build_network
+from olhar.networks.build import AvgPool, Dropout, Normalise, Whiten, build_network
 from olhar.networks.specs import (
     LISTED,
     NetworkSpec,
@@ -174,6 +176,50 @@ def test_average_pooling_is_torchs(side: int, kernel: int, channels: int) -> Non
     images = torch.rand(2, channels, side, side)
     expected = torch.nn.functional.avg_pool2d(images, kernel)
     torch.testing.assert_close(AvgPool(kernel, side)(images), expected)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean_and_the_memory_format() -> None:
+    torch.manual_seed(0)
+    for rate in (0.1, 0.25, 0.5):
+        ones = torch.ones(64, 8, 15, 15).contiguous(memory_format=torch.channels_last)
+        ones.requires_grad_()
+        out = Dropout(rate).train()(ones)
+        dropped = (out == 0).float()
+        assert abs(dropped.mean().item() - rate) < 0.004  # of 115,200: three sigma, and 256ths
+        assert (
+            dropped.mean(dim=(1, 2, 3)).std().item() < 0.02
+        )  # independent: sqrt(.25 / 1800) = .012
+        assert abs(out.mean().item() - 1) < 0.01
+        assert out.stride() == ones.stride()
+        out.sum().backward()
+        assert torch.equal(ones.grad, out)
+        assert Dropout(rate).eval()(ones) is ones
+
+
+def test_dropout_follows_the_seed_and_takes_any_layout() -> None:
+    for x in (torch.ones(7, 5).t(), torch.ones(1, 5).expand(6, 5), torch.ones(3)):
+        drawn = []
+        for _again in range(2):
+            torch.manual_seed(3)
+            drawn.append(Dropout(0.5).train()(x))
+        assert torch.equal(*drawn)
+        assert drawn[0].shape == x.shape
+        assert set(drawn[0].unique().tolist()) <= {0.0, 2.0}
+
+
+def test_pooling_before_a_relu_is_the_same_network() -> None:
+    torch.manual_seed(0)
+    network = build_network(spec("3cnn+512_50dropout", 32, 3)).eval()
+    kinds = [type(module).__name__ for module in network]
+    as_published = list(network)
+    for index, pair in enumerate(itertools.pairwise(kinds)):
+        if pair == ("MaxPool2d", "ReLU"):
+            as_published[index : index + 2] = reversed(as_published[index : index + 2])
+    assert kinds.count("MaxPool2d") == 3
+    assert [type(m).__name__ for m in as_published] != kinds
+    images = torch.rand(4, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(torch.nn.Sequential(*as_published)(images), network(images))
 
 
 def test_normalise_is_what_it_says() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -35,7 +37,7 @@ def build_network(spec: NetworkSpec) -> nn.Module:
         return _published(spec)
     modules = [_module(layer, inputs, side) for layer, inputs, side in walk(spec)]
     _initialise(modules)
-    return nn.Sequential(*modules)
+    return nn.Sequential(*_pool_first(modules))
 
 
 def _published(spec: NetworkSpec) -> nn.Module:
@@ -72,11 +74,11 @@ def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
         case "avg_pool":
             return AvgPool(layer.kernel, side)
         case "dropout":
-            return nn.Dropout(layer.rate)
+            return Dropout(layer.rate)
         case "flatten":
             return nn.Flatten()
         case "relu":
-            return nn.ReLU()
+            return nn.ReLU(inplace=True)
         case "tanh":
             return nn.Tanh()
         case "sigmoid":
@@ -124,6 +126,32 @@ def _carry_signal(layers: list[nn.Module]) -> None:
             layer.weight.copy_(spread @ read.T)
         if read is not None:
             layer.bias.copy_(-0.5 * layer.weight.sum(1))
+
+
+def _pool_first(modules: list[nn.Module]) -> list[nn.Module]:
+    """Every ReLU behind the max pooling that follows it: the same numbers, a quarter of the work."""
+    ordered = list(modules)
+    for index, pair in enumerate(itertools.pairwise(modules)):
+        if isinstance(pair[0], nn.ReLU) and isinstance(pair[1], nn.MaxPool2d):
+            ordered[index : index + 2] = reversed(pair)
+    return ordered
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose mask, on the CPU, takes a byte of randomness a number, so the rate is rounded to
+    256ths: torch's own takes a tenth of a step of a small network (docs/experiments.md).
+
+    Source: Srivastava et al. 2014, scaled while training.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Numbers of any shape → the same shape, a share of them 0 while training."""
+        kept = round(256 * (1 - self.p))
+        if not self.training or x.device.type != "cpu" or kept in {0, 256}:
+            return super().forward(x)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        mask = (words.view(torch.uint8) < kept).to(x.dtype).mul_(256 / kept)
+        return x * mask.as_strided(x.shape, torch.empty_like(x, device="meta").stride())
 
 
 class Whiten(nn.Conv2d):

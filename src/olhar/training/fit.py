@@ -20,7 +20,7 @@ from torch import nn
 from olhar.errors import DivergedError
 from olhar.i18n import _
 from olhar.training.augment import augment_normalised, augment_pixels, shrink
-from olhar.training.machine import Machine
+from olhar.training.machine import Machine, keep_freed_memory
 from olhar.training.optimizers import (
     build_optimizers,
     lr_at,
@@ -153,6 +153,7 @@ class Training:
             stages: which parts are trained in which epoch.
         """
         torch.set_num_threads(machine.threads)
+        keep_freed_memory()
         self.device = torch.device(machine.device)
         # Of cuDNN's algorithms only those that repeat; nothing is chosen by timing.
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

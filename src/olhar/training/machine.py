@@ -5,6 +5,7 @@ The table, and where it was measured, is in docs/experiments.md.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 from dataclasses import asdict, dataclass
@@ -18,6 +19,8 @@ from olhar.networks.specs import NetworkSpec, is_published, walk
 
 # Networks whose widest convolution has fewer channels gain nothing from bf16.
 _NARROW = 32
+# mallopt(3): above which size memory is given back, and is asked for by itself.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _LARGEST = -1, -3, 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,19 @@ def count_threads() -> int:
     """Threads for this process: OMP_NUM_THREADS where that is set, as elsewhere, else all cores."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return int(asked) if asked.isdigit() and 0 < int(asked) < 1024 else count_cores()
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep the memory that a step frees for the next one.
+
+    glibc gives the pages of large tensors back to Linux, which makes them anew, page by page, in the
+    next step: up to a tenth of it (docs/experiments.md). Elsewhere nothing is done.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+        libc.mallopt(option, _LARGEST)
 
 
 def describe_machine(machine: Machine) -> dict[str, Any]:
