@@ -7,13 +7,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.stats import binom
 
 import olhar
+from conftest import olhar as command
 from olhar.cli import compare as compare_command
 from olhar.errors import DataError, MissingFileError, ModelError
 from olhar.evaluation.compare import Comparison, Pair, RunScores, compare_runs
 from olhar.evaluation.paired import holm, mcnemar_mid_p, paired_interval
+from olhar.evaluation.plots import plot_curves
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,29 @@ def test_three_runs(runs):
     assert "Real? Yes: of 360 images" in text
     assert "Real? No: " in text
     assert "recipe.seed" in text
+
+
+def test_the_command_draws_the_curves(runs, tmp_path):
+    for name in ("curves.png", "curves.svg"):
+        done = command("compare", runs / "a", runs / "short", "--curves", tmp_path / name)
+        assert done.status == 0, done.err
+    with Image.open(tmp_path / "curves.png") as picture:
+        assert picture.size[0] > 1000
+    refused = command("compare", runs / "a", runs / "b", "--curves", tmp_path / "curves.pdf")
+    assert refused.status == 2
+    assert ".png, .svg" in refused.err
+    assert not (tmp_path / "curves.pdf").exists()
+
+
+def test_curves_of_one_epoch_and_of_many_are_drawn():
+    row = {"val_accuracy": 0.5, "seconds": 2.0}
+    histories = [
+        (f"run {count}", [{**row, "epoch": 1.0 + index} for index in range(count)])
+        for count in (0, 1, 2, 9, 40)
+    ]
+    panels = plot_curves(histories).axes
+    assert [len(line.get_xdata()) for line in panels[0].lines] == [0, 1, 2, 9, 40]
+    assert panels[1].lines[4].get_xdata()[-1] == 80.0  # seconds add up
 
 
 def test_a_run_beside_itself(runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from olhar.cli.options import Subparsers, add_json, print_json
@@ -17,6 +18,12 @@ def add_command(commands: Subparsers) -> None:
         "runs", nargs="+", type=Path, metavar="RUN", help=str(_("two or more run folders"))
     )
     parser.add_argument("--markdown", action="store_true", help=str(_("print Markdown")))
+    parser.add_argument(
+        "--curves",
+        type=Path,
+        metavar="FILE",
+        help=str(_("draw the runs' learning curves, as .png or .svg")),
+    )
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -26,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from olhar.evaluation.compare import compare_runs
 
     comparison = compare_runs(args.runs)
+    if args.curves:
+        _draw_curves([one.run for one in comparison.runs], args.curves)
     if args.json:
         print_json(comparison.to_dict())
     elif args.markdown:
@@ -33,3 +42,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(comparison.as_text())
     return 0
+
+
+def _draw_curves(runs: Sequence[str], path: Path) -> None:
+    from olhar.evaluation.plots import plot_curves, save_figure
+    from olhar.evaluation.style import check_suffix
+    from olhar.run import RunFolder
+
+    check_suffix(path.suffix)
+    save_figure(plot_curves([(run, RunFolder(Path(run)).read_history()) for run in runs]), path)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "plot_augmentation",
     "plot_confusion_matrix",
+    "plot_curves",
     "plot_explanation",
     "plot_learning_curve",
     "plot_per_class",
@@ -81,6 +82,43 @@ def plot_learning_curve(history: Sequence[Mapping[str, Any]], best_epoch: int | 
             style.say(axes, _("no epoch has ended yet"))
     style.decimal(figure.axes[0].yaxis)
     style.percent(figure.axes[1].yaxis)
+    return figure
+
+
+def plot_curves(histories: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+    """Draw the validation accuracy of several runs, by epoch and by seconds of training.
+
+    Args:
+        histories: a run's name and its rows, which have epoch, val_accuracy and seconds.
+    """
+    figure = style.figure(9, 3.8 + 0.22 * len(histories))
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, title in zip(panels, (_("epoch"), _("seconds of training")), strict=True):
+        style.bare(axes)
+        axes.grid(axis="y", color=PALE, linewidth=0.8)
+        axes.set_xlabel(str(title))
+    for number, (name, history) in enumerate(histories):
+        colour = style.COLOURS[number % len(style.COLOURS)]
+        marker = style.MARKERS[number % len(style.MARKERS)]
+        accuracy = [float(row["val_accuracy"]) for row in history]
+        epochs = [float(row["epoch"]) for row in history]
+        seconds = np.cumsum([float(row["seconds"]) for row in history]).tolist()
+        for axes, x in zip(panels, (epochs, seconds), strict=True):
+            every = max(1, len(x) // 8)  # markers tell lines apart; one an epoch would hide them
+            axes.plot(
+                *(x, accuracy),
+                color=colour,
+                marker=marker,
+                markevery=slice(len(x) - 1, None, -every) if len(x) > 1 else None,
+                label=shown(name, 48),
+                lw=1.8,
+            )
+    panels[0].set_title(str(_("validation accuracy")), loc="left", fontweight="bold", color=INK)
+    panels[0].xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    style.percent(panels[0].yaxis)
+    style.decimal(panels[1].xaxis)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", frameon=False, fontsize=9)
     return figure
 
 

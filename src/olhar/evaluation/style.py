@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, VERMILLION = "#0072B2", "#D55E00"
+COLOURS = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "X", "P")
 INK, GREY, PALE = "#222222", "#8A8A8A", "#E4E4E4"
 DPI = 150
 MARGIN_INCHES = 0.12
