@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -239,6 +240,19 @@ def test_sigmoid_layers_of_any_widths_start_with_finite_outputs(dense: list[int]
     assert torch.isfinite(logits).all()
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in LISTED if "cnn" in name and "sigmoid" not in name]
+)
+def test_convolutional_networks_begin_without_an_opinion(name: str) -> None:
+    # With He's weights before ReLU and max pooling after it, three blocks began at a loss of 10.
+    smooth = torch.nn.functional.interpolate(torch.randn(200, 3, 4, 4), (32, 32), mode="bilinear")
+    network = build_network(spec(name, 32, 3)).train()
+    with torch.inference_mode():
+        logits = network(smooth / smooth.std())
+    loss = torch.nn.functional.cross_entropy(logits, torch.arange(200) % 10).item()
+    assert abs(loss - math.log(10)) < 0.3
+
+
 def test_a_signal_comes_through_sigmoid_layers_and_their_dropout() -> None:
     ratios = []
     for seed in range(3):
@@ -249,4 +263,4 @@ def test_a_signal_comes_through_sigmoid_layers_and_their_dropout() -> None:
             outputs = torch.stack([network(x) for _round in range(32)])  # (32, 100, 10)
         noise = outputs.var(0).mean()
         ratios.append(float((outputs.mean(0).var(0).mean() - noise / 32) / noise))
-    assert sum(ratios) / 3 > 0.005  # below .0005 with independent weights: nothing was learnt
+    assert sum(ratios) / 3 > 0.002  # below .0005 with independent weights: nothing was learnt
