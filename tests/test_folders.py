@@ -157,6 +157,13 @@ def test_photos_are_decoded_once_and_found_again(
     assert prepare_dataset(scan(root), LOOK, Progress()).fingerprint != first.fingerprint
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that no test beside this one fills or removes."""
+    monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("own_cache")
 def test_a_changed_folder_leaves_no_old_entry(tmp_path: Path) -> None:
     root = make(tmp_path / "pets", {"cat": 3, "dog": 3})
     before = set((cache_folder() / "datasets").glob("*"))
@@ -166,6 +173,7 @@ def test_a_changed_folder_leaves_no_old_entry(tmp_path: Path) -> None:
     assert len(set((cache_folder() / "datasets").glob("*")) - before) == 1
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_many_processes_do_as_one(tmp_path: Path) -> None:
     root = make(tmp_path / "many", {"a": 240, "b": 240})
     for index in (0, 77, 239):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import olhar
+from olhar.datasets import ALL_NAMES
 from olhar.errors import ConfigError, UnknownNameError
 from olhar.networks.specs import resolve_network
 from olhar.pipeline.inputs import DataSettings
@@ -92,7 +93,7 @@ def test_every_kept_recipe_is_a_recipe() -> None:
     assert "default" in stems
     for stem in stems:
         network, _dot, data = stem.partition(".")
-        own = () if stem in {"default", "photos"} else resolve_network(network)[1]
+        own = () if stem in {"default", "photos", *ALL_NAMES} else resolve_network(network)[1]
         build_recipe(divide_settings(kept_recipe(network, data), own, network)[0])
 
 
