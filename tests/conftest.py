@@ -100,3 +100,9 @@ def digits_run(common: Path) -> Path:
             assert done.status == 0, done.err
             assert done.json["accuracy"] >= 0.975
     return path
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that no test beside this one fills or removes."""
+    monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))

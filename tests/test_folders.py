@@ -157,12 +157,6 @@ def test_photos_are_decoded_once_and_found_again(
     assert prepare_dataset(scan(root), LOOK, Progress()).fingerprint != first.fingerprint
 
 
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache that no test beside this one fills or removes."""
-    monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.usefixtures("own_cache")
 def test_a_changed_folder_leaves_no_old_entry(tmp_path: Path) -> None:
     root = make(tmp_path / "pets", {"cat": 3, "dog": 3})

@@ -501,8 +501,8 @@ def zipped(path: Path, root: Path, prefix: str = "") -> Path:
     return path
 
 
-def test_a_zip_with_a_folder_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))  # a part of it is removed
+@pytest.mark.usefixtures("own_cache")
+def test_a_zip_with_a_folder_in_it(tmp_path: Path) -> None:
     root = photos(tmp_path / "pets", DIVIDED)
     (root / "__MACOSX").mkdir()
     (root / "__MACOSX" / "._0.png").write_bytes(b"x")

@@ -33,7 +33,7 @@ class Case:
         network: a network's name.
         published: its published accuracy, None where only the network is published.
         caveat: what is to be known of that figure.
-        settings: settings that differ from the kept recipe.
+        settings: arguments of `train` that differ from its own and the kept recipe's.
     """
 
     name: str

@@ -46,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw_curves(runs: Sequence[str], path: Path) -> None:
     from olhar.evaluation.plots import plot_curves, save_figure
-    from olhar.evaluation.style import check_suffix
     from olhar.run import RunFolder
 
-    check_suffix(path.suffix)
     save_figure(plot_curves([(run, RunFolder(Path(run)).read_history()) for run in runs]), path)

@@ -106,7 +106,8 @@ def plot_curves(histories: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) ->
         for axes, x in zip(panels, (epochs, seconds), strict=True):
             every = max(1, len(x) // 8)  # markers tell lines apart; one an epoch would hide them
             axes.plot(
-                *(x, accuracy),
+                x,
+                accuracy,
                 color=colour,
                 marker=marker,
                 markevery=slice(len(x) - 1, None, -every) if len(x) > 1 else None,
