@@ -97,6 +97,13 @@ def test_every_kept_recipe_is_a_recipe() -> None:
         build_recipe(divide_settings(kept_recipe(network, data), own, network)[0])
 
 
+def test_networks_of_as_many_blocks_share_a_recipe_unless_one_has_its_own() -> None:
+    published = kept_recipe("3cnn+512_50dropout", "cifar10")
+    assert kept_recipe("3cnn+100_0dropout", "cifar10") == published
+    assert kept_recipe("3cnn+128+128+128_50dropout_sigmoid", "cifar10") != published
+    assert kept_recipe("3cnn+512_50dropout", "mnist") == kept_recipe("4cnn+64_0dropout", "mnist")
+
+
 @given(images=st.integers(1, 10**8), epochs=st.integers(1, 100), most=st.integers(0, 10**9))
 def test_a_large_set_gets_fewer_epochs_unless_epochs_were_asked_for(
     images: int, epochs: int, most: int

@@ -111,6 +111,36 @@ def test_early_steps_are_on_smaller_images_and_go_on_to_the_same_weights() -> No
         assert torch.equal(value, again.network[name]), name
 
 
+def test_dropout_ends_when_the_recipe_says_and_a_resumed_training_knows() -> None:
+    images = torch.from_numpy(pixels(96)).permute(0, 2, 3, 1).contiguous()
+    recipe = build_recipe({"epochs": 4, "batch_size": 32, "dropout_share": 0.5})
+    machine = Machine("cpu", "fp32", channels_last=False, threads=1)
+    seen: list[float] = []
+
+    def train(state: object = None) -> list:
+        network = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Dropout(0.25), torch.nn.Linear(3 * 32 * 32, 5)
+        )
+        network[1].register_forward_pre_hook(
+            lambda module, _inputs: seen.append(module.p) if module.training else None
+        )
+        normalise = Deployed(network, PREPROCESS).normalise
+        labels = torch.arange(96) % 5
+        training = Training(network, images, labels, torch.arange(96), recipe, machine, normalise)
+        validate = build_validation(images, labels, torch.arange(10), machine, normalise)
+        states: list = []
+        fit(training, validate=validate, on_epoch=states.append, state=state)
+        return states
+
+    whole = train()
+    assert seen == [0.25] * 6 + [0.0] * 6
+    seen.clear()
+    again = train(whole[2])
+    assert seen == [0.0] * 3
+    for name, value in whole[-1].network.items():
+        assert torch.equal(value, again[-1].network[name]), name
+
+
 def test_early_share_is_for_networks_that_take_any_size(tmp_path: Path) -> None:
     run = tmp_path / "r"
     done = olhar(

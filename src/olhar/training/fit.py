@@ -170,6 +170,7 @@ class Training:
         self.steps = len(indices) // self.batch
         self.lr = 0.0
         self.small = False
+        self.dropouts = [(m, m.p) for m in network.modules() if isinstance(m, nn.Dropout)]
         self.share = share
         shares = class_shares(labels[indices])  # (K,)
         self.class_weights = (1 / shares).to(self.device) if recipe.balance == "weights" else None
@@ -217,9 +218,11 @@ class Training:
         return self.indices[torch.randperm(len(self.indices), generator=generator)]
 
     def enter(self, step: int) -> None:
-        """Set learning rate and image size for a step, counted over all epochs."""
+        """Set learning rate, image size and dropout for a step, counted over all epochs."""
         total = self.recipe.epochs * self.steps
         self.small = step < self.recipe.early_share * total
+        for dropout, rate in self.dropouts:
+            dropout.p = rate if step < self.recipe.dropout_share * total else 0.0
         self.lr = lr_at(step, total, self.recipe)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:

@@ -54,6 +54,8 @@ class Recipe:
         colour: largest change of brightness, contrast and saturation, as a share.
         early_share: share of the training, its beginning, on images of three quarters of the side;
             for networks that take any size.
+        dropout_share: share of the training, its beginning, that has the network's dropout; the rest
+            has none (early dropout, Liu et al. 2023, section 4).
         views: what a prediction is a mean over, inside the model: none (the image alone), mirror,
             shift (by a pixel, two ways), mirror_shift.
         sure_precision: share of right answers wanted among those that the model calls sure; its
@@ -86,6 +88,7 @@ class Recipe:
     cutout: float = 0.0
     colour: float = 0.0
     early_share: float = 0.0
+    dropout_share: float = 1.0
     views: str = "none"
     sure_precision: float = 0.95
     balance: str = "auto"
@@ -122,6 +125,7 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "cutout": (0, 0.9, True),
     "colour": (0, 1, True),
     "early_share": (0, 1, True),
+    "dropout_share": (0, 1, True),
     "sure_precision": (0, 1, True),
     "minutes": (0, 100_000, True),
     "patience": (0, 100_000, True),
@@ -257,9 +261,10 @@ def load_recipe_file(path: Path) -> dict[str, Any]:
 def kept_recipe(network: str, data: str) -> dict[str, Any]:
     """The settings kept for a network on a data set, else for either, else for all.
 
-    `data` is "photos" for any folder of photos.
+    `data` is "photos" for any folder of photos. `2cnn.cifar10` is for all networks of two blocks.
     """
-    for stem in (f"{network}.{data}", network, data, "default"):
+    blocks = network.partition("+")[0]
+    for stem in (f"{network}.{data}", f"{blocks}.{data}", network, data, "default"):
         path = _RECIPES / f"{stem}.toml"
         if path.is_file():
             return load_recipe_file(path)
