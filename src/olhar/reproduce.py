@@ -44,23 +44,14 @@ class Case:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Of MNIST 1,000 images are enough to see a gap of 0.02 (their standard error is 0.003 there).
-_MNIST = {"val": 1000}
-_PLAIN = {**_MNIST, "translate": 0.0, "rotate": 0.0, "zoom": 0.0}
+_PLAIN = {"translate": 0.0, "rotate": 0.0, "zoom": 0.0}
 _ANOTHER = _("another network than its name says")
 
 CASES: tuple[Case, ...] = (
     Case("lenet5", "mnist", "lenet5", 0.9493, _("without augmentation"), _PLAIN),
-    Case("lenet5-augmented", "mnist", "lenet5", 0.9357, _("with augmentation"), _MNIST),
-    Case("ivannet", "mnist", "ivannet", 0.9199, "", _MNIST),
-    Case(
-        "gmnet",
-        "mnist",
-        "gmnet",
-        0.9913,
-        _("a validation figure; .9937 with augmentation"),
-        _MNIST,
-    ),
+    Case("lenet5-augmented", "mnist", "lenet5", 0.9357, _("with augmentation")),
+    Case("ivannet", "mnist", "ivannet", 0.9199),
+    Case("gmnet", "mnist", "gmnet", 0.9913, _("a validation figure; .9937 with augmentation")),
     Case("lenet5-cifar10", "cifar10", "lenet5"),
     Case("cnn-32-64-64", "cifar10", "cnn-32-64-64", 0.71, _(".69 to .71, 10 epochs")),
     Case("2cnn+256+256_20dropout", "cifar10", "2cnn+256+256_20dropout"),
