@@ -28,7 +28,7 @@ SCRIPTS = ROOT / "benchmarks" / "peers"
 BENCH = ROOT / ".bench"
 
 POOL = 50_000  # images that CIFAR-10 gives for training
-FEWEST_OLHAR_EPOCHS, MOST_OLHAR_EPOCHS = 2, 5
+FEWEST_OLHAR_EPOCHS, MOST_OLHAR_EPOCHS = 1, 5
 
 Record = dict[str, Any]
 Pair = tuple[Record, Record]
