@@ -261,7 +261,7 @@ def load_recipe_file(path: Path) -> dict[str, Any]:
 def kept_recipe(network: str, data: str) -> dict[str, Any]:
     """The settings kept for a network on a data set, else for either, else for all.
 
-    `data` is "photos" for any folder of photos. `2cnn.cifar10` is for all networks of two blocks.
+    `data` is "photos" for any folder of photos. `3cnn.cifar10` is for all networks of three blocks.
     """
     blocks = network.partition("+")[0]
     for stem in (f"{network}.{data}", f"{blocks}.{data}", network, data, "default"):
