@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,24 @@ def test_rotation_by_a_quarter_turn() -> None:
     image = torch.rand(1, 1, 8, 8)
     turned = affine(image, Recipe(rotate=90), _always_highest())
     torch.testing.assert_close(turned, image.rot90(1, (2, 3)), atol=1e-2, rtol=0)
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 99))
+def test_affine_is_what_torch_makes_of_the_same_matrices(
+    height: int, width: int, seed: int
+) -> None:
+    recipe = Recipe(rotate=30, shear=20, zoom=0.3, translate=0.2)
+    images = torch.rand(3, 1, height, width)
+    turn, slant, zoom, right, down = torch.rand(5, 3, generator=generator(seed)) * 2 - 1
+    turn, slant = (turn * 30).deg2rad(), (slant * 20).deg2rad().tan()
+    rotation = torch.stack([turn.cos(), -turn.sin(), turn.sin(), turn.cos()], 1).view(3, 2, 2)
+    sheared = torch.eye(2).repeat(3, 1, 1)
+    sheared[:, 0, 1] = slant
+    linear = rotation @ sheared / (1 + 0.3 * zoom).view(3, 1, 1)
+    matrices = torch.cat([linear, torch.stack([right, down], 1).unsqueeze(2) * 0.4], 2)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    expected = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    torch.testing.assert_close(affine(images, recipe, generator(seed)), expected)
 
 
 def _always_highest() -> torch.Generator:

