@@ -117,12 +117,20 @@ def test_short_histories(epochs, tmp_path):
 def test_samples_mark_the_wrong_ones(digits, tmp_path):
     figure = plots.plot_samples(*digits, [str(i) for i in range(10)])
     saved(figure, tmp_path / "s.png")
-    panels = [axes for axes in figure.axes if axes.images]
-    assert len(panels) == 25
-    wrong = [axes for axes in panels if axes.get_title(loc="left").startswith("✗")]
+    (axes,) = figure.axes
+    assert len(axes.images) == 25
+    title, *captions = [text.get_text() for text in axes.texts]
+    wrong = [caption for caption in captions if caption.startswith("✗")]
     assert wrong
-    assert all("true: " in axes.get_title(loc="left") for axes in wrong)
-    assert f"wrong: {len(wrong)} of 25" in figure.get_suptitle()
+    assert all("true: " in caption for caption in wrong)
+    assert f"wrong: {len(wrong)} of 25" in title
+    framed = {(frame.get_x(), frame.get_y()) for frame in axes.patches}
+    places = [image.get_extent() for image in axes.images]
+    assert framed == {
+        (left, top)
+        for (left, _right, _bottom, top), caption in zip(places, captions, strict=True)
+        if caption in wrong
+    }
 
 
 def test_worst_errors_come_first(digits, tmp_path):
@@ -130,11 +138,26 @@ def test_worst_errors_come_first(digits, tmp_path):
     names = [f"folder/with/a/long/name/{i}.jpg" for i in range(len(labels))]
     figure = plots.plot_worst_errors(*digits, [str(i) for i in range(10)], names)
     saved(figure, tmp_path / "w.png")
-    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.images]
-    assert len(titles) == 16
+    (axes,) = figure.axes
+    _title, *captions = [text.get_text() for text in axes.texts]
+    assert len(axes.images) == len(captions) == 16
     gap = probs.max(axis=1) - probs[np.arange(120), labels]
     worst = np.argmax(np.where(probs.argmax(axis=1) != labels, gap, -1))
-    assert titles[0].endswith(f"/{worst}.jpg")
+    assert captions[0].endswith(f"/{worst}.jpg")
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 160), (30, 300), (300, 30)])
+def test_images_of_any_shape_keep_it_and_do_not_touch(height, width, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, height, width, 3), dtype=np.uint8)
+    figure = plots.plot_samples(images, np.zeros(7, int), np.eye(7)[[0] * 7], ["a"] * 7)
+    saved(figure, tmp_path / "s.png")
+    boxes = [image.get_extent() for image in figure.axes[0].images]  # left, right, bottom, top
+    for left, right, bottom, top in boxes:
+        assert (right - left) / (bottom - top) == pytest.approx(width / height)
+    assert boxes[0][1] < boxes[1][0]
+    assert boxes[0][2] < boxes[5][3]
+    assert boxes[-1][2] < figure.get_figheight()
+    assert max(right for _, right, _, _ in boxes) < figure.get_figwidth()
 
 
 def test_no_errors_says_so(digits, tmp_path):
@@ -182,13 +205,14 @@ def test_reliability(k, tmp_path):
 def test_augmentation_preview(digits, tmp_path):
     images, _, _ = digits
     one = plots.plot_augmentation(images, images[:, ::-1])
-    assert len(one.axes) == 2 * 8
+    assert len(one.axes[0].images) == 2 * 8
     saved(one, tmp_path / "a.png")
     two = plots.plot_augmentation(images[:3], np.stack([images[:3]] * 2), ODD)
-    assert len(two.axes) == 3 * 3
-    shown = [axes.images[0].get_array() for axes in two.axes]
+    (axes,) = two.axes
+    assert len(axes.images) == 3 * 3
+    shown = [image.get_array() for image in axes.images]
     np.testing.assert_array_equal(shown[0], shown[3])
-    assert two.axes[0].get_title(loc="left") == r"a\$b\$"
+    assert axes.texts[1].get_text() == r"a\$b\$"
     saved(two, tmp_path / "b.png")
 
 

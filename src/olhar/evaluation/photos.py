@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.evaluation import style
-from olhar.evaluation.style import INK, shown
-from olhar.i18n import _, percent
+from olhar.evaluation.style import INK, Sheet, shown
+from olhar.i18n import Text, _, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,15 +52,15 @@ def plot_samples(
     predicted = probs[picked].argmax(axis=1)  # (count,)
     wrong = int((predicted != labels[picked]).sum())
     title = _("wrong: {wrong} of {count} (✗ and a thick frame)", wrong=wrong, count=count)
-    figure, panels = style.image_grid(images.shape, count, GRID_SIDE, title, lines=2)
-    for axes, index, guess in zip(panels, picked, predicted, strict=True):
+    sheet = _sheet(images.shape, count, GRID_SIDE, title, lines=2)
+    for place, (index, guess) in enumerate(zip(picked, predicted, strict=True)):
         label = labels[index]
         mark = "✓" if guess == label else "✗"
         text = f"{mark} {shown(class_names[guess], 16)} ({percent(probs[index, guess], 0)})"
         if guess != label:
             text += "\n" + str(_("true: {name}", name=shown(class_names[label], 16)))
-        style.show_image(axes, images[index], text, wrong=bool(guess != label))
-    return figure
+        sheet.show(divmod(place, GRID_SIDE), images[index], text, wrong=bool(guess != label))
+    return sheet.figure
 
 
 def plot_worst_errors(
@@ -90,8 +90,8 @@ def plot_worst_errors(
         style.say(axes, _("no errors: all {n} images are right", n=len(labels)))
         return figure
     title = _("the worst {count} of {errors} errors", count=len(worst), errors=len(errors))
-    figure, panels = style.image_grid(images.shape, len(worst), WORST_SIDE, title, lines=3)
-    for axes, index in zip(panels, worst, strict=True):
+    sheet = _sheet(images.shape, len(worst), WORST_SIDE, title, lines=3)
+    for place, index in enumerate(worst):
         guess, label = predicted[index], labels[index]
         name = names[index]
         true = f"{shown(class_names[label], 14)} ({percent(probs[index, label], 0)})"
@@ -100,8 +100,15 @@ def plot_worst_errors(
             str(_("true: {name}", name=true)),
             shown(name if len(name) <= 24 else "…" + name[-23:], 24),
         )
-        style.show_image(axes, images[index], "\n".join(lines), wrong=True)
-    return figure
+        sheet.show(divmod(place, WORST_SIDE), images[index], "\n".join(lines), wrong=True)
+    return sheet.figure
+
+
+def _sheet(shape: tuple[int, ...], count: int, columns: int, title: Text, lines: int) -> Sheet:
+    """Room for `count` images of (N, H, W, C), each with `lines` of text above."""
+    height = 1.8 * float(np.clip(shape[1] / shape[2], 0.4, 2.5))
+    columns = min(columns, count)
+    return Sheet(title, (-(-count // columns), columns), (2.1, height), above=0.05 + 0.17 * lines)
 
 
 def plot_augmentation(
@@ -119,19 +126,17 @@ def plot_augmentation(
     draws = augmented if augmented.ndim == 5 else augmented[None]  # (R, N, H', W', C) uint8
     count = min(len(originals), AUGMENTED_COLUMNS)
     rows = [(_("stored"), originals)] + [(_("seen in training"), images) for images in draws]
-    sides = 1.35 * float(np.clip(originals.shape[1] / originals.shape[2], 0.4, 2.5))
-    figure = style.figure(1.4 * count + 1.3, sides * len(rows) + 1.0)
+    height = 1.3 * float(np.clip(originals.shape[1] / originals.shape[2], 0.4, 2.5))
     title = _("what is stored, and what the network sees of it in training")
-    figure.suptitle(str(title), x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
-    grid = figure.subplots(len(rows), count, squeeze=False)
+    above = 0.2 if class_names else 0.0
+    sheet = Sheet(title, (len(rows), count), (1.4, height), above=above, left=1.3)
     for row, (name, images) in enumerate(rows):
-        for column, axes in enumerate(grid[row]):
-            style.hide_frame(axes)
+        for column in range(count):
             label = class_names[column] if class_names and row == 0 else ""
-            style.show_image(axes, images[column], shown(label, 11) if label else "")
+            sheet.show((row, column), images[column], shown(label, 11) if label else "")
         if row < 2:
-            grid[row, 0].set_ylabel(str(name), rotation=0, ha="right", va="center", color=INK)
-    return figure
+            sheet.name_row(row, name)
+    return sheet.figure
 
 
 def plot_explanation(
@@ -156,12 +161,12 @@ def plot_explanation(
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         style.hide_frame(axes)
-    style.show_image(left, image, "")
+    style.draw_image(left, image)
     text = _(
         "what the model sees: {label} ({share:.0%})", label=shown(label, 24), share=probability
     )
     left.set_title(str(text), loc="left", fontsize=10, fontweight="bold", color=INK)
-    style.show_image(right, _faded(image), "")
+    style.draw_image(right, _faded(image))
     right.set_title(str(_("where it looks")), loc="left", fontsize=10, fontweight="bold", color=INK)
     shares = np.maximum(heat, 0)
     top = float(shares.max()) or 1.0

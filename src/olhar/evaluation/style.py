@@ -55,15 +55,22 @@ def render_figure(figure: Figure, suffix: str = ".png") -> bytes:
         ConfigError: another suffix.
     """
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     suffix = check_suffix(suffix)
-    metadata = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
     content = io.BytesIO()
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "olhar"}):
         # Class names may hold any character; one that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
-        figure.savefig(content, format=suffix[1:], dpi=DPI, metadata=metadata)
+        # By the canvas itself: Figure.savefig draws everything twice, once to measure it.
+        if suffix == ".png":
+            png: Any = FigureCanvasAgg(figure)
+            png.print_png(content, metadata={"Software": None})
+        else:
+            svg: Any = FigureCanvasSVG(figure)
+            svg.print_svg(content, metadata={"Date": None, "Creator": None})
     figure.set_layout_engine("none")  # it is laid out now; another format need not do it again
     return content.getvalue()
 
@@ -92,32 +99,85 @@ def figure(width: float, height: float) -> Figure:
         MissingExtraError: Matplotlib is not installed.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
             _("pictures need matplotlib, which is not installed; run: pip install 'olhar[train]'")
         ) from error
-    card = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    size = (width, height)
+    card = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
     engine: Any = card.get_layout_engine()
     engine.set(w_pad=MARGIN_INCHES, h_pad=MARGIN_INCHES)
-    FigureCanvasAgg(card)
     return card
 
 
-def image_grid(
-    shape: tuple[int, ...], count: int, columns: int, title: Text, lines: int
-) -> tuple[Figure, list[Axes]]:
-    """A titled grid of `count` panels for (N, H, W, C) images, each with `lines` of text above."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    height = 1.9 * float(np.clip(shape[1] / shape[2], 0.4, 2.5)) + 0.17 * lines
-    grid = figure(max(2.1 * columns, 6.0), height * rows + 0.4)
-    grid.suptitle(str(title), x=0.02, ha="left", fontsize=12, fontweight="bold", color=INK)
-    panels = list(grid.subplots(rows, columns, squeeze=False).flat)
-    for axes in panels:
-        hide_frame(axes)
-    return grid, panels[:count]
+class Sheet:
+    """Images in rows and columns under a title, all on one axes: one a panel takes thrice the time.
+
+    Attributes:
+        figure: to write.
+    """
+
+    def __init__(
+        self,
+        title: Text,
+        panels: tuple[int, int],
+        panel: tuple[float, float],
+        *,
+        above: float = 0.0,
+        left: float = 0.0,
+    ) -> None:
+        """An empty sheet.
+
+        Args:
+            title: of all.
+            panels: how many (rows, columns).
+            panel: (width, height) of an image with its margin, in inches.
+            above: room for text above each image, in inches.
+            left: room for text to the left of the first column, in inches.
+        """
+        rows, columns = panels
+        width, height = panel
+        self._panel, self._above, self._left = panel, above, left + MARGIN_INCHES
+        inches = (
+            max(left + width * columns, 6.0) + 2 * MARGIN_INCHES,
+            (height + above) * rows + 0.55,
+        )
+        self.figure = figure(*inches)
+        self.figure.set_layout_engine("none")
+        self._axes = self.figure.add_axes((0, 0, 1, 1))  # whose units are inches from the top left
+        self._axes.set(xlim=(0, inches[0]), ylim=(inches[1], 0))
+        self._axes.axis("off")
+        bold: dict[str, Any] = {"fontsize": 12, "fontweight": "bold", "color": INK}
+        self._axes.text(MARGIN_INCHES, 0.28, str(title), va="center", **bold)
+
+    def show(
+        self, place: tuple[int, int], image: NDArray[np.uint8], text: str, *, wrong: bool = False
+    ) -> None:
+        """Draw an (H, W, C) uint8 image at (row, column), `text` above it; a wrong one is framed."""
+        from matplotlib.patches import Rectangle
+
+        x, y, width, height = self._box(place)
+        scale = min(width / image.shape[1], height / image.shape[0])
+        across, down = image.shape[1] * scale, image.shape[0] * scale
+        extent = (x, x + across, y + down, y)
+        draw_image(self._axes, image, extent=extent, aspect="auto")
+        if text:
+            self._axes.text(x, y - 0.05, text, va="bottom", fontsize=8.5, color=INK)
+        if wrong:
+            frame = Rectangle((x, y), across, down, fill=False, edgecolor=VERMILLION, lw=3)
+            self._axes.add_patch(frame)
+
+    def name_row(self, row: int, text: Text) -> None:
+        """Write to the left of a row."""
+        x, y, _width, height = self._box((row, 0))
+        self._axes.text(x - 0.08, y + height / 2, str(text), ha="right", va="center", color=INK)
+
+    def _box(self, place: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Left, top, width and height of a panel's image, in inches from the top left."""
+        (row, column), (width, height) = place, self._panel
+        top = 0.5 + row * (height + self._above) + self._above
+        return self._left + column * width, top, width - 0.1, height - 0.1
 
 
 def hide_frame(axes: Axes) -> None:
@@ -127,8 +187,8 @@ def hide_frame(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def show_image(axes: Axes, image: NDArray[np.uint8], text: str, *, wrong: bool = False) -> None:
-    """Draw one (H, W, C) uint8 image with `text` above it; a wrong one has a thick frame."""
+def draw_image(axes: Axes, image: NDArray[np.uint8], **options: Any) -> None:
+    """Draw one (H, W, C) uint8 image; further arguments are those of `Axes.imshow`."""
     smallest = min(image.shape[:2])
     pixels = image[:, :, 0] if image.shape[2] == 1 else image  # (H, W) or (H, W, 3) uint8
     axes.imshow(
@@ -137,10 +197,8 @@ def show_image(axes: Axes, image: NDArray[np.uint8], text: str, *, wrong: bool =
         vmin=0,
         vmax=255,
         interpolation="nearest" if smallest < 64 else "antialiased",
+        **options,
     )
-    axes.set_title(text, fontsize=8.5, loc="left", color=INK)
-    if wrong:
-        axes.spines[:].set(visible=True, color=VERMILLION, linewidth=3)
 
 
 def bare(axes: Axes) -> None:
