@@ -325,7 +325,7 @@ def test_minutes_choose_the_epochs_and_are_recorded(tmp_path: Path) -> None:
     recipe = RunFolder(run).read_config()["recipe"]
     assert recipe["minutes"] == 0.3
     assert recipe["epochs"] == len(RunFolder(run).read_history())
-    assert f"{recipe['epochs']} epochs fit into 0.3 minutes" in done.err
+    assert f"epochs that fit into 0.3 min: {recipe['epochs']};" in done.err
     both = olhar("train", *words, "--minutes", "1", "--epochs", "2")
     assert both.status == 2
     assert "minutes" in both.err

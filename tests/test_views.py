@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from conftest import olhar
 from olhar.classifier import load_classifier, open_session, run_session
@@ -16,20 +17,20 @@ from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
 from olhar.preprocess import Preprocess
 from olhar.training.augment import shrink
-from olhar.training.fit import Training, build_validation, fit
+from olhar.training.fit import FitState, Training, build_validation, fit
 from olhar.training.machine import Machine
 from olhar.training.recipe import VIEWS, build_recipe, suited_recipe
 
 PREPROCESS = Preprocess(32, 3, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 
 
-def small_network(width: int = 4) -> torch.nn.Module:
+def small_network(width: int = 4) -> nn.Module:
     name, settings, _typed = resolve_network("olhar-small", {"width": width})
     torch.manual_seed(0)
     network = build_network(NetworkSpec(name, settings, 32, 3, 5))
     for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d) and not module.weight.requires_grad:
-            torch.nn.init.normal_(module.weight, std=0.3)
+        if isinstance(module, nn.Conv2d) and not module.weight.requires_grad:
+            nn.init.normal_(module.weight, std=0.3)
     return network
 
 
@@ -82,63 +83,60 @@ def test_shrinking_keeps_type_and_mean() -> None:
     assert abs(smaller.float().mean() - images.float().mean()) < 2
 
 
-def test_early_steps_are_on_smaller_images_and_go_on_to_the_same_weights() -> None:
+def train_states(
+    network: nn.Module, settings: dict[str, object], state: FitState | None = None
+) -> list[FitState]:
+    """Train on 96 images, 3 steps an epoch; the state after each epoch."""
     images = torch.from_numpy(pixels(96)).permute(0, 2, 3, 1).contiguous()
     labels = torch.arange(96) % 5
-    recipe = build_recipe(
-        {"epochs": 4, "batch_size": 32, "early_share": 0.5, "optimizer": "muon", "flip": True}
-    )
     machine = Machine("cpu", "fp32", channels_last=True, threads=1)
+    normalise = Deployed(network, PREPROCESS).normalise
+    recipe = build_recipe({"epochs": 4, "batch_size": 32, **settings})
+    training = Training(network, images, labels, torch.arange(96), recipe, machine, normalise)
+    validate = build_validation(images, labels, torch.arange(10), machine, normalise)
+    states: list[FitState] = []
+    fit(training, validate=validate, on_epoch=states.append, state=state)
+    return states
+
+
+def test_early_steps_are_on_smaller_images_and_go_on_to_the_same_weights() -> None:
+    settings: dict[str, object] = {"early_share": 0.5, "optimizer": "muon", "flip": True}
     sides: list[int] = []
 
-    def train(state: object = None, stop: int = 0) -> object:
+    def watched() -> nn.Module:
         network = small_network()
         network.register_forward_pre_hook(
             lambda module, inputs: sides.append(inputs[0].shape[3]) if module.training else None
         )
-        normalise = Deployed(network, PREPROCESS).normalise
-        training = Training(network, images, labels, torch.arange(96), recipe, machine, normalise)
-        validate = build_validation(images, labels, torch.arange(10), machine, normalise)
-        states = []
-        fit(training, validate=validate, on_epoch=states.append, state=state)
-        return states[stop - 1] if stop else states[-1]
+        return network
 
-    whole = train()
+    whole = train_states(watched(), settings)
     assert sides == [24] * 6 + [32] * 6
-    halfway = train(stop=1)
-    again = train(state=halfway)
-    for name, value in whole.network.items():
-        assert torch.equal(value, again.network[name]), name
+    again = train_states(watched(), settings, whole[0])
+    assert_same_weights(whole[-1], again[-1])
 
 
 def test_dropout_ends_when_the_recipe_says_and_a_resumed_training_knows() -> None:
-    images = torch.from_numpy(pixels(96)).permute(0, 2, 3, 1).contiguous()
-    recipe = build_recipe({"epochs": 4, "batch_size": 32, "dropout_share": 0.5})
-    machine = Machine("cpu", "fp32", channels_last=False, threads=1)
     seen: list[float] = []
 
-    def train(state: object = None) -> list:
-        network = torch.nn.Sequential(
-            torch.nn.Flatten(), torch.nn.Dropout(0.25), torch.nn.Linear(3 * 32 * 32, 5)
-        )
+    def watched() -> nn.Module:
+        network = nn.Sequential(nn.Flatten(), nn.Dropout(0.25), nn.Linear(3 * 32 * 32, 5))
         network[1].register_forward_pre_hook(
             lambda module, _inputs: seen.append(module.p) if module.training else None
         )
-        normalise = Deployed(network, PREPROCESS).normalise
-        labels = torch.arange(96) % 5
-        training = Training(network, images, labels, torch.arange(96), recipe, machine, normalise)
-        validate = build_validation(images, labels, torch.arange(10), machine, normalise)
-        states: list = []
-        fit(training, validate=validate, on_epoch=states.append, state=state)
-        return states
+        return network
 
-    whole = train()
+    whole = train_states(watched(), {"dropout_share": 0.5})
     assert seen == [0.25] * 6 + [0.0] * 6
     seen.clear()
-    again = train(whole[2])
+    again = train_states(watched(), {"dropout_share": 0.5}, whole[2])
     assert seen == [0.0] * 3
-    for name, value in whole[-1].network.items():
-        assert torch.equal(value, again[-1].network[name]), name
+    assert_same_weights(whole[-1], again[-1])
+
+
+def assert_same_weights(one: FitState, other: FitState) -> None:
+    for name, value in one.network.items():
+        assert torch.equal(value, other.network[name]), name
 
 
 def test_early_share_is_for_networks_that_take_any_size(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def _timed(job: Job, progress: Progress) -> Job:
     epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
     progress.note(
         _(
-            "{epochs} epochs fit into {minutes} minutes: an epoch takes about {seconds} s here",
+            "epochs that fit into {minutes} min: {epochs}; one takes about {seconds} s here",
             epochs=epochs,
             minutes=significant(job.recipe.minutes, 6),
             seconds=number(epoch_s, 2),
