@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from here import describe_here
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "benchmarks" / "peers"
 BENCH = ROOT / ".bench"
@@ -282,21 +284,6 @@ def machine_text(result: dict[str, Any]) -> str:
         f"olhar {machine['olhar']} with torch {machine['torch']}; peers with {shown}; "
         f"{result['images']:,} training images; load average before {machine['load_average']}."
     )
-
-
-def describe_here() -> dict[str, Any]:
-    """Hardware, versions, and how busy the machine was before anything started."""
-    from olhar._version import __version__
-    from olhar.networks.specs import NetworkSpec
-    from olhar.training.machine import choose_machine, describe_machine
-
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    machine = choose_machine(NetworkSpec("cnn-32-64-64", {}, 32, 3, 10))
-    return {
-        **describe_machine(machine),
-        "olhar": __version__,
-        "load_average": load,
-    }
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:

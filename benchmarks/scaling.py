@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from here import describe_here, machine_text
+
 SIDE, CHANNELS, CLASSES = 32, 3, 10
 SIZES = "1000,10000,100000,1000000"
 FILLED_AT_ONCE = 10_000
@@ -143,23 +145,6 @@ def markdown(rows: Sequence[Row], machine: str) -> str:
     return "\n".join([*lines, "", machine])
 
 
-def describe_here(*, cold: bool) -> str:
-    """Hardware, versions and how busy the machine is, in a sentence."""
-    from olhar._version import __version__
-    from olhar.networks.specs import NetworkSpec
-    from olhar.training.machine import choose_machine, describe_machine
-
-    spec = NetworkSpec("lenet5", {}, SIDE, CHANNELS, CLASSES)
-    machine = describe_machine(choose_machine(spec))
-    load = f"{os.getloadavg()[0]:.2f}" if hasattr(os, "getloadavg") else "unknown"
-    return (
-        f"{machine['processor']}, {machine['threads']} cores, {machine['precision']}, "
-        f"{machine['system']}, Python {machine['python']}, torch {machine['torch']}, "
-        f"olhar {__version__}; the file was {'not ' if cold else ''}in the system's memory; "
-        f"load average before {load}."
-    )
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -190,7 +175,8 @@ def main() -> None:
         parser.error("--cold needs Linux")
     if args.folder and not args.folder.is_dir():
         parser.error(f"--folder {args.folder} is no folder")
-    machine = describe_here(cold=args.cold)
+    where = "not in the system's memory" if args.cold else "in the system's memory"
+    machine = f"{machine_text(describe_here())} The file was {where}."
     rows = []
     for count in args.sizes:
         print(f"{count:,} images", file=sys.stderr, flush=True)

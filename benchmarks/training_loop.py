@@ -4,24 +4,27 @@ The bare loop reuses one batch that lies ready in memory: no gathering, no augme
 optimiser. It is what the arithmetic alone costs in torch. Rounds of both alternate, so that a
 machine whose speed wanders slows both alike; the ratio is of each round's pair.
 
-    python benchmarks/training_loop.py [--rounds 7] [--seconds 2]
+    python benchmarks/training_loop.py [--rounds 7] [--seconds 2] [--json | --markdown]
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
+import json
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from here import describe_here, machine_text
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
 from olhar.training.fit import Training
-from olhar.training.machine import choose_machine, describe_machine
+from olhar.training.machine import choose_machine
 from olhar.training.recipe import Recipe, kept_recipe
 
 CASES = (
@@ -29,7 +32,10 @@ CASES = (
     ("gmnet", "mnist", 1, 28),
     ("cnn-32-64-64", "cifar10", 3, 32),
     ("3cnn+512_50dropout", "cifar10", 3, 32),
+    ("olhar-small", "cifar10", 3, 32),
 )
+
+Row = dict[str, Any]
 
 
 def images_per_s(step: Callable[[], None], batch: int, seconds: float) -> float:
@@ -41,7 +47,8 @@ def images_per_s(step: Callable[[], None], batch: int, seconds: float) -> float:
     return batch * steps / (time.perf_counter() - begun)
 
 
-def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> None:
+def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Row:
+    """Pairs of (olhar, bare) in images a second."""
     name, data, channels, size = case
     canonical, settings, _typed = resolve_network(name)
     spec = NetworkSpec(canonical, settings, size, channels, 10)
@@ -74,28 +81,47 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Non
         (images_per_s(ours, batch, seconds), images_per_s(bare, batch, seconds))
         for _ in range(rounds)
     ]
-    ratios = [mine / limit for mine, limit in pairs]
-    print(
-        f"{name:<22} batch {batch:>4} {machine.precision}  olhar "
-        f"{statistics.median(mine for mine, _ in pairs):>7,.0f} images/s  bare "
-        f"{statistics.median(limit for _, limit in pairs):>7,.0f}  ratio "
-        f"{statistics.mean(ratios):.3f} ± {statistics.stdev(ratios):.3f} (n={rounds})",
-        flush=True,
-    )
+    return {"network": name, "data": data, "batch": batch, "pairs": pairs}
+
+
+def markdown(rows: Sequence[Row], machine: str) -> str:
+    """The block of docs/benchmarks.md: a row a network, then where it was measured."""
+    lines = [
+        "| network | images of | batch | olhar, images/s | bare, images/s | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours, bare = (statistics.median(side) for side in zip(*row["pairs"], strict=True))
+        ratios = [mine / limit for mine, limit in row["pairs"]]
+        spread = f" ± {statistics.stdev(ratios):.2f}" if len(ratios) > 1 else ""
+        lines.append(
+            f"| `{row['network']}` | {row['data']} | {row['batch']} | {ours:,.0f} | {bare:,.0f} "
+            f"| {statistics.mean(ratios):.2f}{spread} (n={len(ratios)}) |"
+        )
+    return "\n".join([*lines, "", machine])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    args = parser.parse_args()
-    machine = describe_machine(choose_machine(NetworkSpec("lenet5", {}, 28, 1, 10)))
-    print(
-        f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}, "
-        f"Python {platform.python_version()}"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each loop in each round")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="everything, for programs")
+    shown.add_argument("--markdown", action="store_true", help="the table of docs/benchmarks.md")
+    args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error(f"--rounds {args.rounds} is less than 1")
+    machine = describe_here()
+    rows = []
     for case in CASES:
-        measure(case, args.rounds, args.seconds)
+        print(case[0], file=sys.stderr, flush=True)
+        rows.append(measure(case, args.rounds, args.seconds))
+    if args.json:
+        print(json.dumps({"machine": machine, "rows": rows}, indent=2))
+    else:
+        print(markdown(rows, machine_text(machine)))
 
 
 if __name__ == "__main__":

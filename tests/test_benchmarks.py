@@ -33,6 +33,7 @@ def load(name: str) -> ModuleType:
 
 sys.path.append(str(ROOT / "benchmarks"))  # as where its scripts are run
 peers, scaling, serving_table = load("peers"), load("scaling"), load("serving_table")
+training_loop = load("training_loop")
 
 
 def record(seconds: float, accuracy: float = 0.7, *, epochs: Any = 2) -> dict[str, Any]:
@@ -128,6 +129,19 @@ def test_the_table_of_sizes_is_square() -> None:
     }
     lines = scaling.markdown([row], "a machine").splitlines()
     assert len({line.count("|") for line in lines[:3]}) == 1
+    assert lines[-1] == "a machine"
+
+
+def test_the_table_of_the_loop_is_square() -> None:
+    row = {
+        "network": "lenet5",
+        "data": "mnist",
+        "batch": 128,
+        "pairs": [(80.0, 100.0), (60.0, 60.0)],
+    }
+    lines = training_loop.markdown([row], "a machine").splitlines()
+    assert len({line.count("|") for line in lines[:3]}) == 1
+    assert "| 70 | 80 | 0.90 ± 0.14 (n=2) |" in lines[2]
     assert lines[-1] == "a machine"
 
 
@@ -277,6 +291,7 @@ def test_the_load_without_wrk_counts_answers_and_errors(tmp_path: Path) -> None:
         ("scaling", ["--sizes", "many"]),
         ("scaling", ["--sizes", "5"]),
         ("scaling", ["--folder", "no such folder"]),
+        ("training_loop", ["--rounds", "0"]),
         ("serving", ["--server", "flask"]),
         ("serving", ["--workers", "0"]),
         ("serving", ["--side", "2"]),
@@ -290,7 +305,7 @@ def test_bad_arguments_are_refused(name: str, words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["peers", "scaling", "serving"])
+@pytest.mark.parametrize("name", ["peers", "scaling", "serving", "training_loop"])
 def test_help(name: str) -> None:
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
