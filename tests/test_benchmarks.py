@@ -326,4 +326,4 @@ def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_page_has_the_marked_tables() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     marks = re.findall(r"^<!-- (?:table:(\w+)|/table) -->$", page, re.MULTILINE)
-    assert marks == ["peers", "", "scaling", "", "serving", "", "soak", ""]
+    assert marks == ["peers", "", "scaling", "", "loop", "", "serving", "", "soak", ""]
