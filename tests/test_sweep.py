@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from conftest import olhar
 from olhar.errors import ConfigError, MissingFileError, StorageError
+from olhar.files import lock_folder
 from olhar.i18n import Text
 from olhar.run import RunFolder
 from olhar.sweep import sweep
 from olhar.sweep.baseline import baseline, list_trials
 from olhar.sweep.engine import Ended, EpochDone
 from olhar.sweep.local import LocalEngine
-from olhar.sweep.lock import lock_folder
 from olhar.sweep.records import SweepResult, TrialRecord
 from olhar.sweep.rungs import Standing, allowed, rungs
 from olhar.sweep.settings import SweepSettings
@@ -232,7 +232,7 @@ def test_a_folder_of_other_things_and_one_in_use_are_refused(race: Any, tmp_path
     with pytest.raises(ConfigError, match=r"no sweep.*cat\.jpg"):
         sweep(RACE, tmp_path / "photos")
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["cat.jpg"]
-    with lock_folder(race[0].out), pytest.raises(ConfigError, match=str(os.getpid())):
+    with lock_folder(race[0].out, str), pytest.raises(ConfigError, match=str(os.getpid())):
         sweep(RACE, race[0].out)
 
 

@@ -26,7 +26,7 @@ from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.jobs import balanced_recipe
 from olhar.progress import Progress
-from olhar.run import HISTORY_COLUMNS, RunFolder
+from olhar.run import HISTORY_COLUMNS, RunFolder, create_run
 from olhar.training.checkpoint import load_checkpoint
 from olhar.training.fit import FitState, Training, build_validation, class_shares, fit
 from olhar.training.machine import Machine
@@ -115,8 +115,7 @@ def test_the_recorded_command_says_all_that_was_decided(tmp_path: Path) -> None:
 
 def test_a_run_folder_is_never_overwritten_unasked(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    run.mkdir()
-    (run / "config.toml").write_text("format = 1\n", encoding="utf-8")
+    create_run(run, {"olhar": "0.1.0", "data": {}, "network": {}})  # one that was cut off
     done = olhar(*TRAIN, "--epochs", 1, "--run", run)
     assert done.status == 2
     assert "--overwrite" in done.err

@@ -11,13 +11,15 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from olhar.errors import explain_os_errors
+from olhar.errors import ConfigError, RunExistsError, explain_os_errors
+from olhar.i18n import Text, _
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -54,6 +56,37 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+# What stands near the beginning of each page, picture and card that olhar writes for people.
+PNG_MARK, SVG_MARK = {"Software": "olhar"}, {"Creator": "olhar"}
+HTML_MARK = '<meta name="generator" content="olhar">'
+CARD_MARK = b"library_name: olhar"
+_MARKS = (b"Software\0olhar", b"<dc:title>olhar</dc:title>", HTML_MARK.encode(), CARD_MARK)
+_MARKED_BYTES = 4096
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse a file to write where something lies that is no page, picture or card of olhar's.
+
+    Raises:
+        RunExistsError: something else lies there.
+    """
+    with explain_os_errors(path):
+        if not os.path.lexists(path):
+            return
+        content = b""
+        if path.is_file():
+            with path.open("rb") as file:
+                content = file.read(_MARKED_BYTES)
+    if not any(mark in content for mark in _MARKS):
+        raise RunExistsError(
+            _(
+                "'{path}' exists already, and olhar did not write it; choose another name, or move "
+                "it elsewhere",
+                path=path,
+            )
+        )
+
+
 @contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
     """A fresh folder beside `path` that becomes `path` when the block ends well, and goes otherwise.
@@ -79,3 +112,53 @@ def sha256_file(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with explain_os_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_LOCKED_BYTE = 1024  # Windows locks bytes against reading too: one behind the text
+
+
+@contextmanager
+def lock_folder(folder: Path, busy: Callable[[str], Text]) -> Iterator[None]:
+    """Hold `folder` (made where it is not there) for this process; the system lets go when it dies.
+
+    Args:
+        folder: its file `.lock` has the number of the process that holds it.
+        busy: what to say where another process does, given its number ("?" if unknown).
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    path = folder / ".lock"
+    with explain_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with file:
+        if not _take(file, path):
+            file.seek(0)
+            raise ConfigError(busy(file.read(32).strip() or "?"))
+        with explain_os_errors(folder):
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no file that is open
+                path.unlink()
+
+
+def _take(file: IO[str], path: Path) -> bool:
+    """Whether the lock is ours now; the file of a process that has just let go does not count."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            return True
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False

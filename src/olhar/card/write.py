@@ -11,7 +11,7 @@ from olhar.card.facts import Facts, read_facts
 from olhar.card.front_matter import front_matter
 from olhar.card.markdown import Block, interval, number, percent, plain
 from olhar.card.sections import SECTIONS
-from olhar.files import write_atomic
+from olhar.files import check_replaceable, write_atomic
 from olhar.i18n import Text, _, using
 from olhar.run import RunFolder
 
@@ -22,6 +22,8 @@ CARDS = (("README.md", "en", "en"), ("README.pt-BR.md", "pt_BR", "pt"))
 def write(folder: RunFolder, details: Mapping[str, str]) -> list[Path]:
     """See `olhar.card.write_card`."""
     read_facts(folder)  # refuses before anything is written
+    for name, _language, _tag in CARDS:
+        check_replaceable(folder.path / name)
     if details:
         write_details(folder, details)
     cards = render_cards(read_facts(folder))

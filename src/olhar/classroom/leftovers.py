@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -11,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olhar.classifier import load_classifier
-from olhar.datasets.cache import cache_folder, load_cached
+from olhar.datasets.cache import cache_folder, is_entry, load_cached
 from olhar.errors import OlharError, explain_os_errors
 
 _ABANDONED_S = 3600.0
+# What olhar writes below the cache. OLHAR_CACHE may name a folder with other things in it, and only
+# what is called as olhar calls it may go.
+_ROOMS = ("datasets", "downloads", "features", "models", "unpacked", "weights")
+_ASIDE = re.compile(r"\..+\.(?:[a-z0-9_]{8}|[0-9]+(?:\.[a-z]+)?)")  # see files
+_MODEL = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,9 @@ def find_leftovers() -> list[Leftover]:
     found = []
     cache = cache_folder()
     with explain_os_errors(cache):
-        rooms = sorted(place for place in cache.glob("*") if place.is_dir())
-        for room in rooms:
+        for room in (cache / name for name in _ROOMS if (cache / name).is_dir()):
             for path in sorted(room.iterdir()):
-                if path.name.startswith("."):
+                if _ASIDE.fullmatch(path.name):
                     if time.time() - _last_change(path) > _ABANDONED_S:
                         found.append(Leftover(path, damaged=False, size_bytes=_size(path)))
                 elif path.is_dir() and _is_damaged(room.name, path):
@@ -56,8 +61,8 @@ def find_leftovers() -> list[Leftover]:
 
 def _is_damaged(room: str, path: Path) -> bool:
     if room == "datasets":
-        return load_cached(path.name) is None
-    if room == "models":
+        return is_entry(path) and load_cached(path.name) is None
+    if room == "models" and _MODEL.fullmatch(path.name):
         try:
             load_classifier(path)
         except OlharError:

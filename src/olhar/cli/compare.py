@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.files import check_replaceable
 from olhar.i18n import _
 
 
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     """Compare, and print the tables."""
     from olhar.evaluation.compare import compare_runs
 
+    if args.curves:
+        check_replaceable(args.curves)
     comparison = compare_runs(args.runs)
     if args.curves:
         _draw_curves([one.run for one in comparison.runs], args.curves)

@@ -93,9 +93,11 @@ def run(source: Source, args: argparse.Namespace) -> int:
     """Describe and check a data set; write the page; set files aside."""
     from olhar.datasets import PhotoFolder
     from olhar.datasets.check import check_page, check_source, parse_fixes, set_aside
-    from olhar.files import write_atomic
+    from olhar.files import check_replaceable, write_atomic
 
     fixes = _fixes(args, parse_fixes)
+    if args.html:
+        check_replaceable(args.html)
     name = source.name
     if fixes and not (isinstance(source, PhotoFolder) and source.origin is None):
         raise ConfigError(

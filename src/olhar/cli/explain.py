@@ -7,6 +7,7 @@ from pathlib import Path
 
 from olhar.cli.options import Subparsers, add_json, add_model, print_json
 from olhar.errors import ConfigError, explain_os_errors
+from olhar.files import check_replaceable
 from olhar.i18n import _
 
 
@@ -66,3 +67,4 @@ def _check_picture(path: Path, *, overwrite: bool) -> None:
         raise ConfigError(
             _("'{path}' exists already; choose another --out or add --overwrite", path=path)
         )
+    check_replaceable(path)

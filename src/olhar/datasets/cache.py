@@ -26,11 +26,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.errors import StorageError
+from olhar.errors import ConfigError, StorageError, explain_os_errors
 from olhar.files import folder_aside
 from olhar.i18n import _
 
 FORMAT = 1
+_ENTRY_FILES = frozenset({"images.npy", "labels.npy", "meta.json"})
 _CHUNK_BYTES = 16 * 2**20
 _ABANDONED_S = 24 * 3600.0
 # All that NumPy and json raise on bytes that are not what they should be.
@@ -197,8 +198,17 @@ def save_cached(key: str, fill: Callable[[Path], CacheEntry]) -> CacheEntry:
     Raises:
         StorageError: the disk is full or failing.
         NoPermissionError: the cache may not be written.
+        ConfigError: other files than an entry's lie there.
     """
     folder = _entry_folder(key)
+    if folder.exists() and not is_entry(folder):
+        raise ConfigError(
+            _(
+                "'{path}' holds files that olhar did not write; let OLHAR_CACHE name a folder that "
+                "is for the cache alone",
+                path=folder,
+            )
+        )
     _remove_abandoned(folder)
     with folder_aside(folder) as aside:
         _write_entry(aside, fill)
@@ -234,6 +244,12 @@ def _write_entry(aside: Path, fill: Callable[[Path], CacheEntry]) -> None:
     np.save(aside / "labels.npy", entry.labels.astype(np.int64))
     text = json.dumps(meta, ensure_ascii=False, indent=1)
     (aside / "meta.json").write_text(text, encoding="utf-8")
+
+
+def is_entry(folder: Path) -> bool:
+    """Whether a folder holds nothing else than an entry's files, whole or not."""
+    with explain_os_errors(folder):
+        return folder.is_dir() and {path.name for path in folder.iterdir()} <= _ENTRY_FILES
 
 
 def remove_others(key: str, prefix: str) -> None:

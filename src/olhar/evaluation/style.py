@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from olhar import i18n
 from olhar.errors import ConfigError, MissingExtraError
 from olhar.evaluation.report import short_name
-from olhar.files import write_atomic
+from olhar.files import PNG_MARK, SVG_MARK, write_atomic
 from olhar.i18n import Text, _
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def render_figure(figure: Figure, suffix: str = ".png") -> bytes:
         # By the canvas itself: Figure.savefig draws everything twice, once to measure it.
         if suffix == ".png":
             png: Any = FigureCanvasAgg(figure)
-            png.print_png(content, metadata={"Software": None})
+            png.print_png(content, metadata=PNG_MARK)
         else:
             svg: Any = FigureCanvasSVG(figure)
-            svg.print_svg(content, metadata={"Date": None, "Creator": None})
+            svg.print_svg(content, metadata={"Date": None, **SVG_MARK})
     figure.set_layout_engine("none")  # it is laid out now; another format need not do it again
     return content.getvalue()
 

@@ -24,7 +24,7 @@ from olhar.i18n import _
 from olhar.pipeline.fitting import fit_job
 from olhar.pipeline.inputs import Job
 from olhar.progress import Progress
-from olhar.run import RunFolder
+from olhar.run import NEW, RunFolder
 from olhar.training.recipe import Recipe
 from olhar.training.trackers import Trackers
 
@@ -218,11 +218,15 @@ def run_to_go_on_with(run: Path | str | None) -> Path | None:
         )
     if run is None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
         return None
-    folder = RunFolder(run)
-    if not folder.config.is_file():
-        return None
-    same = folder.read_config().get("machine", {}).get("launch") == _launch()
-    return folder.path if same else None
+    for path in (Path(f"{run}{NEW}"), Path(run)):  # the first where it is to replace the second
+        folder = RunFolder(path)
+        if folder.config.is_file() and _is_of_this_launch(folder):
+            return path
+    return None
+
+
+def _is_of_this_launch(folder: RunFolder) -> bool:
+    return bool(folder.read_config().get("machine", {}).get("launch") == _launch())
 
 
 def _launch() -> str:

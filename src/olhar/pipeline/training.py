@@ -5,12 +5,13 @@ The run folder appears once settings, data and machine are accepted.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
-from olhar.errors import ConfigError
+from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
 from olhar.networks.specs import count_parameters
 from olhar.pipeline.backbone import Origin, default_mode, open_backbone
@@ -20,7 +21,14 @@ from olhar.pipeline.inputs import DataSettings, Job, require_training
 from olhar.pipeline.jobs import describe_job, load_job, open_plan, plan_training, prepare_job
 from olhar.pipeline.measuring import Run, draw, load_run, measure
 from olhar.progress import Progress
-from olhar.run import RunFolder, check_run_path, create_run, free_run_path
+from olhar.run import (
+    RunFolder,
+    check_run_path,
+    create_run,
+    free_run_path,
+    hold,
+    take_place,
+)
 from olhar.training.energy import EnergyMeter, measure_energy
 from olhar.training.trackers import Trackers, build_results, open_trackers, tracked_names
 
@@ -56,7 +64,7 @@ def train(
         network: name of a network; by default one is chosen, and the choice said.
         run: the folder to make; by default runs/DATA-NETWORK.
         recipe: a recipe file or its settings, instead of the kept ones for this network and data.
-        overwrite: replace a run folder that exists.
+        overwrite: replace a run that is there, once the new one has ended.
         progress: hears of the progress.
         val: share or count of validation images.
         test: share or count of test images, where the set has no test split.
@@ -77,6 +85,7 @@ def train(
         ConfigError: a setting that does not exist or cannot be used.
         DataError: data that cannot be used.
         RunExistsError: the run folder exists.
+        ConfigError: what is to be replaced holds other files than those of a run.
         DivergedError: the loss came to NaN.
     """
     progress = progress or Progress()
@@ -89,14 +98,32 @@ def train(
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)
-    if run is not None:
-        check_run_path(Path(run), overwrite=overwrite)
+    if run is not None and check_run_path(Path(run), overwrite=overwrite):
+        _check_apart(data, Path(run))
     inputs = open_plan(plan, progress)
     stem = f"{Path(data).resolve().name}-{plan.network}"  # of a folder its last name
     path = Path(run) if run is not None else free_run_path(stem)
     job = prepare_job(plan, inputs, path, progress)
-    create_run(path, describe_job(plan, job), overwrite=overwrite)
-    return _run(job, None, progress, trackers, meter)
+    folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
+    with hold(folder):
+        _run(dataclasses.replace(job, folder=folder), None, progress, trackers, meter)
+    return _settle(folder, progress)
+
+
+def _check_apart(data: str, run: Path) -> None:
+    """Refuse to replace a run where it and the photos that are to be trained on lie inside each other."""
+    with explain_os_errors(data):
+        photos, place = Path(data).resolve(), run.resolve()
+        inside = photos.exists() and (photos in (place, *place.parents) or place in photos.parents)
+    if inside:
+        raise ConfigError(
+            _(
+                "'{run}' will not be replaced: it and the data '{data}' lie inside each other; "
+                "choose a --run outside of the data",
+                run=run,
+                data=data,
+            )
+        )
 
 
 def _origin(
@@ -121,18 +148,28 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
     progress = progress or Progress()
     folder = RunFolder(run)
     folder.read_config()
-    if folder.model.is_dir() and folder.metrics.is_file():
-        progress.note(_("run '{path}' has ended already", path=folder.path))
-        return load_run(folder.path)
-    require_training()
-    trackers = open_trackers(tracked_names(folder.path), progress.note)
-    job, state = load_job(folder, progress)
-    return _run(job, state, progress, trackers, measure_energy(None, progress.note))
+    with hold(folder):
+        if folder.model.is_dir() and folder.metrics.is_file():
+            progress.note(_("run '{path}' has ended already", path=folder.path))
+        else:
+            require_training()
+            trackers = open_trackers(tracked_names(folder.path), progress.note)
+            job, state = load_job(folder, progress)
+            _run(job, state, progress, trackers, measure_energy(None, progress.note))
+    return _settle(folder, progress)
+
+
+def _settle(folder: RunFolder, progress: Progress) -> Run:
+    """A run that has ended, in its place: that of the run which it replaces, if any."""
+    settled = take_place(folder)
+    if settled.path != folder.path:
+        progress.note(_("the new run has replaced the old one in '{path}'", path=settled.path))
+    return load_run(settled.path)
 
 
 def _run(
     job: Job, state: FitState | None, progress: Progress, trackers: Trackers, meter: EnergyMeter
-) -> Run:
+) -> None:
     """Train, save, measure, draw, and write the card."""
     with trackers:
         config, history = job.folder.read_config(), state.history if state else []
@@ -152,7 +189,6 @@ def _run(
         trackers.finish(
             build_results(job.folder, report.to_dict(), state.history, state.best_epoch, parameters)
         )
-    return Run(job.folder, report)
 
 
 def _fit(job: Job, state: FitState | None, progress: Progress, trackers: Trackers) -> FitState:

@@ -6,6 +6,7 @@ A file is written in `incoming/` under a name that nobody else has, then renamed
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from olhar.stores.address import StoreUrl
 from olhar.stores.contract import Report
 
 _PIECE_BYTES = 4 * 2**20
+_ASIDE = re.compile(r"[0-9a-f]{32}")  # what _write_aside calls a file
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -87,6 +89,8 @@ class FolderStore:
         """See `Store`."""
         with explain_os_errors(self._root):
             for path in (self._root / "incoming").glob("*"):
+                if not _ASIDE.fullmatch(path.name):
+                    continue  # whoever chose the folder may have one of this name
                 try:
                     if time.time() - path.stat().st_mtime > _ABANDONED_S:
                         path.unlink()

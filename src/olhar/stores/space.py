@@ -9,6 +9,7 @@ processes", 1965.) Whoever is killed leaves a flag that goes out of date.
 from __future__ import annotations
 
 import datetime
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ _COLLECT_S = 60.0  # a collector stops after this time, so that one who waits lo
 _WAIT_S = 3 * _COLLECT_S
 _PUSH_AGE = datetime.timedelta(days=1)
 _READERS = 16
+# A folder or bucket may hold other things of its owner's under these names: only what olhar itself
+# has written, by its name, is ever removed.
+_FLAG = re.compile(r"(?:pushing|collecting)/[0-9a-f]{32}")
+_FILE = re.compile(r"files/([0-9a-f]{2})/(\1[0-9a-f]{62})")
 
 
 @contextmanager
@@ -40,11 +45,15 @@ def pushing(store: PersistentStore) -> Iterator[None]:
 
 def _wait_for_collectors(store: PersistentStore) -> None:
     first_seen: dict[str, float] = {}
-    while flags := store.keys("collecting/"):
+    while flags := _flags(store, "collecting/"):
         for flag in flags:
             if time.monotonic() - first_seen.setdefault(flag, time.monotonic()) > _WAIT_S:
                 store.remove(flag)  # its owner was killed
         time.sleep(0.2)
+
+
+def _flags(store: PersistentStore, prefix: str) -> list[str]:
+    return [key for key in store.keys(prefix) if _FLAG.fullmatch(key)]
 
 
 def collect(store: PersistentStore) -> int | None:
@@ -65,7 +74,8 @@ def collect(store: PersistentStore) -> int | None:
             return None
         removed = 0
         for key in store.keys("files/"):
-            if key.rpartition("/")[2] not in needed and time.monotonic() < end:
+            own = _FILE.fullmatch(key)
+            if own and own[2] not in needed and time.monotonic() < end:
                 store.remove(key)
                 removed += 1
         store.tidy()
@@ -77,7 +87,7 @@ def collect(store: PersistentStore) -> int | None:
 
 def _somebody_pushes(store: PersistentStore) -> bool:
     busy = False
-    for flag in store.keys("pushing/"):
+    for flag in _flags(store, "pushing/"):
         content = store.read(flag)
         if content is None:
             continue

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import numpy as np
 import tomli_w
 
 from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors, unknown_name
-from olhar.files import write_atomic
-from olhar.i18n import _
+from olhar.files import lock_folder, write_atomic
+from olhar.i18n import Text, _
 from olhar.pipeline.inputs import open_inputs, require_training
 from olhar.pipeline.trials import finish_winner, plan_trial
 from olhar.progress import Progress
@@ -28,7 +29,6 @@ from olhar.sweep.baseline import list_trials
 from olhar.sweep.choose import decide, plan_finals, train_finals
 from olhar.sweep.engine import Engine
 from olhar.sweep.ground import Clock, Ground, trial_settings
-from olhar.sweep.lock import lock_folder
 from olhar.sweep.records import Best, Decision, Finalist, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, write_results
 from olhar.sweep.search import Search
@@ -64,7 +64,7 @@ def run_sweep(
     url = storage_url(place.storage, out)
     name = place.study or out.resolve().name
     ground = _survey(settings, place, progress)
-    with lock_folder(out):
+    with lock_folder(out, partial(_busy, out)):
         token = _claim(out, settings, shown_url(url) if place.storage else "", name)
         study = Study(url, name, settings, token, progress.note)
         clock = Clock(out)
@@ -89,6 +89,15 @@ def run_sweep(
         if best is None or not (out / BEST_RECIPE).is_file():
             write_results(settings, result)
         return result
+
+
+def _busy(out: Path, pid: str) -> Text:
+    return _(
+        "'{path}' is in use: another sweep (process {pid}) works on it; wait for it, or choose "
+        "another --out",
+        path=out,
+        pid=pid,
+    )
 
 
 def _check(place: Place) -> None:

@@ -19,6 +19,7 @@ from olhar.datasets.check.finding import ERROR, KINDS, NOTE, WARNING, Finding, s
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.source import Source
 from olhar.errors import OlharError
+from olhar.files import HTML_MARK
 from olhar.i18n import Text, _
 from olhar.images import read_image
 
@@ -103,6 +104,7 @@ def check_page(report: CheckReport) -> str:
 <html lang="{i18n.language().replace("_", "-")}">
 <head>
 <meta charset="utf-8">
+{HTML_MARK}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="{_escape(policy)}">

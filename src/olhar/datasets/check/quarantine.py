@@ -76,6 +76,7 @@ def set_aside(root: Path, findings: Sequence[Finding], kinds: Iterable[str]) -> 
         NoPermissionError: the folder may not be written; what was moved before stays in the log.
         StorageError: the disk is full; likewise.
         WrongPathError: the folder beside the data is on another disk.
+        ConfigError: what lies in its place is not olhar's.
     """
     wanted: dict[str, str] = {}  # path → kind; a file is moved once
     for finding in findings:
@@ -85,6 +86,7 @@ def set_aside(root: Path, findings: Sequence[Finding], kinds: Iterable[str]) -> 
     if not wanted:
         return []
     root, place = root.expanduser().resolve(), quarantine_folder(root)
+    _require_own(place)
     moved = []
     with explain_os_errors(place):
         place.mkdir(exist_ok=True)
@@ -95,6 +97,21 @@ def set_aside(root: Path, findings: Sequence[Finding], kinds: Iterable[str]) -> 
             _rename(root / move.source, place / move.target)
             moved.append(move)
     return moved
+
+
+def _require_own(place: Path) -> None:
+    """Raise ConfigError where a log that olhar did not write lies in the place of the quarantine's."""
+    with explain_os_errors(place / LOG):
+        there = (place / LOG).is_file() and (place / LOG).stat().st_size > 0
+    if there and not read_log(place):
+        raise ConfigError(
+            _(
+                "'{path}' is not olhar's, so that nothing is set aside there; rename the folder "
+                "'{folder}', or move the file elsewhere",
+                path=place / LOG,
+                folder=place.name,
+            )
+        )
 
 
 def _free_name(place: Path, file: str) -> str:
@@ -187,7 +204,7 @@ def undo(root: Path) -> Undone:
     """Put back everything that was set aside, the latest first.
 
     Raises:
-        ConfigError: nothing was ever set aside.
+        ConfigError: nothing was ever set aside, or the log is not olhar's.
         NoPermissionError, StorageError: a folder may not be written; it can be run again.
     """
     root, place = root.expanduser().resolve(), quarantine_folder(root)
@@ -201,6 +218,7 @@ def undo(root: Path) -> Undone:
                 path=place / LOG,
             )
         )
+    _require_own(place)
     restored, taken = [], []
     for move in reversed(read_log(place)):
         source, target = root / move.source, place / move.target

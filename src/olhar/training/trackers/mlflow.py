@@ -12,6 +12,7 @@ from typing import Any
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
+from olhar.run import NEW
 from olhar.training.trackers.quiet import environment_defaults, hide_secrets
 from olhar.training.trackers.results import Results, Setting, figures
 
@@ -56,7 +57,9 @@ class MlflowTracker:
                 self._run_id = memory["run_id"]
                 self._client.update_run(self._run_id, status="RUNNING")
             else:
-                created = self._client.create_run(self._experiment_id(), run_name=run.name)
+                created = self._client.create_run(
+                    self._experiment_id(), run_name=run.name.removesuffix(NEW)
+                )
                 self._run_id = created.info.run_id
                 self._log_params(settings)
                 memory["run_id"] = self._run_id  # not before its parameters are there
