@@ -75,4 +75,4 @@ class Dataset:
     def _repr_html_(self) -> str:
         from olhar.datasets.thumbnails import dataset_html
 
-        return dataset_html(self)
+        return dataset_html(self.name, self.shown_names, self.labels, self.images)

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.cores import count_cores
 from olhar.datasets.cache import (
     CacheEntry,
     allocate_images,
@@ -137,7 +138,7 @@ def _fill(
     images_file = place / "images.npy"
     first_byte = allocate_images(place, (count, size, size, channels)).offset
     job = _Job(str(images_file), first_byte, str(folder.path), size, channels, preprocess.resize)
-    outcomes = _decode_all(job, folder.files, progress, workers or _cores())
+    outcomes = _decode_all(job, folder.files, progress, workers or count_cores())
     bad = {row: reason for row, (_sha256, reason) in outcomes.items() if reason}
     good = np.array([row for row in range(count) if row not in bad], np.int64)
     if bad:
@@ -156,12 +157,6 @@ def _fill(
         set_aside=tuple((files[row], reason) for row, reason in sorted(bad.items())),
         fingerprint=digest.hexdigest(),
     )
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _close_gaps(job: _Job, good: NDArray[np.int64]) -> None:

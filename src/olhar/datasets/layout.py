@@ -5,12 +5,14 @@ Does not know: whether a class's name means the same as another's, or what is in
 
 from __future__ import annotations
 
+import math
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
 
 from olhar.datasets.dataset import PARTS
 from olhar.errors import DataError, explain_os_errors
@@ -24,6 +26,7 @@ PART_NAMES = {
     "validation": "val",
     "test": "test",
 }
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # tables that list photos
 _ALLOWED = ", ".join(sorted(IMAGE_SUFFIXES))
 
 PhotoFile = tuple[str, int, int]  # path with forward slashes, size in bytes, time of change in ns
@@ -273,3 +276,12 @@ def _no_classes(name: str, loose: Sequence[str], listing: Listing) -> DataError:
             arrange=arrange,
         )
     )
+
+
+def label_text(value: Any) -> str:
+    """A label as text: 3 and 3.0 are "3"; "" where there is none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return readable_name(str(value).strip())

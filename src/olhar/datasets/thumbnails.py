@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,40 @@ from PIL import Image
 
 from olhar.i18n import _
 
-if TYPE_CHECKING:
-    from olhar.datasets.dataset import Dataset
-
 MOST_CLASSES = 30
 _IMAGES, _SIDE = 6, 48  # a class; CSS pixels
 
 
-def dataset_html(dataset: Dataset) -> str:
-    """A table with a row for each of the first 30 classes: name, count, six images."""
+def dataset_html(
+    name: str, class_names: Sequence[str], labels: NDArray[np.int64], images: NDArray[np.uint8]
+) -> str:
+    """A table with a row for each of the first 30 classes: name, count, six images.
+
+    Args:
+        name: of the data set.
+        class_names: as they are shown, in index order.
+        labels: (N,) int64.
+        images: (N, H, W, C) uint8.
+    """
     title = _(
         "{name}: {n} images of {height}x{width} pixels, {classes} classes",
-        name=dataset.name,
-        n=len(dataset),
-        height=dataset.image_shape[1],
-        width=dataset.image_shape[2],
-        classes=dataset.num_classes,
+        name=name,
+        n=len(labels),
+        height=images.shape[1],
+        width=images.shape[2],
+        classes=len(class_names),
     )
     rows = []
-    for index, name in enumerate(dataset.shown_names[:MOST_CLASSES]):
-        members = np.flatnonzero(dataset.labels == index)
+    for index, shown in enumerate(class_names[:MOST_CLASSES]):
+        members = np.flatnonzero(labels == index)
         chosen = members[np.linspace(0, len(members) - 1, min(_IMAGES, len(members))).astype(int)]
-        pictures = "".join(image_html(dataset.images[row]) for row in chosen)
-        cells = f"<td>{html.escape(name)}</td><td>{len(members)}</td><td>{pictures}</td>"
+        pictures = "".join(image_html(images[row]) for row in chosen)
+        cells = f"<td>{html.escape(shown)}</td><td>{len(members)}</td><td>{pictures}</td>"
         rows.append(f"<tr>{cells}</tr>")
     head = "".join(
         f"<th>{html.escape(str(text))}</th>" for text in (_("class"), _("images"), _("examples"))
     )
-    left = dataset.num_classes - MOST_CLASSES
+    left = len(class_names) - MOST_CLASSES
     rest = str(_("{n} more classes", n=left))
     more = f"<p>{html.escape(rest)}</p>" if left > 0 else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

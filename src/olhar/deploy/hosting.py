@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from olhar.classifier import model_folder
-from olhar.deploy.container import MlFolder
+from olhar.deploy.ml_folder import MlFolder
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.progress import Progress

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from olhar.datasets import ALL_NAMES
-from olhar.deploy.container import MlFolder
 from olhar.deploy.hyperparameters import Hyperparameters, read_hyperparameters
+from olhar.deploy.ml_folder import MlFolder
 from olhar.errors import ConfigError, DataError, explain_os_errors
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _

@@ -16,69 +16,22 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from olhar.errors import ImageError, unknown_name
-from olhar.i18n import LANGUAGES, _, normalise_language
+from olhar.i18n import _
+from olhar.serving.asked import OPTIONS, Asked, check_count, wrong_value
 from olhar.serving.engine import Photo
+from olhar.serving.multipart import read_multipart
 from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
 
-_OPTIONS = ("model", "top_k", "threshold", "lang")
 _ONE = ("image", "b64")  # keys of one photo in JSON
 _MANY = ("images", "instances", "inputs")
 _KINDS = "image/*, application/octet-stream, multipart/form-data, application/json"
 _RAW = frozenset({"", "application/octet-stream", "application/x-image"})
-_MOST_TOP_K = 100_000
-
-
-@dataclass
-class Asked:
-    """What a request to classify asks.
-
-    Attributes:
-        photos: (name, content or pixels).
-        model: its name; None for the first.
-        top_k: classes in an answer.
-        threshold: instead of the model's own; None for that.
-        language: of messages; None for what the client's headers say.
-    """
-
-    photos: list[tuple[str, Photo]] = field(default_factory=list)
-    model: str | None = None
-    top_k: int = 3
-    threshold: float | None = None
-    language: str | None = None
-
-    def set_option(self, name: str, value: Any) -> None:
-        """Take one option.
-
-        Raises:
-            RequestError: it does not exist, or not with this value.
-        """
-        if name not in _OPTIONS:
-            message = unknown_name(_("parameter"), name[:200], _OPTIONS).message
-            raise RequestError(422, "request", message)
-        if name == "model":
-            if not isinstance(value, str):
-                raise _wrong_value(name, value, _("the name of a model"))
-            self.model = value or None
-        elif name == "lang":
-            self.language = normalise_language(value) if isinstance(value, str) else None
-            if self.language is None:
-                raise _wrong_value(name, value, ", ".join(LANGUAGES))
-        elif name == "top_k":
-            number = _number(value)
-            if number is None or not number.is_integer() or not 1 <= number <= _MOST_TOP_K:
-                raise _wrong_value(name, value, _("a whole number, 1 or more"))
-            self.top_k = int(number)
-        else:
-            self.threshold = _number(value)
-            if self.threshold is None or not 0 <= self.threshold <= 1:
-                raise _wrong_value(name, value, _("a number from 0 to 1"))
 
 
 def read_asked(body: bytes, content_type: str, query: Mapping[str, str], max_images: int) -> Asked:
@@ -98,8 +51,6 @@ def read_asked(body: bytes, content_type: str, query: Mapping[str, str], max_ima
     if kind == "application/json":
         _read_json(body, asked, max_images)
     elif kind == "multipart/form-data":
-        from olhar.serving.multipart import read_multipart
-
         read_multipart(body, content_type, asked, max_images)
     elif kind in _RAW or kind.startswith("image/"):
         asked.photos.append((name, body))
@@ -129,20 +80,6 @@ def read_json(body: bytes) -> dict[str, Any]:
     return values
 
 
-def check_count(count: int, max_images: int) -> None:
-    """Raise RequestError where one request has too many photos."""
-    if count > max_images:
-        raise RequestError(
-            413,
-            "too_large",
-            _(
-                "there are {count} photos in one request; allowed: {limit}; send several requests",
-                count=count,
-                limit=max_images,
-            ),
-        )
-
-
 def photo_from_text(text: str, name: str) -> bytes:
     """Base64 (RFC 4648, section 4), or a data: URL with it, → the content of a file.
 
@@ -166,17 +103,17 @@ def _read_json(body: bytes, asked: Asked, max_images: int) -> None:
             if isinstance(items, dict) and len(items) == 1:  # {"inputs": {"images": […]}}
                 items = next(iter(items.values()))
             if not isinstance(items, list):
-                raise _wrong_value(key, value, _("a list of photos"))
+                raise wrong_value(key, value, _("a list of photos"))
             check_count(len(items), max_images)
             asked.photos += [_photo(item, str(index)) for index, item in enumerate(items)]
         elif key == "params" and isinstance(value, dict):  # MLflow's place for options
             for option, given in value.items():
                 asked.set_option(option, given)
-        elif key in _OPTIONS:
+        elif key in OPTIONS:
             if value is not None:
                 asked.set_option(key, value)
         else:
-            message = unknown_name(_("key"), key[:200], (*_ONE, *_MANY, *_OPTIONS)).message
+            message = unknown_name(_("key"), key[:200], (*_ONE, *_MANY, *OPTIONS)).message
             raise RequestError(422, "request", message)
     check_count(len(asked.photos), max_images)
 
@@ -191,7 +128,7 @@ def _photo(value: Any, name: str) -> tuple[str, Photo]:
             )
         name, value = value.get("file", name), value[keys[0]]
         if not isinstance(name, str):
-            raise _wrong_value("file", name, _("a name"))
+            raise wrong_value("file", name, _("a name"))
     try:
         return name, photo_from_text(value, name) if isinstance(value, str) else _pixels(
             value, name
@@ -215,25 +152,5 @@ def _pixels(value: Any, name: str) -> NDArray[Any]:
             "'{name}' is neither base64 text nor pixels; allowed as pixels: lists (height, width) or "
             "(height, width, channels) of whole numbers from 0 to 255, or of fractions from 0 to 1",
             name=name,
-        )
-    )
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _wrong_value(name: str, value: Any, allowed: object) -> RequestError:
-    return bad_request(
-        _(
-            "{name} is {given}; allowed: {allowed}",
-            name=name,
-            given=str(value)[:200],
-            allowed=allowed,
         )
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from olhar.errors import MissingExtraError
 from olhar.i18n import _
+from olhar.serving.asked import Asked, check_count
 from olhar.serving.refusals import bad_request
-
-if TYPE_CHECKING:
-    from olhar.serving.bodies import Asked
 
 _MOST_FIELDS = 20  # options beside the photos
 
@@ -55,8 +53,6 @@ def read_multipart(body: bytes, content_type: str, asked: Asked, max_images: int
         RequestError: it is cut off or damaged, has too many parts, or an unknown option.
         MissingExtraError: python-multipart is not installed.
     """
-    from olhar.serving.bodies import check_count
-
     parts = _split(body, content_type)
     is_photo = [_is_photo(headers, options) for headers, options, _content in parts]
     check_count(sum(is_photo), max_images)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from olhar._version import __version__
 from olhar.i18n import _
-from olhar.serving.bodies import check_count, photo_from_text, read_json
+from olhar.serving.asked import check_count
+from olhar.serving.bodies import photo_from_text, read_json
 from olhar.serving.engine import ServedModel, photo_outputs, run_inputs
 from olhar.serving.refusals import RequestError, bad_request
 

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import importlib.util
 import ipaddress
-import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -158,10 +157,3 @@ def _unusable(error: OSError, host: str, port: int) -> OlharError:
 def _url(host: str, port: int) -> str:
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1

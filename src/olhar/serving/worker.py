@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from olhar.cores import count_cores
 from olhar.errors import OlharError
 from olhar.serving.app import LOCAL_NAMES, App
 from olhar.serving.batching import Batcher
@@ -53,9 +54,7 @@ def serve_here(
     Raises:
         OlharError: a model cannot be loaded.
     """
-    from olhar.serving.server import cores as all_cores
-
-    cores = cores or all_cores()
+    cores = cores or count_cores()
     loaded = {name: load_served(name, path, cores) for name, path in models.items()}
     batcher = Batcher(cores, settings.batch_size, settings.batch_latency_ms / 1000)
     state = ServeState(loaded, settings, batcher)

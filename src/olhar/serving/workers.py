@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from olhar.cores import count_cores
 from olhar.errors import OlharError
 from olhar.i18n import _
 from olhar.serving.settings import ServeSettings
@@ -79,9 +80,7 @@ def serve_in_processes(
     Raises:
         OlharError: a model cannot be loaded, or processes die as soon as they start.
     """
-    from olhar.serving.server import cores
-
-    each = max(1, cores() // count)
+    each = max(1, count_cores() // count)
     share = (models, _divided(settings, count), local)
     with _counters(count) as counters, _signals() as signalled:
         words = (share, each, counters)

@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-import olhar
 from olhar.i18n import language
 from olhar.sweep.engine import Ended, EpochDone, Event, Lost
 from olhar.sweep.task import Task, TaskResult
@@ -100,7 +99,7 @@ class _Worker:
     ) -> None:
         self.number: int | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker
-        paths = [str(Path(olhar.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "olhar.sweep.worker"],
             stdin=subprocess.PIPE,

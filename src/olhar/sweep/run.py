@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
-import os
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from olhar.cores import count_cores
 from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors, unknown_name
 from olhar.files import lock_folder, write_atomic
 from olhar.i18n import Text, _
@@ -124,7 +124,7 @@ def _survey(settings: SweepSettings, place: Place, progress: Progress) -> Ground
         plan.data, plan.network, plan.network_settings, progress, plan.recipe.workers
     )
     counts = np.bincount(dataset.labels[splits.val])
-    cores = _cores()
+    cores = count_cores()
     threads = max(1, cores // (place.workers or cores)) if place.engine == "local" else 1
     chance = float(counts.max() / counts.sum())
     return Ground(settings, place.out, len(splits.val), chance, threads)
@@ -155,14 +155,7 @@ def _open_engine(place: Place, ground: Ground) -> Engine:
         return engine
     from olhar.sweep.local import LocalEngine
 
-    return LocalEngine(place.workers or min(_cores(), ground.settings.trials), ground.threads)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
+    return LocalEngine(place.workers or min(count_cores(), ground.settings.trials), ground.threads)
 
 
 def _check_folder(out: Path) -> None:

@@ -25,10 +25,11 @@ import torch
 from torch import distributed, nn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
+from olhar.cores import count_cores
 from olhar.errors import ClusterError, ConfigError, OlharError
 from olhar.i18n import Text, _
 from olhar.progress import Progress
-from olhar.training.machine import Machine, check_device, count_cores
+from olhar.training.machine import Machine, check_device
 
 Validate = Callable[[nn.Module], tuple[float, float]]
 

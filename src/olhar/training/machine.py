@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from olhar.cores import count_cores
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import NetworkSpec, is_published, walk
@@ -93,14 +94,6 @@ def _cpu_features() -> dict[str, Any]:
 def _cpu_has_bf16() -> bool:
     features = _cpu_features()
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def count_threads() -> int:

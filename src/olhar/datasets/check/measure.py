@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from olhar.cores import count_cores
 from olhar.datasets.layout import readable_name
 from olhar.errors import ImageError, ImageSizeError, OlharError, explain_os_errors
 from olhar.files import sha256_file
@@ -86,7 +87,7 @@ def measure_photos(
     """
     progress.start(_("looking at photos"), len(files))
     rows = list(enumerate(files))
-    workers = min(workers or _cores(), len(rows) // _PHOTOS_PER_PROCESS)
+    workers = min(workers or count_cores(), len(rows) // _PHOTOS_PER_PROCESS)
     photos: dict[int, Photo] = {}
     place = tempfile.gettempdir()
     with explain_os_errors(place), tempfile.TemporaryFile() as file:
@@ -107,12 +108,6 @@ def measure_photos(
         shape = (len(rows), SIDE, SIDE, 3)
         images = np.memmap(file, np.uint8, "r", shape=shape)  # (N, 64, 64, 3) uint8
     return [photos[row] for row in range(len(rows))], images
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _measure_rows(

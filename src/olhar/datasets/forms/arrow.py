@@ -8,39 +8,35 @@ others: decoded once, set aside with a reason where they cannot be read, known b
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.forms.shards import INFO, Shard, read_json
+from olhar.datasets.forms.arrow_files import batches, class_name, label_names, pyarrow, schema
+from olhar.datasets.forms.shards import Shard, read_json
 from olhar.datasets.forms.tables import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
-    METADATA,
     SPLIT_COLUMNS,
     Table,
     choose_column,
-    label_text,
     read_tables,
 )
-from olhar.datasets.layout import PART_NAMES
+from olhar.datasets.layout import METADATA, PART_NAMES
 from olhar.datasets.places import waiting
-from olhar.errors import DataError, MissingExtraError, explain_os_errors
+from olhar.errors import DataError, explain_os_errors
 from olhar.files import csv_text
 from olhar.i18n import Text, _
 from olhar.stores.names import is_portable
 
 EMBEDDED = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "photo", "picture", "bytes")
-_ROWS_AT_ONCE = 256
 _TALLY = "tally.json"  # what was left out, beside metadata.csv
 _SUFFIXES = (
     (b"\xff\xd8", ".jpg"),
@@ -50,24 +46,6 @@ _SUFFIXES = (
     (b"II*\0", ".tif"),
     (b"MM\0*", ".tif"),
 )
-
-
-def pyarrow(name: str = "pyarrow") -> Any:
-    """The library, or a module of it.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        importlib.import_module("pyarrow")
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtraError(
-            _(
-                "Parquet and Arrow files need pyarrow, which this installation does not have: "
-                'pip install "olhar[parquet]", or save the table as CSV'
-            )
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -122,113 +100,15 @@ def _tally_notes(tally: Mapping[str, Any]) -> list[Text]:
     ]
 
 
-def read_plain_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a Parquet or Arrow file that names its photos' files.
-
-    Raises:
-        DataError: it is damaged.
-    """
-    names = _label_names(path)
-    rows = [row for batch in _batches(path) for row in batch.to_pylist()]
-    for row in rows:
-        for column, classes in names.items():
-            row[column] = _class_name(path, row.get(column), classes)
-    return rows
-
-
-# Reading
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Tell what pyarrow raises about a file."""
-    lib = pyarrow("pyarrow.lib")
-    with explain_os_errors(path):
-        try:
-            yield
-        except (lib.ArrowException, ValueError, TypeError, LookupError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(
-                _(
-                    "'{path}' cannot be read as Parquet or Arrow ({reason}); copy or save it again",
-                    path=path,
-                    reason=str(error).partition("\n")[0],
-                )
-            ) from error
-
-
-def _batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Batches of at most 256 rows."""
-    with _reading(path), path.open("rb") as file:
-        if path.suffix.lower() == ".parquet":
-            parquet = pyarrow("pyarrow.parquet").ParquetFile(file)
-            yield from parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns)
-            return
-        for batch in _open_ipc(file):
-            batch.validate(full=True)
-            chosen = batch if columns is None else batch.select(list(columns))
-            for start in range(0, chosen.num_rows, _ROWS_AT_ONCE):
-                yield chosen.slice(start, _ROWS_AT_ONCE)
-
-
-def _open_ipc(file: Any) -> Iterator[Any]:
-    """The batches of an Arrow stream, which `datasets` writes, or of an Arrow file."""
-    ipc = pyarrow("pyarrow.ipc")
-    random_access = file.read(6) == b"ARROW1"
-    file.seek(0)
-    if not random_access:
-        with ipc.open_stream(file) as stream:
-            yield from stream
-        return
-    with ipc.open_file(file) as table:
-        for index in range(table.num_record_batches):
-            yield table.get_batch(index)
-
-
-def _schema(path: Path) -> Any:
-    with _reading(path), path.open("rb") as file:
-        if path.suffix.lower() == ".parquet":
-            return pyarrow("pyarrow.parquet").ParquetFile(file).schema_arrow
-        ipc = pyarrow("pyarrow.ipc")
-        random_access = file.read(6) == b"ARROW1"
-        file.seek(0)
-        with ipc.open_file(file) if random_access else ipc.open_stream(file) as table:
-            return table.schema
-
-
-def _features(path: Path) -> dict[str, dict[str, Any]]:
-    """What Hugging Face's library says of each column, {} where nothing."""
-    try:
-        written = (_schema(path).metadata or {}).get(b"huggingface", b"{}")
-        features = json.loads(written).get("info", {}).get("features")
-        if features is None and (path.parent / INFO).is_file():
-            features = read_json(path.parent / INFO).get("features")
-        return {name: kind for name, kind in (features or {}).items() if isinstance(kind, dict)}
-    except (ValueError, AttributeError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        return {}
-
-
-def _label_names(path: Path) -> dict[str, tuple[str, ...]]:
-    """The class names of each column of labels, in index order."""
-    return {
-        column: tuple(map(str, kind["names"]))
-        for column, kind in _features(path).items()
-        if kind.get("_type") == "ClassLabel" and isinstance(kind.get("names"), list)
-    }
-
-
 def _columns(name: str, path: Path) -> _Columns:
     """Which columns of a file matter.
 
     Raises:
         DataError: there is none of photos, or of labels, or several that may be it.
     """
-    types, schema = pyarrow("pyarrow.types"), _schema(path)
+    types, fields = pyarrow("pyarrow.types"), schema(path)
     embedded, plain = [], []
-    for field in schema:
+    for field in fields:
         binary = types.is_binary(field.type) or types.is_large_binary(field.type)
         if (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0) or (
             binary and field.name.lower() in _IMAGE_COLUMNS
@@ -239,43 +119,23 @@ def _columns(name: str, path: Path) -> _Columns:
     image = choose_column(name, embedded, _IMAGE_COLUMNS) or (
         embedded[0] if len(embedded) == 1 else ""
     )
-    names = _label_names(path)
+    names = label_names(path)
     label = choose_column(name, names, LABEL_COLUMNS) or (
         next(iter(names)) if len(names) == 1 else ""
     )
     if not label and len(names) < 2:
-        label = choose_column(name, schema.names, LABEL_COLUMNS)
+        label = choose_column(name, fields.names, LABEL_COLUMNS)
     if not label or not (image or choose_column(name, plain, FILE_COLUMNS)):
         raise DataError(
             _(
                 "'{path}' needs a column image with photos, or file_name with their paths, and a column "
                 "label; it has: {given}",
                 path=name,
-                given=", ".join(schema.names),
+                given=", ".join(fields.names),
             )
         )
-    split = choose_column(name, schema.names, SPLIT_COLUMNS)
+    split = choose_column(name, fields.names, SPLIT_COLUMNS)
     return _Columns(image, label, split, names.get(label, ()), bool(image))
-
-
-def _class_name(path: Path, label: Any, names: Sequence[str]) -> str:
-    """The name of a label; "" where it has none, which -1 means too."""
-    if not names or isinstance(label, str):
-        return label_text(label)
-    if label is None or label == -1:
-        return ""
-    if not 0 <= label < len(names):
-        raise DataError(
-            _(
-                "label {label} in '{path}' has no name: there are {count} classes, so allowed are 0 to "
-                "{last}",
-                label=label,
-                path=path,
-                count=len(names),
-                last=len(names) - 1,
-            )
-        )
-    return label_text(names[int(label)])
 
 
 # Photos out of tables
@@ -290,10 +150,10 @@ def _write_photos(name: str, shards: Sequence[Shard], folder: Path) -> None:
     for given_split, path in shards:
         columns = _columns(name, path)
         wanted = [columns.image, columns.label, *([columns.split] if columns.split else [])]
-        for batch in _batches(path, wanted):
+        for batch in batches(path, wanted):
             for row in batch.to_pylist():
                 split = given_split or str(row.get(columns.split) or "")
-                label = _class_name(path, row[columns.label], columns.class_names)
+                label = class_name(path, row[columns.label], columns.class_names)
                 if not label:
                     unlabelled[split or path.name] += 1
                     continue

@@ -28,9 +28,8 @@ import numpy as np
 from olhar.datasets.arrays import as_arrays
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.forms.tables import METADATA
 from olhar.datasets.forms.write_arrow import Item, write_parquet, write_saved
-from olhar.datasets.layout import readable_name
+from olhar.datasets.layout import METADATA, readable_name
 from olhar.datasets.source import Source
 from olhar.datasets.stored import write_arrays
 from olhar.errors import ConfigError, RunExistsError, explain_os_errors, unknown_name

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from olhar.datasets.forms.tables import METADATA
-from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
+from olhar.datasets.layout import METADATA, PART_NAMES, is_hidden, is_photo
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import _
 

@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import io
 import json
-import math
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,18 +20,18 @@ from typing import Any
 from olhar.datasets.dataset import PARTS
 from olhar.datasets.folders import PhotoFolder, photos_of
 from olhar.datasets.layout import (
+    METADATA,
     PART_NAMES,
     Listing,
     PhotoFile,
     is_hidden,
     is_photo,
-    readable_name,
+    label_text,
 )
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import Text, _
 
 TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 FILE_COLUMNS = (
     "file_name",
     "filename",
@@ -143,7 +142,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         MissingExtraError: it is Parquet, and pyarrow is not installed.
     """
     if path.suffix.lower() == ".parquet":
-        from olhar.datasets.forms.arrow import read_plain_rows
+        from olhar.datasets.forms.arrow_files import read_plain_rows
 
         return read_plain_rows(path)
     with explain_os_errors(path):
@@ -201,15 +200,6 @@ def choose_column(name: str, columns: Iterable[Any], names: Sequence[str]) -> st
             )
         )
     return given[0] if given else ""
-
-
-def label_text(value: Any) -> str:
-    """A label as text: 3 and 3.0 are "3"; "" where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return readable_name(str(value).strip())
 
 
 def _rows(name: str, root: Path, table: Table, problems: list[Text]) -> list[_Row]:

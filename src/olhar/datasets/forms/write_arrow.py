@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olhar.datasets.forms.arrow import pyarrow
+from olhar.datasets.forms.arrow_files import pyarrow
 from olhar.datasets.forms.shards import DICT, INFO, STATE
 
 _ROWS_AT_ONCE = 100  # `datasets` reads a whole row group to show one photo
