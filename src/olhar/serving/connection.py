@@ -1,10 +1,13 @@
-"""One connection, with the limits that uvicorn's own lacks: slow, endless and broken headers."""
+"""One connection, with what uvicorn's own lacks: limits for slow, endless and broken headers, and whole
+bodies where a client offers another protocol.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from olhar.i18n import _
@@ -12,6 +15,7 @@ from olhar.serving.refusals import error_body
 
 HEADERS_S = 10.0  # a client may take so long to send all headers of a request
 _MOST_HEADER_BYTES = 64 * 1024
+_FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class Connection(HttpToolsProtocol):
@@ -27,7 +31,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Stop the clock once a request's headers are whole; start it where they are not."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif not self.transport.is_closing():
@@ -36,6 +45,24 @@ class Connection(HttpToolsProtocol):
                 self._refuse(431, "headers", str(_("the headers are too long")))
             elif self._headers_timer is None:
                 self._wait_for_headers()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            # The parser takes what follows for the other protocol. This server speaks none, and so
+            # answers as if nothing had been offered (RFC 9110, section 7.8).
+            framing = b"".join(
+                name + b": " + value + b"\r\n" for name, value in self.headers if name in _FRAMING
+            )
+            self.parser = httptools.HttpRequestParser(_Repeated(self))
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+            self._parse(data[offer.args[0] :])
+
+    def on_message_complete(self) -> None:
+        """The body is whole; not where the parser only left off at an offer."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock."""
@@ -69,3 +96,30 @@ class Connection(HttpToolsProtocol):
         )
         self.transport.write(start.encode() + body)
         self.transport.close()
+
+
+class _Repeated:
+    """Hears a parser that is told again how a request's body is framed: silent until the body."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._is_repeated = True
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._is_repeated:
+            self._connection.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_repeated:
+            self._connection.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_repeated:
+            self._connection.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._is_repeated:
+            self._connection.on_headers_complete()
+        self._is_repeated = False
