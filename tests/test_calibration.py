@@ -16,7 +16,8 @@ from olhar.evaluation.calibration import (
     describe_calibration,
     fit_temperature,
 )
-from olhar.evaluation.report import Report, build_report
+from olhar.evaluation.report import build_report
+from olhar.run import Report
 
 
 def softmax(logits):

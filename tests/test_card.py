@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import re
@@ -24,14 +25,15 @@ from markdown_it import MarkdownIt
 from conftest import olhar
 from olhar import i18n
 from olhar.card import check_card, write_card
-from olhar.card.facts import Facts, Prediction, read_facts
+from olhar.card.facts import Facts, read_facts
 from olhar.card.markdown import NAME_LENGTH
 from olhar.card.verdicts import judge_convergence, judge_overfitting
 from olhar.card.write import render_cards
 from olhar.errors import ConfigError, MissingFileError, ModelError, UnknownNameError
-from olhar.evaluation.report import short_name
 from olhar.i18n import using
 from olhar.run import RunFolder
+from olhar.run.answers import Answer
+from olhar.run.report import short_name
 
 NINE = (
     *("Model details", "Intended use", "Factors", "Metrics", "Evaluation data"),
@@ -328,7 +330,7 @@ def test_the_portuguese_card_has_portuguese_class_names(folder: RunFolder) -> No
     assert facts.model
     names = ("zero", "um", "dois", "três", "quatro", "cinco", "seis", "sete", "oito", "nove")
     model = dataclasses.replace(facts.model, translated_names={"pt_BR": names})
-    english_card, portuguese_card = render_cards(dataclasses.replace(facts, model=model)).values()
+    english_card, portuguese_card = render_cards(changed(facts, model=model)).values()
     assert class_names_of(portuguese_card) == list(names)
     assert class_names_of(english_card) == list(facts.model.class_names)
     (errors,) = [rows for rows in tables(portuguese_card) if rows[0][0] == "imagem"]
@@ -525,22 +527,28 @@ def test_card_toml_survives_and_may_be_written_by_hand(folder: RunFolder) -> Non
 # Nothing breaks a card
 
 
+def changed(facts: Facts, **parts: Any) -> Facts:
+    """The facts of a run with some parts other than its files say."""
+    other = copy.copy(facts)
+    vars(other).update(parts)
+    return other
+
+
 def with_names(facts: Facts, names: tuple[str, ...], data: str = "pets") -> Facts:
     """The facts of a run with other classes: each has five images, and one error."""
-    assert facts.report
     assert facts.model
     count = len(names)
     matrix = [
         [4 if k == j else int(j == (k + 1) % count) for j in range(count)] for k in range(count)
     ]
     scores = [{**facts.report.per_class[0], "name": name, "support": 5} for name in names]
-    return dataclasses.replace(
+    return changed(
         facts,
-        report=dataclasses.replace(
+        measured=dataclasses.replace(
             facts.report, class_names=list(names), per_class=scores, confusion_matrix=matrix
         ),
         model=dataclasses.replace(facts.model, class_names=names),
-        predictions=[Prediction(name, name, names[0], 0.9) for name in names],
+        answers=[Answer(name, name, names[0], 0.9) for name in names],
         config={**facts.config, "data": {**facts.config["data"], "name": data}},
     )
 
@@ -577,8 +585,8 @@ def test_no_data_name_command_or_free_text_can_break_a_card(
     def render(name: str, said: str) -> list[str]:
         config = {**facts.config, "command": said, "machine": {"processor": said, "torch": said}}
         details = dict.fromkeys(("purpose", "factors", "licence", "authors"), said.strip() or "x")
-        changed = dataclasses.replace(facts, config=config, details=details)
-        return list(render_cards(with_names(changed, ("a", "b", "c"), name)).values())
+        other = changed(facts, config=config, details=details)
+        return list(render_cards(with_names(other, ("a", "b", "c"), name)).values())
 
     def marks(text: str) -> dict[str, int]:
         kinds = [kind for kind in shape(text) if "paragraph" not in kind and kind != "inline"]

@@ -19,8 +19,8 @@ from olhar import errors
 from olhar.classifier import ModelConfig
 from olhar.cli import build_parser
 from olhar.errors import OlharError
-from olhar.evaluation.report import ClassScores, Report
 from olhar.run import HISTORY_COLUMNS
+from olhar.run.report import ClassScores, Report
 from olhar.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]

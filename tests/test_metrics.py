@@ -10,7 +10,8 @@ from sklearn import metrics as reference
 
 from olhar.errors import DataError, ModelError
 from olhar.evaluation import metrics
-from olhar.evaluation.report import Report, build_report, prediction_rows, short_name
+from olhar.evaluation.report import build_report, prediction_rows
+from olhar.run.report import Report, short_name
 
 CLASSES = st.integers(2, 6)
 

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from conftest import olhar
 from olhar.card import check_card, write_card
-from olhar.card.search import Search, explain_choice, read_search
+from olhar.card.search import explain_choice
 from olhar.errors import ModelError
 from olhar.i18n import using
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
+from olhar.run.search import Finalist, SearchRecord
 from olhar.sweep.plots import plot_parallel_coordinates
-from olhar.sweep.records import Best, Decision, Finalist, SweepResult, TrialRecord
+from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import (
     as_dict,
     chosen_because,
@@ -76,7 +77,7 @@ COMPLETE = sorted(
 )
 
 
-def decision(rule: str = "simplicity", p: float = 0.31, metric: str = "accuracy") -> Decision:
+def decision(rule: str = "simplicity", p: float = 0.31, metric: str = "accuracy") -> SearchRecord:
     first, second = COMPLETE[:2]
     finalists = [
         Finalist(first.number, first.params, [1, 2], [0.99, 0.991], 0.9905, None, 0.003, 81_000),
@@ -84,7 +85,7 @@ def decision(rule: str = "simplicity", p: float = 0.31, metric: str = "accuracy"
     ]
     winner, other = (second, first) if rule == "simplicity" else (first, second)
     states = [one.state for one in TRIALS]
-    return Decision(
+    return SearchRecord(
         winner=winner.number,
         params=winner.params,
         method="random",
@@ -108,7 +109,7 @@ def result(tmp_path_factory: pytest.TempPathFactory, digits_run: Path) -> SweepR
     val = next(one.val for one in TRIALS if one.number == taken.winner) or {}
     test = RunFolder(out / "best").read_metrics()
     figures = {key: test[key] for key in ("accuracy", "precision", "recall", "f1", "loss")}
-    (out / "best" / "search.json").write_text(json.dumps(taken.to_dict()), encoding="utf-8")
+    RunFolder(out / "best").write_search(taken)
     best = Best(taken.winner, taken.params, out / "best", val, figures, taken)
     result = SweepResult(out, TRIALS, best, 71.23456)
     write_results(SWEEP, result)
@@ -334,7 +335,7 @@ def test_the_card_tells_the_search_and_stays_checked(result: SweepResult) -> Non
     ],
 )
 def test_the_choice_is_told_as_it_was(rule: str, p: float, said: str) -> None:
-    search = Search.from_dict(json.loads(json.dumps(decision(rule, p).to_dict())))
+    search = SearchRecord.from_dict(json.loads(json.dumps(decision(rule, p).to_dict())))
     text = str(explain_choice(search))
     assert said in text
     assert f"{COMPLETE[0].number}" in text
@@ -347,6 +348,6 @@ def test_a_damaged_search_is_named(tmp_path: Path) -> None:
     for content in ("", "[]", "{}", '{"format": 2}', '{"format": 1, "winner": "x"}', "\x00"):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(ModelError, match=r"search\.json"):
-            read_search(RunFolder(tmp_path))
+            _read = Run(tmp_path).search
     path.unlink()
-    assert read_search(RunFolder(tmp_path)) is None
+    assert Run(tmp_path).search is None

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from olhar.errors import ConfigError, MissingExtraError, ModelError, UnknownNameError
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
 from olhar.training.trackers import Results, Trackers, build_results, open_trackers, tracked_names
 from olhar.training.trackers.quiet import describe_failure, hide_secrets, quietly
 from olhar.training.trackers.results import FIGURES, flat_settings
@@ -49,9 +49,7 @@ def notes() -> list[str]:
 
 
 def results_of(run: RunFolder) -> Results:
-    history = run.read_history()
-    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
-    return build_results(run, run.read_metrics(), history, int(best["epoch"]), PARAMETERS)
+    return build_results(Run(run.path))
 
 
 def open_with(names: list[str], notes: list[str]) -> Trackers:

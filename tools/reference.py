@@ -11,6 +11,7 @@ import inspect
 import os
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +103,20 @@ def python_page(language: str) -> str:
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
     for name, value in vars(kind).items():
-        shown = isinstance(value, property | classmethod | staticmethod) or inspect.isfunction(
-            value
-        )
+        kinds = property | cached_property | classmethod | staticmethod
+        shown = isinstance(value, kinds) or inspect.isfunction(value)
         if shown and not name.startswith("_"):
             yield name, value
 
 
 def _member(name: str, value: Any) -> str:
-    plain = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-    head = f"### {name}" if isinstance(value, property) else f"### {name}()"
-    code = "" if isinstance(value, property) else _signature(name, plain)
+    attribute = isinstance(value, property | cached_property)
+    if isinstance(value, property):
+        plain = value.fget
+    else:
+        plain = getattr(value, "func" if attribute else "__func__", value)
+    head = f"### {name}" if attribute else f"### {name}()"
+    code = "" if attribute else _signature(name, plain)
     return "\n\n".join(part for part in (head, code, _docstring(plain)) if part)
 
 

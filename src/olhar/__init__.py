@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from olhar.errors import OlharError
     from olhar.evaluation.compare import compare_runs as compare
     from olhar.evaluation.explain import explain
-    from olhar.evaluation.report import Report
-    from olhar.pipeline import Run, evaluate, load_run, resume, train
+    from olhar.pipeline import evaluate, resume, train
     from olhar.registry import load, pull, push
+    from olhar.run import Report, Run, load_run
     from olhar.sweep import sweep
 
 # ONNX Runtime reports to its makers from native code. Nothing is sent anywhere that the user did not
@@ -58,14 +58,14 @@ _HOMES = {
     "Dataset": ("olhar.datasets", "Dataset"),
     "OlharError": ("olhar.errors", "OlharError"),
     "Prediction": ("olhar.classifier", "Prediction"),
-    "Report": ("olhar.evaluation.report", "Report"),
-    "Run": ("olhar.pipeline", "Run"),
+    "Report": ("olhar.run", "Report"),
+    "Run": ("olhar.run", "Run"),
     "compare": ("olhar.evaluation.compare", "compare_runs"),
     "evaluate": ("olhar.pipeline", "evaluate"),
     "explain": ("olhar.evaluation.explain", "explain"),
     "load": ("olhar.registry", "load"),
     "load_dataset": ("olhar.datasets", "load_named"),
-    "load_run": ("olhar.pipeline", "load_run"),
+    "load_run": ("olhar.run", "load_run"),
     "pull": ("olhar.registry", "pull"),
     "push": ("olhar.registry", "push"),
     "resume": ("olhar.pipeline", "resume"),

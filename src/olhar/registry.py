@@ -19,7 +19,7 @@ from olhar.errors import ConfigError, RunExistsError, explain_os_errors
 from olhar.files import folder_aside, sha256_file
 from olhar.i18n import _
 from olhar.progress import Progress
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
 from olhar.stores import PersistentStore, open_store, parse_store
 from olhar.stores.address import Address, is_url, parse_address
 from olhar.stores.manifest import Manifest, StoredFile
@@ -323,9 +323,9 @@ def _facts(path: Path) -> dict[str, Any]:
         "classes": len(config.class_names),
         "data": str(config.data.get("name", "")),
     }
-    run = RunFolder(path)
-    if run.metrics.is_file():
-        facts["accuracy"] = run.read_metrics().get("accuracy")
+    measured = Run(path).measured
+    if measured is not None:
+        facts["accuracy"] = measured.accuracy
     return facts
 
 

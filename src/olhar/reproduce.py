@@ -14,10 +14,10 @@ from typing import Any
 
 from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _, in_english, localise, number
-from olhar.networks.specs import NetworkSpec, count_parameters
-from olhar.pipeline import Run, evaluate, resume, train
+from olhar.networks.specs import count_parameters
+from olhar.pipeline import evaluate, resume, train
 from olhar.progress import Progress
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
 from olhar.training.recipe import SETTINGS, kept_recipe, parse_value
 
 SMALL_GAP = 0.02
@@ -184,20 +184,12 @@ def _outcome(case: Case, runs: Sequence[Run], progress: Progress) -> Outcome:
         on_train = evaluate(run.path, split="train", progress=progress)
         on_val = evaluate(run.path, split="val", progress=progress)
         gaps.append(on_train.accuracy - on_val.accuracy)
-    network = runs[0].folder.read_config()["network"]
-    spec = NetworkSpec(
-        network["name"],
-        network["settings"],
-        network["size"],
-        network["channels"],
-        network["num_classes"],
-    )
     return Outcome(
         case=case,
         accuracies=tuple(run.report.accuracy for run in runs),
         gap=statistics.mean(gaps),
-        parameters=count_parameters(spec)[0],
-        seconds=statistics.mean(sum(row["seconds"] for row in run.history) for run in runs),
+        parameters=count_parameters(runs[0].network)[0],
+        seconds=statistics.mean(run.seconds for run in runs),
     )
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from olhar import i18n
-from olhar.board.contents import is_own_file
 from olhar.board.folders import CARDS
 from olhar.errors import MissingFileError, explain_os_errors
 from olhar.i18n import _
+from olhar.run.reading import is_own_file
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import stat
 import time
@@ -17,18 +18,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from olhar import i18n
-from olhar.board.contents import best_epoch, check_size, finite, is_own_file, read_content
-from olhar.errors import MissingFileError, OlharError
-from olhar.evaluation.report import Report
+from olhar.errors import MissingFileError
 from olhar.i18n import Text, _
-from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network
-from olhar.run import HISTORY_COLUMNS
+from olhar.run import HISTORY_COLUMNS, Run, RunFolder
+from olhar.run.reading import is_own_file
 
 DEPTH = 2  # runs/NAME and runs/STUDY/TRIAL
 PICTURES = frozenset({".png", ".svg", ".jpg", ".jpeg", ".webp"})
-CARDS = ("README.md", "README.pt-BR.md")
-_MARKS = ("config.toml", "history.csv", "metrics.json")
+_ANY = RunFolder("")
+CARDS = (_ANY.card.name, _ANY.card_pt_br.name)
+_MARKS = (_ANY.config.name, _ANY.history.name, _ANY.metrics.name)
 # How long a run may be silent before it counts as cut off.
 _FIRST_EPOCH_S, _BETWEEN_EPOCHS_S, _MEASURING_S, _SLOWEST = 900.0, 30.0, 300.0, 10.0
 
@@ -88,15 +87,15 @@ def describe_run(root: Path, key: str) -> dict[str, Any]:
     summary = _summary(key, path)
     if summary is None:
         raise _gone(key)
-    content = read_content(path)
-    report = content.report
+    run = Run(path, lenient=True)
+    report, best = run.measured, run.best
     return {
         **summary,
-        "history": {name: [row[name] for row in content.history] for name in HISTORY_COLUMNS},
-        "best_epoch": best_epoch(content.history),
-        "settings": _flat({k: v for k, v in content.config.items() if k not in _APART}),
-        "command": _text(content.config, "command"),
-        "class_names": _class_names(path, report) if report else [],
+        "history": {name: [_finite(row[name]) for row in run.history] for name in HISTORY_COLUMNS},
+        "best_epoch": int(best["epoch"]) if best else None,
+        "settings": _flat({k: v for k, v in run.config.items() if k not in _APART}),
+        "command": _text(run.config, "command"),
+        "class_names": list(run.class_names) if report else [],
         "confusion_matrix": report.confusion_matrix if report else [],
         "pictures": sorted(pictures(root, key)),
         "has_card": any(is_own_file(path / name) for name in CARDS),
@@ -186,13 +185,12 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...] | None:
 @functools.lru_cache(maxsize=4096)
 def _facts(
     path: Path, stamp: tuple[tuple[str, int, int], ...]
-) -> tuple[Text | None, Mapping[str, Any]]:
+) -> tuple[Text | str | None, Mapping[str, Any]]:
     """What a summary says, read once for each state of the files (that is what `stamp` is for)."""
     del stamp
-    content = read_content(path)
-    config, report, rows = content.config, content.report, content.history
-    seconds = [row["seconds"] or 0.0 for row in rows]
-    return content.problem, {
+    run = Run(path, lenient=True)
+    config, report, rows = run.config, run.measured, run.history
+    return run.problem, {
         "data": _text(config, "data", "name"),
         "network": _text(config, "network", "name"),
         "split": report.split if report else None,
@@ -200,11 +198,11 @@ def _facts(
         "accuracy": report.accuracy if report else None,
         "accuracy_interval": report.intervals["accuracy"] if report else None,
         "f1": report.f1 if report else None,
-        "parameters": _parameters(config),
+        "parameters": run.parameters,
         "epochs": len(rows),
         "epochs_planned": _number(config, "recipe", "epochs"),
-        "seconds": round(sum(seconds), 3) if rows else None,
-        "_slowest_s": max(seconds, default=0.0),
+        "seconds": round(run.seconds, 3) if rows else None,
+        "_slowest_s": max((row["seconds"] for row in rows), default=0.0),
         "_finished": report is not None,
     }
 
@@ -222,30 +220,6 @@ def _state(facts: Mapping[str, Any], modified: float) -> str:
         least = _MEASURING_S if ended else _BETWEEN_EPOCHS_S
         patience = max(least, _SLOWEST * facts["_slowest_s"])
     return "training" if time.time() - modified < patience else "cut_off"
-
-
-def _class_names(path: Path, report: Report) -> list[str]:
-    """Class names in the language in force, where the model knows them in it."""
-    file = path / "model" / "config.json"
-    try:
-        check_size(file)
-        names = json.loads(file.read_bytes())["translated_names"][i18n.language()]
-        if len(names) == len(report.class_names):
-            return [str(name) for name in names]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, OlharError):
-        pass  # no model yet, or a damaged one: the report's own names will do
-    return report.class_names
-
-
-def _parameters(config: Mapping[str, Any]) -> int | None:
-    """How many parameters the network has, by its table; None for one that olhar has no table of."""
-    try:
-        table = config["network"]
-        name, settings, _typed = resolve_network(table["name"], table["settings"])
-        spec = NetworkSpec(name, settings, table["size"], table["channels"], table["num_classes"])
-        return count_parameters(spec)[0]
-    except (OlharError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError):
-        return None
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -277,4 +251,9 @@ def _text(table: Mapping[str, Any], *keys: str) -> str | None:
 
 def _number(table: Mapping[str, Any], *keys: str) -> float | None:
     value = _at(table, *keys)
-    return finite(value) if isinstance(value, int | float) else None
+    return _finite(value) if isinstance(value, int | float) else None
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN and no infinity."""
+    return value if math.isfinite(value) else None

@@ -15,6 +15,7 @@ from olhar.board.app import LOCAL_NAMES, build_app
 from olhar.errors import ConfigError, MissingExtraError, OlharError, explain_os_errors
 from olhar.i18n import _
 from olhar.progress import Progress
+from olhar.run import RunFolder
 
 DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "127.0.0.1", 8090
 _CLOSING_S = 2
@@ -77,7 +78,7 @@ def check_runs_folder(runs: Path) -> Path:
                     path=runs,
                 )
             )
-        if (runs / "config.toml").is_file():
+        if RunFolder(runs).config.is_file():
             raise ConfigError(
                 _(
                     "'{path}' is itself a run; give the folder that holds it: "

@@ -10,7 +10,7 @@ run folder: what nobody has said is called not stated, with the way to state it 
     markdown      text, numbers and tables that no class name can break
     front_matter  the YAML that the Hugging Face Hub reads
     data          the sections on evaluation and training data
-    search        search.json of a sweep's winner, and how its settings were chosen
+    search        how a sweep chose the run's settings
     analyses      the section of quantitative analyses
     sections      the other sections, and the order of all nine
     write         puts a card together and writes it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from olhar.card.facts import Facts, Prediction
+from olhar.card.facts import Facts
 from olhar.card.markdown import (
     Block,
     bullets,
@@ -18,8 +18,9 @@ from olhar.card.markdown import (
     table,
 )
 from olhar.card.verdicts import Verdict, judge_convergence, judge_overfitting
-from olhar.evaluation.report import SPLITS, Report
 from olhar.i18n import _
+from olhar.run.answers import Answer
+from olhar.run.report import SPLITS, Report
 
 MOST_CLASSES = 100
 MOST_CONFUSIONS = 10
@@ -34,13 +35,13 @@ def split_title(split: str) -> Block:
 def quantitative_analyses(facts: Facts) -> list[Block]:
     """Every number of the run; of a run that was cut off, what there is."""
     blocks: list[Block] = []
-    if facts.report:
-        blocks += [*_scores(facts.report), *_calibration(facts), *_classes(facts)]
+    if facts.measured:
+        blocks += [*_scores(facts.measured), *_calibration(facts, facts.measured), *_classes(facts)]
     else:
         blocks += [_("Nothing has been measured yet: this run has no metrics.json.")]
     blocks += _learning_curve(facts)
-    if facts.report:
-        blocks += [*_confusions(facts, facts.report), *_errors(facts)]
+    if facts.measured:
+        blocks += [*_confusions(facts, facts.measured), *_errors(facts)]
     return [*blocks, *_energy(facts)]
 
 
@@ -81,8 +82,8 @@ def _scores(report: Report) -> list[Block]:
     ]
 
 
-def _calibration(facts: Facts) -> list[Block]:
-    found = facts.calibration
+def _calibration(facts: Facts, report: Report) -> list[Block]:
+    found = report.calibration
     if not found:
         return []
     titles = {
@@ -105,12 +106,12 @@ def _calibration(facts: Facts) -> list[Block]:
             "so that a probability of 80% is right in about 80% of cases."
         ),
         table((_("figure"), _("value")), rows),
-        *_picture(facts, facts.folder.path / "reliability.png", _("Reliability diagram")),
+        *_picture(facts, facts.folder.reliability, _("Reliability diagram")),
     ]
 
 
 def _classes(facts: Facts) -> list[Block]:
-    report = facts.report
+    report = facts.measured
     if report is None:
         return []
     order = list(range(len(report.per_class)))
@@ -140,8 +141,10 @@ def _classes(facts: Facts) -> list[Block]:
             )
         )
     blocks.append(table((*head, _("95% interval of recall"), _("F1")), rows, numbers_from=2))
-    path = facts.folder.path / "per_class.png"
-    return [*blocks, *_picture(facts, path, _("Scores by class, with 95% intervals"))]
+    return [
+        *blocks,
+        *_picture(facts, facts.folder.per_class, _("Scores by class, with 95% intervals")),
+    ]
 
 
 def verdicts(facts: Facts) -> tuple[Verdict, Verdict]:
@@ -199,16 +202,16 @@ def _confusions(facts: Facts, report: Report) -> list[Block]:
 
 
 def _errors(facts: Facts) -> list[Block]:
-    if not facts.predictions:
+    if not facts.answers:
         return []
-    errors = [one for one in facts.predictions if one.label != one.predicted]
+    errors = [one for one in facts.answers if not one.is_right]
     errors.sort(key=_how_wrong, reverse=True)
     blocks: list[Block] = [
         _("### Worst errors"),
         *_picture(facts, facts.folder.worst_errors, _("The worst errors, with their photos")),
     ]
     if not errors:
-        n = number(len(facts.predictions))
+        n = number(len(facts.answers))
         return [*blocks, _("There is no error: all {n} images are labelled rightly.", n=n)]
     explained = _(
         "The {count} most confident of {errors} errors, from predictions.csv:",
@@ -225,7 +228,7 @@ def _errors(facts: Facts) -> list[Block]:
     return [*blocks, explained, table(head, rows, numbers_from=3)]
 
 
-def _how_wrong(one: Prediction) -> float:
+def _how_wrong(one: Answer) -> float:
     """p(predicted) − p(true) where that is known, else p(predicted)."""
     return one.probability - (one.true_probability or 0.0)
 

@@ -19,9 +19,9 @@ from olhar.card.write import CARDS, render_cards
 from olhar.classifier import load_classifier
 from olhar.errors import OlharError, explain_os_errors
 from olhar.evaluation import metrics
-from olhar.evaluation.report import Report, short_name
 from olhar.i18n import Text, _
 from olhar.run import RunFolder
+from olhar.run.report import Report, short_name
 
 BINS = 15
 EXACT = 1e-9
@@ -39,8 +39,8 @@ def check(folder: RunFolder) -> list[Text]:
     except OlharError as error:
         return [_("{reason}", reason=error)]
     found = list(_check_cards(facts))
-    if facts.report:
-        found += _check_metrics(facts, facts.report)
+    if facts.measured:
+        found += _check_metrics(facts, facts.measured)
     if facts.model:
         found += _check_model(facts, folder.model)
     return found
@@ -93,14 +93,14 @@ def _differing(found: str, expected: str) -> tuple[str, str]:
 
 def _check_metrics(facts: Facts, report: Report) -> Iterator[Text]:
     """metrics.json against predictions.csv and config.toml."""
-    fingerprint = facts.config["data"]["fingerprint"]
+    file, fingerprint = facts.folder.metrics.name, facts.config["data"]["fingerprint"]
     if report.data["fingerprint"] != fingerprint:
-        yield _differs("metrics.json", "data.fingerprint", report.data["fingerprint"], fingerprint)
-    if not facts.predictions:
+        yield _differs(file, "data.fingerprint", report.data["fingerprint"], fingerprint)
+    if not facts.answers:
         yield _("predictions.csv is missing or empty: the scores of metrics.json cannot be checked")
         return
     index = {name: k for k, name in enumerate(report.class_names)}
-    named = {name for one in facts.predictions for name in (one.label, one.predicted)}
+    named = {name for one in facts.answers for name in (one.label, one.predicted)}
     unknown = sorted(named - set(index))
     if unknown:
         yield _(
@@ -108,9 +108,9 @@ def _check_metrics(facts: Facts, report: Report) -> Iterator[Text]:
             names=", ".join(short_name(name, 40) for name in unknown[:5]),
         )
         return
-    labels = np.array([index[one.label] for one in facts.predictions])  # (N,)
-    predicted = np.array([index[one.predicted] for one in facts.predictions])  # (N,)
-    top = np.array([one.probability for one in facts.predictions])  # (N,) float64
+    labels = np.array([index[one.label] for one in facts.answers])  # (N,)
+    predicted = np.array([index[one.predicted] for one in facts.answers])  # (N,)
+    top = np.array([one.probability for one in facts.answers])  # (N,) float64
     confusion = metrics.confusion_matrix(labels, predicted, len(index))
     if report.confusion_matrix != confusion.tolist():
         yield _(
@@ -121,8 +121,8 @@ def _check_metrics(facts: Facts, report: Report) -> Iterator[Text]:
         )
     for name, value, expected, tolerance in _figures(report, confusion, labels == predicted, top):
         if not abs(value - expected) <= tolerance:
-            yield _differs("metrics.json", name, f"{value:.10g}", f"{expected:.10g}")
-    yield from _check_calibration(facts, labels == predicted, top)
+            yield _differs(file, name, f"{value:.10g}", f"{expected:.10g}")
+    yield from _check_calibration(facts, report.calibration, labels == predicted, top)
 
 
 def _figures(report: Report, confusion: Any, right: Any, top: Any) -> Iterator[Any]:
@@ -165,16 +165,16 @@ def _ece(top: Any, right: Any) -> float:
     return metrics.expected_calibration_error(probs, np.where(right, 0, 1), BINS)
 
 
-def _check_calibration(facts: Facts, right: Any, top: Any) -> Iterator[Text]:
+def _check_calibration(
+    facts: Facts, stated: Mapping[str, float], right: Any, top: Any
+) -> Iterator[Text]:
     """The calibration table against the model and predictions.csv."""
-    stated = facts.calibration
+    file = facts.folder.metrics.name
     if facts.model:
         for key in ("temperature", "threshold"):
             value = float(getattr(facts.model, key))
             if key in stated and abs(stated[key] - value) > ROUNDED:
-                yield _differs(
-                    "metrics.json", f"calibration.{key}", f"{stated[key]:.10g}", f"{value:.10g}"
-                )
+                yield _differs(file, f"calibration.{key}", f"{stated[key]:.10g}", f"{value:.10g}")
     if "threshold" not in stated:
         return
     sure = top >= stated["threshold"]  # (N,) bool
@@ -185,9 +185,7 @@ def _check_calibration(facts: Facts, right: Any, top: Any) -> Iterator[Text]:
     for key, value in expected.items():
         tolerance = near / max(1.0, float(sure.sum())) + EXACT
         if key in stated and not abs(stated[key] - value) <= tolerance:
-            yield _differs(
-                "metrics.json", f"calibration.{key}", f"{stated[key]:.10g}", f"{value:.10g}"
-            )
+            yield _differs(file, f"calibration.{key}", f"{stated[key]:.10g}", f"{value:.10g}")
 
 
 def _check_model(facts: Facts, folder: Path) -> Iterator[Text]:
@@ -201,8 +199,8 @@ def _check_model(facts: Facts, folder: Path) -> Iterator[Text]:
         "data.fingerprint": (loaded.data.get("fingerprint"), facts.config["data"]["fingerprint"]),
         "network.name": (loaded.network.get("name"), facts.network.name),
     }
-    if facts.report:
-        pairs["class_names"] = (list(loaded.class_names), facts.report.class_names)
+    if facts.measured:
+        pairs["class_names"] = (list(loaded.class_names), facts.measured.class_names)
     for name, (found, expected) in pairs.items():
         if found != expected:
             yield _differs("model/config.json", name, str(found), str(expected))

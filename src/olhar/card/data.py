@@ -35,7 +35,7 @@ SOURCES: dict[str, Text] = {
 
 def evaluation_data(facts: Facts) -> list[Block]:
     """What it was measured on, and what that split was used for."""
-    data, report = facts.config["data"], facts.report
+    data, report = facts.config["data"], facts.measured
     split, n = (report.split, report.n) if report else ("test", data["sizes"]["test"])
     blocks: list[Block] = [
         _(

@@ -41,7 +41,7 @@ def front_matter(facts: Facts, language: str) -> str:
     }
     if facts.data_name in HUB_DATASETS:
         values["datasets"] = [HUB_DATASETS[facts.data_name]]
-    if facts.report:
+    if facts.measured:
         values["metrics"] = list(METRICS)
         values["model-index"] = [{"name": model_name(facts), "results": [_result(facts)]}]
     if facts.energy:
@@ -68,7 +68,7 @@ def _licence(licence: str) -> dict[str, str]:
 
 
 def _result(facts: Facts) -> dict[str, Any]:
-    report, name = facts.report, facts.data_name
+    report, name = facts.measured, facts.data_name
     numbers = {key: float(getattr(report, key)) for key in METRICS}
     return {
         "task": {"type": "image-classification"},

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from olhar import i18n
 from olhar.card.details import DETAILS
-from olhar.evaluation.report import short_name
 from olhar.i18n import Text, _
+from olhar.run.report import short_name
 
 Block = Text | str
 NAME_LENGTH, VALUE_LENGTH = 40, 200

@@ -1,15 +1,8 @@
-"""How a sweep came to its winner: `search.json` in the winner's run folder, and its part of the card.
-
-A sweep writes the file (`olhar.sweep.records.Decision`); this room only reads it.
-"""
+"""How a sweep came to its winner, as the winner's card tells it."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from olhar.card.markdown import (
     VALUE_LENGTH,
@@ -21,122 +14,13 @@ from olhar.card.markdown import (
     significant,
     table,
 )
-from olhar.errors import ModelError, explain_os_errors
 from olhar.i18n import Text, _
+from olhar.run.search import SearchRecord
 
-if TYPE_CHECKING:
-    from olhar.run import RunFolder
-
-SEARCH = "search.json"
 _SIGNIFICANT = 0.05
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
-@dataclass(frozen=True)
-class Finalist:
-    """A trial that was trained again with further seeds.
-
-    Attributes:
-        number: of the trial.
-        params: what was searched, by name.
-        values: the metric on the validation split, one a seed.
-        mean: of `values`.
-        p: of the paired test against the best finalist; None for that one.
-        gap: accuracy on the training split less that on the validation split.
-        parameters: of the network.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    values: list[float]
-    mean: float
-    p: float | None
-    gap: float
-    parameters: int
-
-
-@dataclass(frozen=True)
-class Search:
-    """A sweep as the card of its winner tells it.
-
-    Attributes:
-        winner: number of the trial.
-        params: of the winner.
-        method: random, grid or tpe.
-        metric: accuracy, f1 or loss, of the validation split.
-        searched: parameter → what it was drawn from.
-        trials: how many ended in each state.
-        n_val: validation images.
-        rule: only, best or simplicity.
-        finalists: best mean first; empty where there were no finals.
-        runner_up: number of the trial that the winner was tested against, or None.
-        p: of that test.
-    """
-
-    winner: int
-    params: Mapping[str, Any]
-    method: str
-    metric: str
-    searched: Mapping[str, str]
-    trials: Mapping[str, int]
-    n_val: int
-    rule: str
-    finalists: list[Finalist]
-    runner_up: int | None
-    p: float | None
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Search:
-        """From the content of search.json; KeyError, TypeError or ValueError where it is damaged."""
-        if values["format"] != 1:
-            raise ValueError(values["format"])
-        runner_up, p = values.get("runner_up"), values.get("p")
-        return cls(
-            winner=int(values["winner"]),
-            params=dict(values["params"]),
-            method=str(values["method"]),
-            metric=str(values["metric"]),
-            searched={str(key): str(text) for key, text in values["searched"].items()},
-            trials={str(state): int(count) for state, count in values["trials"].items()},
-            n_val=int(values["n_val"]),
-            rule=str(values["rule"]),
-            finalists=[_finalist(one) for one in values.get("finalists", [])],
-            runner_up=None if runner_up is None else int(runner_up),
-            p=None if p is None else float(p),
-        )
-
-
-def _finalist(values: Mapping[str, Any]) -> Finalist:
-    p = values.get("p")
-    return Finalist(
-        number=int(values["number"]),
-        params=dict(values["params"]),
-        values=[float(value) for value in values["values"]],
-        mean=float(values["mean"]),
-        p=None if p is None else float(p),
-        gap=float(values["gap"]),
-        parameters=int(values["parameters"]),
-    )
-
-
-def read_search(folder: RunFolder) -> Search | None:
-    """How a run was chosen; None where it is no winner of a sweep.
-
-    Raises:
-        ModelError: search.json is damaged.
-    """
-    path = folder.path / SEARCH
-    with explain_os_errors(path):
-        if not path.is_file():
-            return None
-        content = path.read_bytes()
-    try:
-        return Search.from_dict(json.loads(content))
-    except _DAMAGE as error:
-        raise ModelError(_("'{path}' is damaged: {reason}", path=path, reason=error)) from error
-
-
-def search_story(search: Search) -> list[Block]:
+def search_story(search: SearchRecord) -> list[Block]:
     """What was tried, and why this one was taken."""
     rows = [
         (plain(name), plain(text, VALUE_LENGTH), setting(search.params.get(name, "?")))
@@ -152,7 +36,7 @@ def search_story(search: Search) -> list[Block]:
     return blocks
 
 
-def _finals_title(search: Search) -> Text:
+def _finals_title(search: SearchRecord) -> Text:
     seeds, n = max(len(one.values) for one in search.finalists), number(search.n_val)
     if seeds > 1:
         return _(
@@ -168,7 +52,7 @@ def _finals_title(search: Search) -> Text:
     )
 
 
-def tell(search: Search) -> Text:
+def tell(search: SearchRecord) -> Text:
     """The search in a few sentences."""
     counts = search.trials
     return _(
@@ -184,7 +68,7 @@ def tell(search: Search) -> Text:
     )
 
 
-def explain_choice(search: Search) -> Text:
+def explain_choice(search: SearchRecord) -> Text:
     """Why the winner won, in a sentence."""
     winner, metric = search.winner, _metric(search.metric)
     if search.rule == "only":
@@ -210,7 +94,7 @@ def explain_choice(search: Search) -> Text:
     )
 
 
-def seed_spread(search: Search) -> tuple[float, float, int] | None:
+def seed_spread(search: SearchRecord) -> tuple[float, float, int] | None:
     """(lowest, highest, how many) of the winner's validation figures over seeds, if it has several."""
     for one in search.finalists:
         if one.number == search.winner and len(one.values) > 1:
@@ -239,7 +123,7 @@ def _metric(metric: str) -> Text | str:
     return known.get(metric) or plain(metric)
 
 
-def _finals(search: Search) -> str:
+def _finals(search: SearchRecord) -> str:
     metric, several = _metric(search.metric), any(len(one.values) > 1 for one in search.finalists)
     title = _("mean {metric}", metric=metric) if several else metric
     head = (

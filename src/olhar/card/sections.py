@@ -41,7 +41,6 @@ def model_details(facts: Facts) -> list[Block]:
         *_origin_rows(facts),
         *_training_rows(facts),
     ]
-    seconds = sum(row["seconds"] for row in facts.history)
     rows += [
         (
             _("input"),
@@ -53,7 +52,7 @@ def model_details(facts: Facts) -> list[Block]:
             ),
         ),
         (_("output"), _("a probability for each of {k} classes", k=spec.num_classes)),
-        (_("training time"), duration(seconds)),
+        (_("training time"), duration(facts.seconds)),
         (_("hardware"), _hardware(machine)),
         (_("system"), plain(machine.get("system", "?"), VALUE_LENGTH)),
         (
@@ -85,12 +84,12 @@ def model_details(facts: Facts) -> list[Block]:
 
 def _network(facts: Facts) -> Text | str:
     name = plain(facts.network.name)
-    if not facts.parameters:
+    if not facts.trainable_parameters:
         return name
     return _(
         "{name}, {count} trainable parameters; {source}",
         name=name,
-        count=number(facts.parameters),
+        count=number(facts.trainable_parameters),
         source=plain(facts.network_source, VALUE_LENGTH),
     )
 
@@ -218,14 +217,14 @@ def factors(facts: Facts) -> list[Block]:
             "by those."
         )
     )
-    if facts.report:
-        counts = [one["support"] for one in facts.report.per_class]
+    if facts.measured:
+        counts = [one["support"] for one in facts.measured.per_class]
         same = min(counts) == max(counts)
         amount = _("from {fewest} to {most}", fewest=number(min(counts)), most=number(max(counts)))
         blocks.append(
             _(
                 "Images of each class in the {split}: {amount}.",
-                split=split_title(facts.report.split),
+                split=split_title(facts.measured.split),
                 amount=number(counts[0]) if same else amount,
             )
         )
@@ -270,7 +269,7 @@ def ethical_considerations(facts: Facts) -> list[Block]:
             "golden.safetensors."
         )
     )
-    report = facts.report
+    report = facts.measured
     with_images = [k for k, one in enumerate(report.per_class) if one["support"]] if report else []
     if report and with_images:
         scores = report.per_class
@@ -294,7 +293,7 @@ def ethical_considerations(facts: Facts) -> list[Block]:
 def caveats(facts: Facts) -> list[Block]:
     """What the numbers do not say, and what to do about it."""
     blocks, items = stated(facts.details, "limits"), []
-    if facts.report:
+    if facts.measured:
         items = _measured_caveats(facts)
     advice = {
         "improving": _("Training was still improving: more epochs will probably help."),
@@ -330,7 +329,7 @@ def _other_seeds(facts: Facts) -> Text:
 
 
 def _measured_caveats(facts: Facts) -> list[Block]:
-    report = facts.report
+    report = facts.measured
     if report is None:
         return []
     low, high = report.intervals["accuracy"]

@@ -16,7 +16,10 @@ from olhar.i18n import Text, _, using
 from olhar.run import RunFolder
 
 # File, language of olhar, language tag of the front matter.
-CARDS = (("README.md", "en", "en"), ("README.pt-BR.md", "pt_BR", "pt"))
+CARDS = (
+    (RunFolder("").card.name, "en", "en"),
+    (RunFolder("").card_pt_br.name, "pt_BR", "pt"),
+)
 
 
 def write(folder: RunFolder, details: Mapping[str, str]) -> list[Path]:
@@ -63,7 +66,7 @@ def _head(facts: Facts) -> list[Block]:
 
 
 def _lead(facts: Facts) -> Text:
-    report = facts.report
+    report = facts.measured
     if report:
         return _(
             "This model looks at an image and says which of {k} classes it shows. It is right for "

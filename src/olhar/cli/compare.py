@@ -49,6 +49,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw_curves(runs: Sequence[str], path: Path) -> None:
     from olhar.evaluation.plots import plot_curves, save_figure
-    from olhar.run import RunFolder
+    from olhar.run import Run
 
-    save_figure(plot_curves([(run, RunFolder(Path(run)).read_history()) for run in runs]), path)
+    save_figure(plot_curves([(run, Run(run).history) for run in runs]), path)

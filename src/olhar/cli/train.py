@@ -19,7 +19,7 @@ from olhar.cli.progress import build_progress
 from olhar.i18n import _
 
 if TYPE_CHECKING:
-    from olhar.pipeline import Run
+    from olhar.run import Run
 
 
 def add_command(commands: Subparsers) -> None:
@@ -121,19 +121,8 @@ def run(args: argparse.Namespace) -> int:
 
 def print_run(done: Run, *, as_json: bool) -> None:
     """The result of a training."""
-    history = done.history
-    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     if as_json:
-        print_json(
-            {
-                "run": str(done.path),
-                **done.report.to_dict(),
-                "epochs": len(history),
-                "best_epoch": int(best["epoch"]),
-                "val_accuracy": best["val_accuracy"],
-                "seconds": round(sum(row["seconds"] for row in history), 3),
-            }
-        )
+        print_json(done.to_dict())
         return
     print(done.report.summary())
     print()

@@ -54,7 +54,7 @@ def train_job(folder: MlFolder, progress: Progress) -> None:
             progress=progress,
             **{**asked.data_settings, **asked.settings},
         )
-    _deliver(RunFolder(done.path), folder)
+    _deliver(done.folder, folder)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Runs measured on the same images, side by side, and whether they differ by more than chance.
 
-Does not know: how runs are made, or how their folders are read (see `measured`).
+Does not know: how runs are made, or how their folders are read (see `olhar.run`).
 """
 
 from __future__ import annotations
@@ -14,15 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from olhar.errors import DataError
-from olhar.evaluation.measured import MeasuredRun, RunScores, check_same_images, read_measured
+from olhar.evaluation.measured import check_same_images, read_measured
 from olhar.evaluation.paired import holm, mcnemar_mid_p, paired_interval
-from olhar.evaluation.report import SPLITS, short_name
 from olhar.i18n import Text, _, number, percent, significant
+from olhar.run import Run
+from olhar.run.report import SPLITS, short_name
 
 SIGNIFICANT = 0.05
 _SETTINGS = ("data", "network", "transfer", "recipe", "machine")  # tables of config.toml
 _NO_SETTINGS = frozenset({"data.fingerprint", "data.set_aside", "network.name"})
 _LONGEST = 48  # characters of a name in a table
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """What one run came to; `seconds` is all its epochs together, `parameters` None if unknown."""
+
+    run: str
+    network: str
+    accuracy: float
+    accuracy_interval: list[float]
+    f1: float
+    parameters: int | None
+    epochs: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -188,16 +203,16 @@ def compare_runs(paths: Sequence[Path | str]) -> Comparison:
     measured = [read_measured(Path(path)) for path in paths]
     for other in measured[1:]:
         check_same_images(measured[0], other)
-    measured.sort(key=lambda one: -one.scores.accuracy)
-    first = measured[0]
+    measured.sort(key=lambda one: -one.report.accuracy)
+    first = measured[0].report
     settings = [_settings(one.config) for one in measured]
     keys = dict.fromkeys(key for some in settings for key in some)
     found = {key: [some.get(key) for some in settings] for key in keys}
     return Comparison(
-        split=first.report.split,
-        n=first.report.n,
-        data=first.report.data["name"],
-        runs=[one.scores for one in measured],
+        split=first.split,
+        n=first.n,
+        data=first.data["name"],
+        runs=[_scores(one) for one in measured],
         pairs=_pairs(measured),
         settings={
             key: values for key, values in found.items() if any(v != values[0] for v in values)
@@ -205,14 +220,28 @@ def compare_runs(paths: Sequence[Path | str]) -> Comparison:
     )
 
 
-def _pairs(measured: Sequence[MeasuredRun]) -> list[Pair]:
+def _scores(run: Run) -> RunScores:
+    return RunScores(
+        run=run.path.as_posix(),
+        network=run.network.name,
+        accuracy=run.report.accuracy,
+        accuracy_interval=run.report.intervals["accuracy"],
+        f1=run.report.f1,
+        parameters=run.parameters,
+        epochs=len(run.history),
+        seconds=round(run.seconds, 3),
+    )
+
+
+def _pairs(measured: Sequence[Run]) -> list[Pair]:
     """The first of the runs beside each other one."""
     best, *others = measured
     found = []
     for other in others:
+        right = {one.item: one.is_right for one in other.answers}
         counts = [0, 0, 0, 0]  # neither right, only the other, only the best, both
-        for item, (label, predicted) in best.answers.items():
-            counts[2 * (predicted == label) + (other.answers[item][1] == label)] += 1
+        for one in best.answers:
+            counts[2 * one.is_right + right[one.item]] += 1
         neither, other_only, best_only, both = counts
         interval = paired_interval(both, best_only, other_only, neither)
         p = mcnemar_mid_p(best_only, other_only)
@@ -221,8 +250,8 @@ def _pairs(measured: Sequence[MeasuredRun]) -> list[Pair]:
     adjusted = holm([p for *_rest, p in found])
     return [
         Pair(
-            best=best.scores.run,
-            other=other.scores.run,
+            best=best.path.as_posix(),
+            other=other.path.as_posix(),
             n=n,
             best_only=best_only,
             other_only=other_only,

@@ -20,9 +20,9 @@ from olhar.evaluation.photos import (
     plot_samples,
     plot_worst_errors,
 )
-from olhar.evaluation.report import Report
 from olhar.evaluation.style import BLUE, GREY, INK, PALE, VERMILLION, save_figure, shown
 from olhar.i18n import Text, _
+from olhar.run.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

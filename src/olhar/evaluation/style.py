@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from olhar import i18n
 from olhar.errors import ConfigError, MissingExtraError
-from olhar.evaluation.report import short_name
 from olhar.files import PNG_MARK, SVG_MARK, write_atomic
 from olhar.i18n import Text, _
+from olhar.run.report import short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -144,7 +144,7 @@ def _receive_checkpoint(share: Share) -> FitState | None:
     if not content:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "checkpoint.safetensors"
+        path = RunFolder(folder).checkpoint
         write_atomic(path, content)
         return load_checkpoint(path)
 

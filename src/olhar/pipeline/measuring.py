@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +13,13 @@ from numpy.typing import NDArray
 from olhar.classifier import Classifier, ModelConfig, load_classifier
 from olhar.datasets import Dataset, load_named, open_source, prepare_dataset, split_dataset
 from olhar.errors import unknown_name
-from olhar.evaluation.report import Report, build_report, prediction_rows
+from olhar.evaluation.report import build_report, prediction_rows
 from olhar.files import write_atomic_with
 from olhar.i18n import _
 from olhar.pipeline.inputs import Job, class_order, splits_of
 from olhar.progress import Progress
 from olhar.registry import load
-from olhar.run import RunFolder
+from olhar.run import Report, Run
 
 if TYPE_CHECKING:
     from olhar.training.fit import FitState
@@ -30,50 +28,6 @@ SPLITS = ("train", "val", "test")
 _ROWS_AT_ONCE = 1024
 
 Probs = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that has ended: its folder, report and classifier."""
-
-    folder: RunFolder
-    report: Report
-
-    @property
-    def path(self) -> Path:
-        """The run folder."""
-        return self.folder.path
-
-    @property
-    def classifier(self) -> Classifier:
-        """The trained classifier, loaded from the run folder."""
-        return load_classifier(self.path)
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """A row an epoch."""
-        return self.folder.read_history()
-
-    def _repr_html_(self) -> str:
-        pictures = (self.folder.learning_curve, self.folder.confusion_matrix, self.folder.samples)
-        shown = "".join(
-            '<img alt="" style="max-width:48em;width:100%" src="data:image/png;base64,'
-            f'{base64.b64encode(path.read_bytes()).decode()}">'
-            for path in pictures
-            if path.is_file()
-        )
-        return self.report._repr_html_() + shown
-
-
-def load_run(path: Path | str) -> Run:
-    """A run that has ended, from its folder.
-
-    Raises:
-        MissingFileError: no run there, or one that has not been evaluated.
-    """
-    folder = RunFolder(path)
-    folder.read_config()
-    return Run(folder, Report.from_dict(folder.read_metrics()))
 
 
 def evaluate(
@@ -219,7 +173,7 @@ def save_sample(run: Run) -> tuple[Path, str]:
     """Save a test image of a run on a named data set as a PNG; returns its path and its label."""
     from PIL import Image
 
-    table = run.folder.read_config()["data"]
+    table = run.config["data"]
     dataset = load_named(table["name"])
     test = split_dataset(dataset, split_seed=table["split_seed"]).test
     index = int(test[len(test) // 2])

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Any
 from olhar.card import write_card
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
-from olhar.networks.specs import count_parameters
 from olhar.pipeline.backbone import Origin, default_mode, open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group, run_to_go_on_with
 from olhar.pipeline.inputs import DataSettings, Job, require_training
 from olhar.pipeline.jobs import describe_job, load_job, open_plan, plan_training, prepare_job
-from olhar.pipeline.measuring import Run, draw, load_run, measure
+from olhar.pipeline.measuring import draw, measure
 from olhar.progress import Progress
 from olhar.run import (
+    Run,
     RunFolder,
     check_run_path,
     create_run,
     free_run_path,
     hold,
+    load_run,
     take_place,
 )
 from olhar.training.energy import EnergyMeter, measure_energy
@@ -185,10 +186,7 @@ def _run(
         # Last: a run that has it has ended.
         job.folder.write_metrics({**report.to_dict(), **energy})
         write_card(job.folder)
-        parameters = count_parameters(job.spec)[0]
-        trackers.finish(
-            build_results(job.folder, report.to_dict(), state.history, state.best_epoch, parameters)
-        )
+        trackers.finish(build_results(Run(job.folder.path)))
 
 
 def _fit(job: Job, state: FitState | None, progress: Progress, trackers: Trackers) -> FitState:

@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from olhar.card import write_card
-from olhar.classifier import load_classifier
 from olhar.datasets import open_source, prepare_dataset
-from olhar.evaluation.report import Report
-from olhar.files import folder_aside, write_atomic
+from olhar.files import folder_aside
 from olhar.pipeline.fitting import explain_memory, fit_job, save_model
 from olhar.pipeline.inputs import DataSettings, splits_of
 from olhar.pipeline.jobs import (
@@ -29,10 +27,11 @@ from olhar.pipeline.jobs import (
     prepare_job,
     repeating_command,
 )
-from olhar.pipeline.measuring import Run, load_run, measure, predict_split
+from olhar.pipeline.measuring import measure, predict_split
 from olhar.pipeline.training import resume
 from olhar.progress import Progress
-from olhar.run import RunFolder, create_run
+from olhar.run import Report, Run, RunFolder, create_run, load_run
+from olhar.run.search import SearchRecord
 from olhar.training.recipe import build_recipe
 from olhar.training.trackers import Trackers
 
@@ -97,7 +96,9 @@ def run_trial(path: Path, plan: Plan, threads: int, on_epoch: OnEpoch) -> Report
     return report
 
 
-def finish_winner(trial: Path, best: Path, plan: Plan, search: str, progress: Progress) -> Run:
+def finish_winner(
+    trial: Path, best: Path, plan: Plan, search: SearchRecord, progress: Progress
+) -> Run:
     """Make a full run of a trial: its model, measured on the test split, with pictures and card.
 
     A folder that was cut off on the way goes on.
@@ -106,7 +107,7 @@ def finish_winner(trial: Path, best: Path, plan: Plan, search: str, progress: Pr
         trial: its run folder; it stays as it is.
         best: the run folder to make.
         plan: what was trained.
-        search: the content of search.json.
+        search: how it was chosen.
         progress: hears of the progress.
     """
     source = RunFolder(trial)
@@ -116,7 +117,7 @@ def finish_winner(trial: Path, best: Path, plan: Plan, search: str, progress: Pr
         with folder_aside(best) as aside:
             copy = RunFolder(aside)
             copy.write_config({**config, "command": repeating_command(plan, recipe, best)})
-            write_atomic(aside / "search.json", search)
+            copy.write_search(search)
             shutil.copyfile(source.history, copy.history)
             shutil.copyfile(source.checkpoint, copy.checkpoint)
             shutil.copytree(source.model, copy.model)
@@ -128,18 +129,18 @@ def finish_winner(trial: Path, best: Path, plan: Plan, search: str, progress: Pr
     return run
 
 
-def measure_gap(trial: Path, most: int) -> float:
+def measure_gap(trial: Run, most: int) -> float:
     """Accuracy on the training split less that on the validation split, by the saved model.
 
     Args:
         trial: a trial that has ended.
         most: training images are measured, evenly chosen.
     """
-    classifier = load_classifier(trial)
+    classifier = trial.classifier
     table = classifier.config.data
     dataset = prepare_dataset(open_source(str(table["name"])), classifier.preprocess, Progress())
     train = splits_of(dataset, table, Progress()).train
     rows = train[np.linspace(0, len(train) - 1, min(most, len(train))).astype(int)]
     probs = predict_split(classifier, dataset, rows, Progress())
     on_train = float((probs.argmax(axis=1) == dataset.labels[rows]).mean())
-    return on_train - load_run(trial).report.accuracy
+    return on_train - trial.report.accuracy

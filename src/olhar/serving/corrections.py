@@ -19,6 +19,7 @@ from olhar.errors import ConfigError, explain_os_errors
 from olhar.files import write_atomic
 from olhar.i18n import Text, _
 from olhar.images import MAX_PIXELS, read_image
+from olhar.run import RunFolder
 
 MOST_CHARACTERS, _MOST_BYTES = 100, 240  # of a class's name; file systems take 255 bytes
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # what one or the other file system refuses
@@ -67,7 +68,7 @@ def check_folder(folder: Path) -> None:
     """
     with explain_os_errors(folder):
         parts = _PARTS.intersection(name.casefold() for name in _class_folders(folder))
-        if (folder.exists() and not folder.is_dir()) or (folder / "config.toml").exists() or parts:
+        if (folder.exists() and not folder.is_dir()) or RunFolder(folder).config.exists() or parts:
             raise ConfigError(
                 _(
                     "--corrections {path} cannot keep corrections: it is a file, a run, or a data "

@@ -5,7 +5,6 @@ Everything here is of the validation split.
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,15 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.errors import StorageError, explain_os_errors
+from olhar.errors import StorageError
 from olhar.evaluation.paired import mcnemar_mid_p
 from olhar.i18n import Text, _
-from olhar.networks.specs import NetworkSpec, count_parameters
+from olhar.networks.specs import count_parameters
 from olhar.pipeline.trials import measure_gap
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
+from olhar.run.search import Finalist, SearchRecord
 from olhar.sweep.engine import Ended, Engine, EpochDone, Lost
 from olhar.sweep.ground import Ground
-from olhar.sweep.records import Decision, Finalist, TrialRecord
+from olhar.sweep.records import TrialRecord
 from olhar.sweep.task import Task
 
 SIGNIFICANT = 0.05
@@ -104,7 +104,7 @@ def train_finals(engine: Engine, tasks: Sequence[Task], note: Callable[[Text], N
                         note(_("final {name} is done", name=name))
 
 
-def decide(ground: Ground, trials: Sequence[TrialRecord]) -> Decision | None:
+def decide(ground: Ground, trials: Sequence[TrialRecord]) -> SearchRecord | None:
     """The winner, from the run folders of the finalists; None where no trial is complete."""
     ranked = rank(ground, trials)
     if not ranked:
@@ -116,7 +116,7 @@ def decide(ground: Ground, trials: Sequence[TrialRecord]) -> Decision | None:
     ahead = not finalists or finalists[0].number == number
     tested = [one.p for one in (winner, runner_up) if one is not None and one.p is not None]
     settings = ground.settings
-    return Decision(
+    return SearchRecord(
         winner=number,
         params=next(one.params for one in ranked if one.number == number),
         method=settings.method,
@@ -136,17 +136,16 @@ def _finalists(ground: Ground, ranked: Sequence[TrialRecord]) -> list[Finalist]:
     settings = ground.settings
     chosen = ranked[: max(2, settings.finalists)]
     seeds = [settings.seed]
-    while all(_run(ground, one.number, seeds[-1] + 1).metrics.is_file() for one in chosen):
+    while all(_run(ground, one.number, seeds[-1] + 1).measured for one in chosen):
         seeds.append(seeds[-1] + 1)
+    runs = {one.number: [_run(ground, one.number, seed) for seed in seeds] for one in chosen}
     values = {
-        one.number: [
-            float(_run(ground, one.number, seed).read_metrics()[settings.metric]) for seed in seeds
-        ]
-        for one in chosen
+        number: [float(getattr(run.report, settings.metric)) for run in several]
+        for number, several in runs.items()
     }
     right = {
-        one.number: np.sum([_right(_run(ground, one.number, seed)) for seed in seeds], axis=0)
-        for one in chosen
+        number: np.sum([[one.is_right for one in run.answers] for run in several], axis=0)
+        for number, several in runs.items()
     }  # (n_val,) int64 each: by how many seeds an image is labelled rightly
     sign = -1 if settings.metric == "loss" else 1
     order = sorted(
@@ -161,8 +160,8 @@ def _finalists(ground: Ground, ranked: Sequence[TrialRecord]) -> list[Finalist]:
             values=values[one.number],
             mean=statistics.mean(values[one.number]),
             p=None if one.number == best else _paired_p(right[best], right[one.number]),
-            gap=measure_gap(_run(ground, one.number, settings.seed).path, ground.n_val),
-            parameters=_parameters(_run(ground, one.number, settings.seed)),
+            gap=measure_gap(runs[one.number][0], ground.n_val),
+            parameters=count_parameters(runs[one.number][0].network)[0],
         )
         for one in order
     ]
@@ -187,21 +186,9 @@ def _paired_p(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     return mcnemar_mid_p(int((first > second).sum()), int((second > first).sum()))
 
 
-def _right(run: RunFolder) -> NDArray[np.int64]:
-    """1 for each image of predictions.csv that is labelled rightly, else 0: (n,) int64."""
-    with explain_os_errors(run.predictions), run.predictions.open(encoding="utf-8") as file:
-        return np.array(
-            [row["label"] == row["predicted"] for row in csv.DictReader(file)], np.int64
-        )
-
-
-def _parameters(run: RunFolder) -> int:
-    return count_parameters(NetworkSpec(**run.read_config()["network"]))[0]
-
-
-def _run(ground: Ground, number: int, seed: int) -> RunFolder:
+def _run(ground: Ground, number: int, seed: int) -> Run:
     own = seed == ground.settings.seed
-    return RunFolder(ground.out / (f"trials/{number:03}" if own else _final(number, seed)))
+    return Run(ground.out / (f"trials/{number:03}" if own else _final(number, seed)))
 
 
 def _final(number: int, seed: int) -> str:

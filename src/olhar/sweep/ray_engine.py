@@ -31,7 +31,7 @@ from olhar.datasets.stored import is_stored
 from olhar.errors import ClusterError, ConfigError, MissingExtraError
 from olhar.i18n import Text, _
 from olhar.sweep.engine import Ended, EpochDone, Event, Lost
-from olhar.sweep.ray_worker import Files, Worker, change_config, read_files, write_files
+from olhar.sweep.ray_worker import CONFIG, Files, Worker, change_config, read_files, write_files
 from olhar.sweep.task import Task, TaskResult
 from olhar.training.trackers.quiet import environment_defaults, quietly
 
@@ -167,9 +167,9 @@ class RayEngine:
             raise ClusterError(_unfit(said["host"], said["unfit"]))
         self._check_data(said["files"], said["host"])
         files = said["files"]
-        if "config.toml" in files:
+        if CONFIG in files:
             folders = (said["folder"], folder)
-            files["config.toml"] = change_config(files["config.toml"], folders=folders)
+            files[CONFIG] = change_config(files[CONFIG], folders=folders)
         write_files(folder, files)
         if "row" in said:
             worker.hear()
@@ -179,9 +179,9 @@ class RayEngine:
 
     def _check_data(self, files: Files, host: str) -> None:
         """Refuse a node whose data is not what the others have."""
-        if "config.toml" not in files:
+        if CONFIG not in files:
             return
-        found = str(tomllib.loads(files["config.toml"].decode())["data"]["fingerprint"])
+        found = str(tomllib.loads(files[CONFIG].decode())["data"]["fingerprint"])
         self._fingerprint = self._fingerprint or found
         if found != self._fingerprint:
             raise ClusterError(
@@ -215,8 +215,8 @@ class _Remote:
         named = data["name"] in ALL_NAMES or is_stored(data["name"])
         if not named:  # on its node it runs in another folder
             data["name"] = str(Path(data["name"]).resolve())
-            if "config.toml" in files:
-                files["config.toml"] = change_config(files["config.toml"], data=data["name"])
+            if CONFIG in files:
+                files[CONFIG] = change_config(files[CONFIG], data=data["name"])
         self.actor.train.remote(asdict(replace(task, data=data)), files, __version__)
         self.hear()
 

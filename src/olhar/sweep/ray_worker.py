@@ -21,8 +21,10 @@ from olhar.errors import ClusterError, OlharError
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _
 from olhar.pipeline.inputs import require_training
+from olhar.run import RunFolder
 from olhar.sweep.task import Task, run_task
 
+CONFIG = RunFolder("").config.name
 Files = dict[str, bytes]  # path in the run folder → content
 Stamp = tuple[int, int]  # of a file: when it was changed, and its size
 
@@ -114,7 +116,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     model = {name: content for name, content in files.items() if name.startswith("model/")}
     others = [name for name in files if name not in model]
-    first, last = ({name} & set(others) for name in ("config.toml", "metrics.json"))
+    run = RunFolder(folder)
+    first, last = ({path.name} & set(others) for path in (run.config, run.metrics))
     for name in [*first, *sorted(set(others) - first - last)]:
         write_atomic(folder / name, files[name])
     if model:

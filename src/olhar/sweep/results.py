@@ -14,7 +14,7 @@ from typing import Any
 
 import tomli_w
 
-from olhar.card.search import Search, tell
+from olhar.card.search import tell
 from olhar.errors import ModelError, explain_os_errors
 from olhar.files import csv_text, write_atomic
 from olhar.i18n import Text, _
@@ -222,7 +222,7 @@ def chosen_because(result: SweepResult) -> str:
     """How the winner was chosen, as its card tells it."""
     if result.best is None:
         return str(_("no trial was trained to its end, so there is no winner"))
-    return str(tell(Search.from_dict(result.best.decision.to_dict())))
+    return str(tell(result.best.decision))
 
 
 def _best_dict(best: Best | None) -> dict[str, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import tomllib
@@ -24,12 +23,12 @@ from olhar.i18n import Text, _
 from olhar.pipeline.inputs import open_inputs, require_training
 from olhar.pipeline.trials import finish_winner, plan_trial
 from olhar.progress import Progress
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
 from olhar.sweep.baseline import list_trials
 from olhar.sweep.choose import decide, plan_finals, train_finals
 from olhar.sweep.engine import Engine
 from olhar.sweep.ground import Clock, Ground, trial_settings
-from olhar.sweep.records import Best, Decision, Finalist, SweepResult, TrialRecord
+from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, write_results
 from olhar.sweep.search import Search
 from olhar.sweep.settings import SweepSettings
@@ -267,37 +266,20 @@ def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> No
 def _finish(ground: Ground, trials: list[TrialRecord], progress: Progress) -> Best | None:
     """Make OUT/best of the winner, or read it where it is there."""
     best = ground.out / "best"
-    if best.is_dir():
-        decision = _read_decision(best / "search.json")
-    else:
-        found = decide(ground, trials)
-        if found is None:
-            return None
-        decision = found
+    decision = RunFolder(best).read_search() if best.is_dir() else decide(ground, trials)
+    if decision is None:
+        return None
     settings = ground.settings
     plan = plan_trial(
         settings.data, settings.network, trial_settings(settings, decision.params, settings.seed)
     )
     trial = ground.out / f"trials/{decision.winner:03}"
-    search = json.dumps(decision.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    run = finish_winner(trial, best, plan, search, progress)
+    run = finish_winner(trial, best, plan, decision, progress)
     return Best(
         number=decision.winner,
         params=decision.params,
         run=best,
-        val=val_figures(RunFolder(trial).read_metrics()),
-        test=val_figures(run.report.to_dict()),
+        val=val_figures(Run(trial).report),
+        test=val_figures(run.report),
         decision=decision,
     )
-
-
-def _read_decision(path: Path) -> Decision:
-    with explain_os_errors(path):
-        content = path.read_bytes()
-    try:
-        values = json.loads(content)
-        fields = {one.name for one in dataclasses.fields(Decision)}
-        given = {key: value for key, value in values.items() if key in fields}
-        return Decision(**{**given, "finalists": [Finalist(**one) for one in given["finalists"]]})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(_("'{path}' is damaged: {reason}", path=path, reason=error)) from error

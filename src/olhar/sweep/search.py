@@ -16,7 +16,8 @@ from olhar.errors import StorageError
 from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.pipeline.trials import plan_trial
-from olhar.run import RunFolder
+from olhar.run import Run, best_epoch
+from olhar.run.history import epoch_score
 from olhar.sweep.baseline import baseline, list_trials
 from olhar.sweep.engine import Ended, Engine, EpochDone, Event, Lost
 from olhar.sweep.ground import Clock, Ground, trial_settings
@@ -293,7 +294,7 @@ class Search:
         self._finish(trial, "stopped")
 
     def _fail(self, trial: _Trial, reason: str, trace: str) -> None:
-        write_atomic(self._folder(trial.number).path / "error.txt", f"{reason}\n\n{trace}")
+        write_atomic(self._run_of(trial.number).path / "error.txt", f"{reason}\n\n{trace}")
         trial.reason = reason
         self._finish(trial, "failed")
 
@@ -317,13 +318,13 @@ class Search:
         trial.reason = str(facts.get("reason", ""))
         self._take_rows(trial)
         if trial.state == "complete":
-            trial.val = val_figures(self._folder(number).read_metrics())
+            trial.val = val_figures(self._run_of(number).report)
         return trial
 
     def _take_rows(self, trial: _Trial, row: dict[str, float] | None = None) -> None:
         """Bring a trial's epochs up to date, and tell the study of new ones."""
         known = len(trial.rows)
-        rows = self._folder(trial.number).read_history()
+        rows = self._run_of(trial.number).history
         if row is not None and len(rows) < row["epoch"]:
             rows = [*trial.rows, row]
         trial.rows = rows
@@ -337,29 +338,20 @@ class Search:
         return "loss" if self._settings.metric == "loss" else "accuracy"
 
     def _scores(self, trial: _Trial) -> list[Score]:
+        pairs = [epoch_score(row) for row in trial.rows]
         by_loss = self._settings.metric == "loss"
-        return [
-            (-loss, accuracy) if by_loss else (accuracy, -loss)
-            for accuracy, loss in ((row["val_accuracy"], _finite(row)) for row in trial.rows)
-        ]
+        return [(loss, accuracy) for accuracy, loss in pairs] if by_loss else pairs
 
     def _best(self, trial: _Trial) -> Score:
         return max(self._scores(trial), default=(-math.inf, 0.0))
 
     def _val_so_far(self, trial: _Trial) -> dict[str, float] | None:
-        if not trial.rows:
-            return None
-        best = max(trial.rows, key=lambda row: (row["val_accuracy"], -_finite(row)))
-        return {"accuracy": best["val_accuracy"], "loss": best["val_loss"]}
+        best = best_epoch(trial.rows)
+        return {"accuracy": best["val_accuracy"], "loss": best["val_loss"]} if best else None
 
-    def _folder(self, number: int) -> RunFolder:
-        return RunFolder(self._ground.out / _path(number))
+    def _run_of(self, number: int) -> Run:
+        return Run(self._ground.out / _path(number))
 
 
 def _path(number: int) -> str:
     return f"trials/{number:03}"
-
-
-def _finite(row: dict[str, float]) -> float:
-    loss = row["val_loss"]
-    return loss if math.isfinite(loss) else math.inf

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from olhar.evaluation.report import short_name
 from olhar.i18n import Text, _, number
 from olhar.progress import Progress
+from olhar.run.report import short_name
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, Importance, chosen_because, read_importance
 from olhar.sweep.settings import SweepSettings

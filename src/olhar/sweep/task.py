@@ -10,9 +10,12 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from olhar.errors import DivergedError, OlharError, explain_os_errors
+
+if TYPE_CHECKING:
+    from olhar.run import Report
 
 FIGURES = ("accuracy", "precision", "recall", "f1", "loss")
 OnEpoch = Callable[[dict[str, float]], bool]  # a row of history.csv → whether to stop
@@ -85,9 +88,10 @@ def run_task(task: Task, on_epoch: OnEpoch) -> TaskResult:
         return TaskResult("failed", reason=reason, trace=traceback.format_exc(), code=code)
     if report is None:
         return TaskResult("stopped")
-    return TaskResult("complete", val=val_figures(report.to_dict()))
+    return TaskResult("complete", val=val_figures(report))
 
 
-def val_figures(metrics: dict[str, Any]) -> dict[str, float]:
-    """The figures of a trial out of its metrics.json."""
-    return {name: float(metrics[name]) for name in FIGURES if math.isfinite(metrics[name])}
+def val_figures(report: Report) -> dict[str, float]:
+    """The figures of a trial."""
+    found = {name: float(getattr(report, name)) for name in FIGURES}
+    return {name: value for name, value in found.items() if math.isfinite(value)}

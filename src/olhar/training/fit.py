@@ -19,6 +19,7 @@ from torch import nn
 
 from olhar.errors import DivergedError
 from olhar.i18n import _
+from olhar.run.history import Row, best_epoch
 from olhar.training.augment import augment_normalised, augment_pixels, shrink
 from olhar.training.machine import Machine, keep_freed_memory
 from olhar.training.optimizers import (
@@ -33,7 +34,6 @@ from olhar.training.unfreezing import Stages
 if TYPE_CHECKING:
     from olhar.training.distributed import Share
 
-Row = dict[str, float]
 Weights = dict[str, torch.Tensor]
 Validate = Callable[[nn.Module], tuple[float, float]]
 OnStep = Callable[[int, float, float], None]
@@ -344,18 +344,15 @@ def _check_finite(loss: float, epoch: int, step: int, recipe: Recipe) -> None:
 def _after_epoch(state: FitState, training: Training, row: Row) -> FitState:
     network = training.network.state_dict()
     weights = {name: value.detach().clone() for name, value in network.items()}
-    best = state.history[state.best_epoch - 1] if state.best_epoch else None
-    better = best is None or (row["val_accuracy"], -row["val_loss"]) > (
-        best["val_accuracy"],
-        -best["val_loss"],
-    )
+    history = [*state.history, row]
+    better = best_epoch(history) is row
     return FitState(
         epoch=int(row["epoch"]),
         network=weights,
         optimizer=optimizer_tensors(training.optimizers),
         best=weights if better else state.best,
         best_epoch=int(row["epoch"]) if better else state.best_epoch,
-        history=[*state.history, row],
+        history=history,
     )
 
 

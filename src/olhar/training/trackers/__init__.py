@@ -9,16 +9,15 @@ Does not know: how a network is trained or measured.
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from olhar.errors import MissingExtraError, ModelError, explain_os_errors, unknown_name
-from olhar.files import write_atomic
+from olhar.errors import MissingExtraError, unknown_name
 from olhar.i18n import Text, _
+from olhar.run import RunFolder
 from olhar.training.trackers.mlflow import MlflowTracker, require_tracking_uri
 from olhar.training.trackers.quiet import describe_failure, quietly
 from olhar.training.trackers.results import Results, Setting, build_results, flat_settings
@@ -27,9 +26,6 @@ from olhar.training.trackers.wandb import WandbTracker
 
 __all__ = ["TRACKERS", "Results", "Tracker", "Trackers", "build_results", "open_trackers"]
 __all__ += ["tracked_names"]
-
-FORMAT = 1
-_FILE = "trackers.json"
 
 
 class Tracker(Protocol):
@@ -77,7 +73,7 @@ class Trackers:
     def __init__(self, names: Sequence[str], note: Callable[[Text], None]) -> None:
         self._active = {name: TRACKERS[name]() for name in names}
         self._note = note
-        self._run = Path()
+        self._folder = RunFolder(Path())
         self._memory: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Trackers:
@@ -109,7 +105,8 @@ class Trackers:
         """
         if not self._active:
             return
-        self._run, self._memory = run, _read_memory(run)
+        self._folder = RunFolder(run)
+        self._memory = self._folder.read_trackers()
         for name in self._active:
             self._memory.setdefault(name, {})
         self._write_memory()  # one that fails now is tried again when the run is resumed
@@ -162,8 +159,7 @@ class Trackers:
             )
 
     def _write_memory(self) -> None:
-        record = {"format": FORMAT, "trackers": self._memory}
-        write_atomic(self._run / _FILE, json.dumps(record, indent=2) + "\n")
+        self._folder.write_trackers(self._memory)
 
 
 def open_trackers(names: Sequence[str], note: Callable[[Text], None]) -> Trackers:
@@ -197,20 +193,4 @@ def tracked_names(run: Path) -> list[str]:
     Raises:
         ModelError: trackers.json is damaged.
     """
-    return [name for name in _read_memory(run) if name in TRACKERS]
-
-
-def _read_memory(run: Path) -> dict[str, dict[str, Any]]:
-    """What trackers.json holds of each tracker; nothing where there is none."""
-    path = run / _FILE
-    if not path.is_file():
-        return {}
-    with explain_os_errors(path):
-        content = path.read_bytes()
-    try:
-        record = json.loads(content)
-        return {str(name): dict(memory) for name, memory in record["trackers"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            _("'{path}' is damaged: {reason}; remove it", path=path, reason=error)
-        ) from error
+    return [name for name in RunFolder(run).read_trackers() if name in TRACKERS]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olhar.run import RunFolder
+from olhar.run import Run
 from olhar.training.trackers.quiet import hide_secrets
 
 FIGURES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
@@ -42,50 +42,33 @@ class Results:
         return {"class_names": self.class_names, "confusion_matrix": self.confusion_matrix}
 
 
-def build_results(
-    folder: RunFolder,
-    report: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    best_epoch: int,
-    parameters: int,
-) -> Results:
+def build_results(run: Run) -> Results:
     """The results of a finished run.
 
     Only the learning curve, the confusion matrix and metrics.json are among the files: the other
     pictures and predictions.csv show the user's photos and their names.
-
-    Args:
-        folder: the run.
-        report: what metrics.json holds.
-        history: a row an epoch.
-        best_epoch: counted from 1; its weights were kept.
-        parameters: of the network, running statistics included.
     """
-    files = (folder.learning_curve, folder.confusion_matrix, folder.metrics)
+    files = (run.folder.learning_curve, run.folder.confusion_matrix, run.folder.metrics)
     return Results(
-        metrics=final_metrics(report, history, best_epoch, parameters),
-        confusion_matrix=report["confusion_matrix"],
-        class_names=report["class_names"],
-        epochs=len(history),
+        metrics=final_metrics(run),
+        confusion_matrix=run.report.confusion_matrix,
+        class_names=run.report.class_names,
+        epochs=len(run.history),
         files={path.name: path for path in files if path.is_file()},
-        model_folder=folder.model,
+        model_folder=run.folder.model,
     )
 
 
-def final_metrics(
-    report: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    best_epoch: int,
-    parameters: int,
-) -> dict[str, float]:
+def final_metrics(run: Run) -> dict[str, float]:
     """The last numbers of a run: those of metrics.json, of the best epoch, and `Count_Params`."""
-    found = {name: report[name] for name in _SCORES}
-    found |= {f"weighted_{name}": value for name, value in report["weighted"].items()}
-    best = next((row for row in history if row["epoch"] == best_epoch), None)
+    found: dict[str, float] = {name: getattr(run.report, name) for name in _SCORES}
+    found |= {f"weighted_{name}": value for name, value in run.report.weighted.items()}
+    best = run.best
     if best is not None:
-        found |= {"best_epoch": best_epoch, "best_val_loss": best["val_loss"]}
+        found |= {"best_epoch": int(best["epoch"]), "best_val_loss": best["val_loss"]}
         found["best_val_accuracy"] = best["val_accuracy"]
-    found["Count_Params"] = parameters
+    if run.parameters is not None:
+        found["Count_Params"] = run.parameters
     return found
 
 
