@@ -25,8 +25,9 @@ import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.classifier import load_classifier
 from olhar.cli import main
+from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch_sha256
-from olhar.datasets.prepare import ResizedImages
+from olhar.datasets.prepare import frame_lazily
 from olhar.errors import ChecksumError, ConfigError, MissingFileError, ModelError, OlharError
 from olhar.evaluation.compare import compare_runs
 from olhar.networks import backbones
@@ -34,17 +35,18 @@ from olhar.networks.backbones import BACKBONES
 from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec, count_parameters, native_size, resolve_network
 from olhar.networks.weights import find_head, hash_body, load_body, read_weights
-from olhar.pipeline.backbone import default_mode, open_backbone
+from olhar.pipeline.backbone import Transfer, default_mode, open_backbone
 from olhar.pipeline.fitting import fit_job
 from olhar.pipeline.inputs import DataSettings
 from olhar.pipeline.jobs import load_job, open_plan, plan_training
 from olhar.pipeline.rebuilding import network_probs, read_golden
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Framing, Preprocess
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.training.fit import Training
 from olhar.training.head import apply_head, fit_head, log_loss
 from olhar.training.machine import Machine
+from olhar.training.modes import MANY_IMAGES, MODES, Mode
 from olhar.training.recipe import Recipe
 from olhar.training.trackers import Trackers
 from olhar.training.unfreezing import Stages
@@ -354,11 +356,11 @@ class _Scale(torch.nn.Module):
 
 @given(size=st.integers(1, 12), rows=st.lists(st.integers(0, 4), max_size=6))
 @settings(max_examples=25)
-def test_lazily_resized_images_are_those_of_preprocess(size: int, rows: list[int]) -> None:
+def test_lazily_framed_images_are_those_of_the_framing(size: int, rows: list[int]) -> None:
     images = np.random.default_rng(size).integers(0, 256, (5, 7, 9, 3), np.uint8)
-    preprocess = Preprocess(size, 3, (0.0,) * 3, (1.0,) * 3)
-    resized = ResizedImages(images, preprocess)
-    whole = np.stack([preprocess.image(image).transpose(1, 2, 0) for image in images])
+    framing = Framing(size, 3)
+    resized = frame_lazily(Dataset("", images, np.zeros(5, np.int64), ("a",), ""), framing)
+    whole = np.stack([framing.frame(image) for image in images])
     assert resized.shape == whole.shape
     assert len(resized) == 5
     assert np.array_equal(resized[np.array(rows, int)], whole[np.array(rows, int)])
@@ -462,13 +464,42 @@ def test_the_last_blocks_are_trained_on_what_the_first_give(photos: Path, tmp_pa
     [
         ("mobilenet_v2", "cifar10", "top"),
         ("mobilenet_v2", "digits", "head"),
-        ("mobilenet_v2", "photos/cifar10", "head"),
+        ("mobilenet_v2", "small", "head"),
+        ("mobilenet_v2", "large", "top"),
         ("vgg16", "cifar10", "head"),
         ("runs/mine", "cifar10", "head"),
     ],
 )
-def test_large_named_sets_train_the_last_blocks(backbone: str, data: str, mode: str) -> None:
+def test_many_images_train_the_last_blocks(
+    backbone: str, data: str, mode: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo = next(Path(PHOTOS, "val", "ants").iterdir())
+    images = {"small": MANY_IMAGES - 2, "large": MANY_IMAGES}.get(data, 0)
+    for name in ("ants", "bees") if images else ():
+        (tmp_path / data / name).mkdir(parents=True)
+        first = shutil.copy(photo, tmp_path / data / name / "0.jpg")
+        for row in range(1, images // 2):
+            os.link(first, tmp_path / data / name / f"{row}.jpg")
     assert default_mode(backbone, data) == mode
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_many_images_have_one_view(mode: Mode) -> None:
+    recipe = Recipe(**{"views": "mirror", **(mode.recipe or {})})
+    assert mode.suited_recipe(recipe, {}, MANY_IMAGES - 1) == recipe
+    assert mode.suited_recipe(recipe, {"views"}, MANY_IMAGES) == recipe
+    views = mode.suited_recipe(recipe, {}, MANY_IMAGES).views
+    assert views == ("none" if mode.uses_weights else "mirror")
+
+
+def test_a_mode_stands_in_a_run_by_its_name() -> None:
+    values = {"backbone": "mobilenet_v2", "mode": "top", "weights": "w.pth", "sha256": "00"}
+    transfer = Transfer.from_dict(values)
+    assert transfer.mode is MODES["top"]
+    assert transfer.to_dict() == values
+    with pytest.raises(KeyError):
+        Transfer.from_dict({**values, "mode": "bottom"})
 
 
 class _Notes(Progress):

@@ -20,7 +20,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,20 +30,16 @@ from olhar._version import __version__
 from olhar.errors import ChecksumError, MissingFileError, ModelError, explain_os_errors
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _
-from olhar.images import array_to_image
 from olhar.outliers import Neighbours
 from olhar.prediction import Outputs
 from olhar.prediction import Prediction as Prediction  # noqa: PLC0414  olhar.Prediction
-from olhar.preprocess import Preprocess
+from olhar.preprocess import ImageSource, Preprocess, batch_rows
 
 FORMAT = 1
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 LABELS, GOLDEN, NEIGHBOURS = "labels.txt", "golden.safetensors", "neighbours.safetensors"
 GOLDEN_COUNT = 16
 DEFAULT_THRESHOLD = 0.5
-_BATCH, _BATCH_PIXELS = 256, 2**20
-
-Source = Path | str | bytes | BinaryIO | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -144,18 +140,16 @@ class Classifier:
         """What happens to an image before the network sees it."""
         return self.config.preprocess
 
-    def predict(self, source: Source, *, top_k: int = 3, name: str | None = None) -> Prediction:
+    def predict(
+        self, source: ImageSource, *, top_k: int = 3, name: str | None = None
+    ) -> Prediction:
         """Classify one image: a path, bytes, an open file, or an (H, W[, C]) array.
 
         Raises:
             ImageError: it cannot be read as an image.
         """
-        if isinstance(source, np.ndarray):
-            x = self.preprocess.image(array_to_image(source))
-        else:
-            x = self.preprocess.read(source)
         shown = name or (str(source) if isinstance(source, str | Path) else "-")
-        found = self.predict_outputs(x[None])
+        found = self.predict_outputs(self.preprocess.read(source)[None])
         return self.describe(found.probs[0], shown, top_k=top_k, distance=found.distances[0])
 
     def predict_probs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -211,14 +205,6 @@ class Classifier:
     def __repr__(self) -> str:
         network, size = self.config.network["name"], self.preprocess.size
         return f"<Classifier {network}, {len(self.class_names)} classes, {size}x{size} pixels>"
-
-
-def batch_rows(size: int) -> int:
-    """How many network inputs of this side are computed at once: 256, fewer of large ones.
-
-    What the layers of a large network hold for 256 inputs of 224 pixels is 2 GB and more.
-    """
-    return max(8, min(_BATCH, _BATCH_PIXELS // size**2))
 
 
 def open_session(onnx: bytes, threads: int | None = None, *, alone: bool = False) -> Any:

@@ -21,12 +21,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from olhar.classifier import GOLDEN_COUNT, batch_rows, open_session, run_session
+from olhar.classifier import GOLDEN_COUNT, open_session, run_session
 from olhar.errors import ExportError
 from olhar.i18n import _
 from olhar.networks.build import Normalise
 from olhar.networks.weights import find_head
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Preprocess, compute_rows
 
 TOLERANCE = 1e-4
 _OPSET = 18
@@ -161,12 +161,7 @@ def predict_network(
     """Probabilities (n, K) at temperature 1 of rows `indices` of images (N, H, W, C), before export."""
     network.to("cpu", torch.float32)
     deployed = Deployed(network, preprocess, views=views).eval()
-    found = []
-    count = batch_rows(preprocess.size)
-    for start in range(0, len(indices), count):
-        rows = images[indices[start : start + count]].transpose(0, 3, 1, 2)
-        found.append(deployed(torch.from_numpy(np.ascontiguousarray(rows))).numpy())
-    return np.concatenate(found)
+    return compute_rows(lambda inputs: deployed(torch.from_numpy(inputs)).numpy(), images, indices)
 
 
 class ViewFeatures(nn.Module):

@@ -179,6 +179,14 @@ def array_to_image(value: NDArray[Any]) -> NDArray[np.uint8]:
     return _to_array(Image.fromarray(pixels)) if pixels.shape[-1] == 4 else pixels
 
 
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Pixels (H, W, 1), (H, W, 3) or (H, W, 4) uint8 → the bytes of a PNG of just these pixels."""
+    content = io.BytesIO()
+    flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    Image.fromarray(np.ascontiguousarray(flat)).save(content, "PNG")
+    return content.getvalue()
+
+
 def _array_to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return image

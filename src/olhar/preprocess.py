@@ -1,13 +1,18 @@
 """What happens to an image before the network sees it: one object, stored in the model.
 
-Training, evaluation, prediction, export and serving all use this one. Pixels stay uint8 until the
-network's own first step, which scales and normalises with `mean` and `std` (see networks.build.Normalise).
+Training, evaluation, prediction, export and serving all use this one. `Framing` is how an image becomes
+a square of pixels, which is all that data sets need to know; `Preprocess` adds how the network scales them.
+Pixels stay uint8 until the network's own first step, which scales and normalises with `mean` and `std`
+(see networks.build.Normalise).
+
+Pixels lie as (H, W, C), in memory, in the cache and on the screen; network inputs as (C, H, W). They turn
+in `to_inputs` alone, once an image.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,32 +22,33 @@ from PIL import Image
 
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _
-from olhar.images import MAX_PIXELS, read_image, to_channels
+from olhar.images import MAX_PIXELS, array_to_image, read_image, to_channels
+from olhar.progress import Progress
 
 RESIZE_RULES = ("crop", "squash")
 _LARGEST_SIZE = 2048
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_BYTES = 128 * 2**20
+_BATCH, _BATCH_PIXELS = 256, 2**20
+
+Pixels = NDArray[np.uint8]
+ImageSource = Path | str | bytes | BinaryIO | NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Preprocess:
-    """How any image becomes the network's input.
+class Framing:
+    """How any image becomes a square of pixels.
 
     Attributes:
-        size: side of the square input, in pixels.
+        size: side of the square, in pixels.
         channels: 1 (grey) or 3 (colour).
-        mean: per channel, of pixels scaled to 0..1.
-        std: per channel, of pixels scaled to 0..1.
         resize: "crop" scales the shorter side to `size` and cuts out the centre; "squash" scales
             both sides to `size`.
     """
 
     size: int
     channels: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    resize: str = "crop"
+    resize: str = field(default="crop", kw_only=True)
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= _LARGEST_SIZE:
@@ -66,29 +72,35 @@ class Preprocess:
                 )
             )
 
-    def read(
-        self,
-        source: Path | str | bytes | BinaryIO,
-        *,
-        name: str | None = None,
-        max_pixels: int = MAX_PIXELS,
-    ) -> NDArray[np.uint8]:
-        """A file, path or bytes → (C, size, size) uint8; `name` is what messages call it.
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(size, size, C) of an image that is framed."""
+        return self.size, self.size, self.channels
+
+    def read_pixels(
+        self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Pixels:
+        """Bytes, a path, an open file or an (H, W[, C]) array → (size, size, C) uint8.
+
+        Args:
+            source: one image.
+            name: what messages call it.
+            max_pixels: width × height that a file may have.
 
         Raises:
             ImageError: it cannot be read as an image.
         """
-        picture = read_image(source, name=name, shrink_to=2 * self.size, max_pixels=max_pixels)
-        return self.image(picture)
+        if isinstance(source, np.ndarray):
+            return self.frame(array_to_image(source))
+        shrink_to = 2 * self.size
+        return self.frame(read_image(source, name=name, shrink_to=shrink_to, max_pixels=max_pixels))
 
-    def image(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One decoded image (H, W, C) uint8 → (C, size, size) uint8."""
+    def frame(self, image: Pixels) -> Pixels:
+        """One decoded image (H, W, C) uint8 → (size, size, C) uint8; its own memory where it fits."""
         image = to_channels(image, self.channels)
-        if image.shape[:2] != (self.size, self.size):
-            image = self._resized(image)
-        return np.ascontiguousarray(image.transpose(2, 0, 1))
+        return image if image.shape == self.shape else self._resized(image)
 
-    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _resized(self, image: Pixels) -> Pixels:
         height, width, channels = image.shape
         box = None
         if self.resize == "crop":
@@ -97,11 +109,36 @@ class Preprocess:
             box = (left, top, left + side, top + side)
         picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
         picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
-        return np.asarray(picture).reshape(self.size, self.size, channels)
+        return np.asarray(picture).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Preprocess(Framing):
+    """How any image becomes the network's input: its framing, and how the network scales its pixels.
+
+    Attributes:
+        mean: per channel, of pixels scaled to 0..1.
+        std: per channel, of pixels scaled to 0..1.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def read(
+        self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Pixels:
+        """One image, as `read_pixels` takes it → a network input (C, size, size) uint8."""
+        return to_inputs(self.read_pixels(source, name=name, max_pixels=max_pixels))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        return {
+            "size": self.size,
+            "channels": self.channels,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "resize": self.resize,
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
@@ -116,8 +153,61 @@ class Preprocess:
             ) from error
 
 
+def to_inputs(pixels: Pixels) -> Pixels:
+    """Pixels (..., H, W, C) uint8 → network inputs (..., C, H, W) uint8, contiguous."""
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
+
+
+def batch_rows(size: int) -> int:
+    """How many network inputs of this side are computed at once: 256, fewer of large ones.
+
+    What the layers of a large network hold for 256 inputs of 224 pixels is 2 GB and more.
+    """
+    return max(8, min(_BATCH, _BATCH_PIXELS // size**2))
+
+
+def input_batches(
+    images: Pixels,
+    rows: NDArray[np.int64],
+    change: Callable[[Pixels], Pixels] | None = None,
+) -> Iterator[Pixels]:
+    """Walk over rows of a pool, in their order, a batch at a time.
+
+    Args:
+        images: (N, size, size, C) uint8, framed; a memory map, or lazily resized.
+        rows: (n,) which of them.
+        change: what is done with the pixels (b, size, size, C) of each batch; by default nothing.
+
+    Yields:
+        Network inputs (b, C, size, size) uint8, contiguous; b is `batch_rows`, less in the last.
+    """
+    step = batch_rows(images.shape[1])
+    for start in range(0, len(rows), step):
+        pixels = images[rows[start : start + step]]
+        yield to_inputs(change(pixels) if change else pixels)
+
+
+def compute_rows(
+    compute: Callable[[Pixels], NDArray[np.float32]],
+    images: Pixels,
+    rows: NDArray[np.int64],
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """What `compute` gives for network inputs (b, C, size, size), of all rows: (n, ...) float32.
+
+    The pool and its rows are as `input_batches` takes them; `progress` hears how many are done.
+    """
+    found, done = [], 0
+    for inputs in input_batches(images, rows):
+        found.append(compute(inputs))
+        done += len(inputs)
+        if progress:
+            progress.advance(done)
+    return np.concatenate(found)
+
+
 def channel_statistics(
-    images: NDArray[np.uint8], indices: NDArray[np.int64]
+    images: Pixels, indices: NDArray[np.int64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of the training images, scaled to 0..1.
 

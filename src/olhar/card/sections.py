@@ -27,6 +27,7 @@ from olhar.card.markdown import (
 )
 from olhar.card.search import figure, search_story, seed_spread
 from olhar.i18n import Text, _
+from olhar.training.modes import MODES
 
 FEW_IMAGES = 30
 MOST_NAMES = 100
@@ -99,14 +100,9 @@ def _origin_rows(facts: Facts) -> list[Sequence[Block]]:
     given = facts.transfer
     if not given:
         return []
-    done = {
-        "head": _("its last layer was fitted, all else stayed as it was"),
-        "top": _("its last blocks were trained further"),
-        "finetune": _("all of it was trained further"),
-        "scratch": _("its weights were not used"),
-    }
     name = plain(given["backbone"], VALUE_LENGTH)
-    what = done.get(given["mode"]) or plain(given["mode"])
+    mode = MODES.get(given["mode"])
+    what = mode.done if mode else plain(given["mode"])
     if not given["sha256"]:
         return [(_("backbone"), _("{name}; {what}", name=name, what=what))]
     return [

@@ -17,6 +17,7 @@ from olhar.cli.options import (
 )
 from olhar.cli.progress import build_progress
 from olhar.i18n import _
+from olhar.training.modes import MANY_IMAGES, MODES
 
 if TYPE_CHECKING:
     from olhar.run import Run
@@ -86,9 +87,9 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=str(
             _(
-                "head (fit the last layer, seconds), top (then train the last blocks, minutes), "
-                "finetune (then all of it, longer) or scratch (without weights, to compare); default "
-                "head, of large named sets top"
+                "{modes}; default head, of {many:,} images and more top",
+                modes=", ".join(str(mode.offer) for mode in MODES.values()),
+                many=MANY_IMAGES,
             )
         ),
     )

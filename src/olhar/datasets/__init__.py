@@ -5,9 +5,9 @@ from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
-from olhar.datasets.prepare import prepare_dataset
+from olhar.datasets.prepare import frame_lazily, prepare_dataset
 from olhar.datasets.source import ALL_NAMES, Source, open_source
-from olhar.datasets.splits import Splits, split_dataset
+from olhar.datasets.splits import Splits, split_dataset, spread
 
 __all__ = [
     "ALL_NAMES",
@@ -18,9 +18,11 @@ __all__ = [
     "Source",
     "Splits",
     "describe_dataset",
+    "frame_lazily",
     "load_named",
     "match_class_names",
     "open_source",
     "prepare_dataset",
     "split_dataset",
+    "spread",
 ]

@@ -8,7 +8,7 @@ from olhar.datasets.cache import fingerprint
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.prepare import prepare_dataset
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Framing
 from olhar.progress import Progress
 
 PHOTO_SIZE = 224
@@ -24,8 +24,6 @@ def as_arrays(source: Dataset | PhotoFolder, size: int | None, progress: Progres
     """
     if isinstance(source, Dataset) and size is None:
         return source
-    channels = source.image_shape[0]
-    rule = Preprocess(size or PHOTO_SIZE, channels, (0.0,) * channels, (1.0,) * channels)
-    made = prepare_dataset(source, rule, progress)
+    made = prepare_dataset(source, Framing(size or PHOTO_SIZE, source.image_shape[0]), progress)
     mark = fingerprint(made.images, made.labels, made.class_names)
     return dataclasses.replace(made, fingerprint=mark)  # other pixels are other data

@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -40,7 +41,7 @@ from olhar.datasets.layout import readable_name
 from olhar.errors import ImageError
 from olhar.files import sha256_file
 from olhar.i18n import _, language
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Framing
 from olhar.progress import Progress
 
 _PHOTOS_PER_PROCESS = 200  # fewer are decoded sooner than a process has started
@@ -56,15 +57,13 @@ class _Job:
     images: str  # the file of (N, size, size, C) uint8 to fill
     first_byte: int  # where row 0 begins in it
     root: str
-    size: int
-    channels: int
-    resize: str
+    framing: Framing
 
 
 def decode_folder(
-    folder: PhotoFolder, preprocess: Preprocess, progress: Progress, workers: int = 0
+    folder: PhotoFolder, framing: Framing, progress: Progress, workers: int = 0
 ) -> Dataset:
-    """Decode every photo once, as `preprocess` makes it; found again by path, size and time.
+    """Decode every photo once, as `framing` makes it; found again by path, size and time.
 
     Photos that cannot be read are set aside: they are named through `progress.note` and in
     `Dataset.set_aside`. The fingerprint is a sha256 over the path in the folder, class name and
@@ -72,7 +71,7 @@ def decode_folder(
 
     Args:
         folder: as scan_folder gives it.
-        preprocess: its size, channels and resize rule count; mean and std do not.
+        framing: of the network that they are for.
         progress: hears of the notes and of the decoding.
         workers: processes; 0 means one a core.
 
@@ -85,13 +84,13 @@ def decode_folder(
     """
     for note in folder.notes:
         progress.note(note)
-    place = _digest([str(folder.path), [preprocess.size, preprocess.channels, preprocess.resize]])
+    place = _digest([str(folder.path), [framing.size, framing.channels, framing.resize]])
     labels, stamps = folder.labels.tolist(), folder.stamps.tolist()
     content = _digest([folder.class_names, folder.files, labels, stamps])
     key = f"photos-{place[:16]}-{content[:32]}"
     entry = load_cached(key)
     if entry is None:
-        entry = save_cached(key, partial(_fill, folder, preprocess, progress, workers))
+        entry = save_cached(key, partial(_fill, folder, framing, progress, workers))
         remove_others(key, f"photos-{place[:16]}-")
     _note_set_aside(entry, len(folder), progress)
     return Dataset(
@@ -128,16 +127,15 @@ def _note_set_aside(entry: CacheEntry, total: int, progress: Progress) -> None:
 
 def _fill(
     folder: PhotoFolder,
-    preprocess: Preprocess,
+    framing: Framing,
     progress: Progress,
     workers: int,
     place: Path,
 ) -> CacheEntry:
     """Fill a cache entry in folder `place`."""
-    count, size, channels = len(folder), preprocess.size, preprocess.channels
-    images_file = place / "images.npy"
-    first_byte = allocate_images(place, (count, size, size, channels)).offset
-    job = _Job(str(images_file), first_byte, str(folder.path), size, channels, preprocess.resize)
+    count, images_file = len(folder), place / "images.npy"
+    first_byte = allocate_images(place, (count, *framing.shape)).offset
+    job = _Job(str(images_file), first_byte, str(folder.path), framing)
     outcomes = _decode_all(job, folder.files, progress, workers or count_cores())
     bad = {row: reason for row, (_sha256, reason) in outcomes.items() if reason}
     good = np.array([row for row in range(count) if row not in bad], np.int64)
@@ -161,7 +159,7 @@ def _fill(
 
 def _close_gaps(job: _Job, good: NDArray[np.int64]) -> None:
     """Move the good rows up to the front."""
-    row_bytes = job.size * job.size * job.channels
+    row_bytes = math.prod(job.framing.shape)
     with Path(job.images).open("r+b") as file:
         for target, row in enumerate(good.tolist()):
             if target != row:
@@ -196,18 +194,15 @@ def _decode_all(
 
 def _decode_rows(job: _Job, rows: Iterable[tuple[int, str]]) -> Iterator[Outcome]:
     """Decode photos into their rows of the file, one by one."""
-    unscaled = (0.0,) * job.channels, (1.0,) * job.channels
-    preprocess = Preprocess(job.size, job.channels, *unscaled, resize=job.resize)
-    row_bytes = job.size * job.size * job.channels
     with Path(job.images).open("r+b", buffering=0) as file:
         for row, name in rows:
             path = Path(job.root, name)
             try:
-                image = preprocess.read(path)  # (C, size, size) uint8
+                image = job.framing.read_pixels(path)  # (size, size, C) uint8
             except ImageError as error:
                 yield row, "", str(error).replace(str(path), readable_name(name))
                 continue
-            _write_at(file, job.first_byte + row * row_bytes, image.transpose(1, 2, 0).tobytes())
+            _write_at(file, job.first_byte + row * image.nbytes, image.tobytes())
             yield row, sha256_file(path), ""
 
 
@@ -264,5 +259,6 @@ def _process(job: _Job, share: Sequence[tuple[int, str]]) -> Iterator[subprocess
 def answer() -> None:
     """What a decoding process does: rows from standard input, outcomes to standard output."""
     job, share = json.load(sys.stdin)
+    job["framing"] = Framing(**job["framing"])
     for outcome in _decode_rows(_Job(**job), share):
         print(json.dumps(outcome), flush=True)

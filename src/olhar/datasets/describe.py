@@ -13,7 +13,7 @@ from olhar.datasets.prepare import prepare_dataset
 from olhar.datasets.source import Source
 from olhar.datasets.splits import split_dataset
 from olhar.errors import DataError
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Framing
 from olhar.progress import Progress
 
 _LOOK_SIZE = 32  # photos are decoded to find the bad ones; many networks take this size
@@ -97,6 +97,4 @@ def _facts(
 
 def _decoded(folder: PhotoFolder, progress: Progress) -> Dataset:
     split_dataset(folder)  # refuses before anything is decoded
-    channels = folder.image_shape[0]
-    look = Preprocess(_LOOK_SIZE, channels, (0.0,) * channels, (1.0,) * channels)
-    return prepare_dataset(folder, look, progress)
+    return prepare_dataset(folder, Framing(_LOOK_SIZE, folder.image_shape[0]), progress)

@@ -16,7 +16,7 @@ from olhar.datasets.decode import decode_folder
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.source import Source
 from olhar.i18n import _
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Framing
 from olhar.progress import Progress
 
 _IN_MEMORY_BYTES = 256 * 2**20
@@ -25,20 +25,20 @@ _EVERY = 1000
 
 def prepare_dataset(
     source: Source,
-    preprocess: Preprocess,
+    framing: Framing,
     progress: Progress,
     workers: int = 0,
     *,
     lazily: bool = False,
 ) -> Dataset:
-    """The data set with images (N, size, size, C) uint8, as `preprocess` makes them.
+    """The data set with images (N, size, size, C) uint8, as `framing` makes them.
 
     A folder of photos is decoded (see decode.decode_folder). Images are resized: small results in
     memory; larger ones once, in the cache, and memory-mapped.
 
     Args:
         source: as open_source gives it.
-        preprocess: its size, channels and resize rule count; mean and std do not.
+        framing: of the network that they are for.
         progress: hears of the progress.
         workers: processes that decode photos; 0 means one a core.
         lazily: images that would not fit into memory are resized anew whenever rows of them are
@@ -49,51 +49,56 @@ def prepare_dataset(
         StorageError: the disk is full or failing.
     """
     if isinstance(source, PhotoFolder):
-        return decode_folder(source, preprocess, progress, workers)
-    return _resize_dataset(source, preprocess, progress, lazily=lazily)
+        return decode_folder(source, framing, progress, workers)
+    return _resize_dataset(source, framing, progress, lazily=lazily)
 
 
-class ResizedImages:
-    """Images (N, size, size, C) uint8 that are resized when they are indexed, as an array is."""
+def frame_lazily(source: Source, framing: Framing) -> NDArray[np.uint8]:
+    """Images (N, size, size, C) uint8 that are read and framed when they are indexed, as an array is."""
+    return cast("NDArray[np.uint8]", _LazyImages(source, framing))
 
+
+class _LazyImages:
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, images: NDArray[np.uint8], preprocess: Preprocess) -> None:
-        self._images, self._preprocess = images, preprocess
-        self.shape = (len(images), preprocess.size, preprocess.size, preprocess.channels)
+    def __init__(self, source: Source, framing: Framing) -> None:
+        self._source, self._framing = source, framing
+        self.shape = (len(source), *framing.shape)
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._source)
 
     def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
-        chosen = self._images[rows]
-        if chosen.ndim == 3:
-            return self._preprocess.image(chosen).transpose(1, 2, 0)
-        resized = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for row, image in enumerate(chosen):
-            resized[row] = self._preprocess.image(image).transpose(1, 2, 0)
-        return resized
+        chosen = np.arange(len(self))[rows]
+        framed = np.empty((*chosen.shape, *self.shape[1:]), np.uint8)
+        for at, row in np.ndenumerate(chosen):
+            framed[at] = self._frame(row)
+        return framed
+
+    def _frame(self, row: int) -> NDArray[np.uint8]:
+        source = self._source
+        if isinstance(source, PhotoFolder):
+            return self._framing.read_pixels(source.path / source.files[row])
+        return self._framing.frame(source.images[row])
 
 
 def _resize_dataset(
-    dataset: Dataset, preprocess: Preprocess, progress: Progress, *, lazily: bool
+    dataset: Dataset, framing: Framing, progress: Progress, *, lazily: bool
 ) -> Dataset:
-    size, channels = preprocess.size, preprocess.channels
-    if dataset.image_shape == (channels, size, size):
+    if dataset.images.shape[1:] == framing.shape:
         return dataset
-    shape = (len(dataset), size, size, channels)
+    shape = (len(dataset), *framing.shape)
     if math.prod(shape) <= _IN_MEMORY_BYTES:
         images = np.empty(shape, np.uint8)
-        _resize_into(images, dataset, preprocess, progress)
+        _resize_into(images, dataset, framing, progress)
         return dataclasses.replace(dataset, images=images)
     if lazily:
-        resized = cast("NDArray[np.uint8]", ResizedImages(dataset.images, preprocess))
-        return dataclasses.replace(dataset, images=resized)
-    key = f"{dataset.fingerprint[:32]}-{size}x{channels}-{preprocess.resize}"
+        return dataclasses.replace(dataset, images=frame_lazily(dataset, framing))
+    key = f"{dataset.fingerprint[:32]}-{framing.size}x{framing.channels}-{framing.resize}"
 
     def fill(folder: Path) -> CacheEntry:
         images = allocate_images(folder, shape)
-        _resize_into(images, dataset, preprocess, progress)
+        _resize_into(images, dataset, framing, progress)
         return CacheEntry(images=images, labels=dataset.labels, class_names=dataset.class_names)
 
     entry = load_cached(key) or save_cached(key, fill)
@@ -101,11 +106,11 @@ def _resize_dataset(
 
 
 def _resize_into(
-    images: NDArray[np.uint8], dataset: Dataset, preprocess: Preprocess, progress: Progress
+    images: NDArray[np.uint8], dataset: Dataset, framing: Framing, progress: Progress
 ) -> None:
     progress.start(_("resizing images"), len(dataset))
     for index, image in enumerate(dataset.images):
-        images[index] = preprocess.image(image).transpose(1, 2, 0)
+        images[index] = framing.frame(image)
         if index % _EVERY == 0:
             progress.advance(index)
     progress.advance(len(dataset))

@@ -76,6 +76,12 @@ def split_dataset(
     return splits
 
 
+def spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most `count` of some indices, evenly spaced, in rising order."""
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(np.int64)
+    return np.unique(indices[chosen])
+
+
 def _check_own_splits(dataset: Source, val: float | None, test: float | None) -> None:
     """Refuse sizes for splits that the makers of the set have fixed."""
     parts = dataset.parts

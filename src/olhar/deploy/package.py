@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from olhar.classifier import Classifier, load_classifier, model_folder
 from olhar.deploy.archive import pack_files
 from olhar.errors import explain_os_errors
 from olhar.files import sha256_file
+from olhar.images import encode_png
 from olhar.pipeline.rebuilding import read_golden
 from olhar.progress import Progress
 from olhar.registry import resolve_model
@@ -69,12 +69,8 @@ def _files_of(path: Path) -> dict[str, Path]:
 
 def _probe(classifier: Classifier) -> tuple[bytes, dict[str, float]]:
     """One request, and its answer here by class."""
-    from PIL import Image
-
-    pixels = read_golden(classifier)[0][0].transpose(1, 2, 0)  # (H, W, C) uint8
-    content = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    content = encode_png(read_golden(classifier)[0][0].transpose(1, 2, 0))
     count = len(classifier.class_names)
-    prediction = classifier.predict(content.getvalue(), top_k=count)
-    image = base64.b64encode(content.getvalue()).decode()
+    prediction = classifier.predict(content, top_k=count)
+    image = base64.b64encode(content).decode()
     return json.dumps({"top_k": count, "image": image}).encode(), dict(prediction.top)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import Classifier, Source
+from olhar.classifier import Classifier
 from olhar.errors import ConfigError
 from olhar.evaluation import photos, style
 from olhar.i18n import Text, _
-from olhar.images import array_to_image
+from olhar.preprocess import ImageSource, to_inputs
 
 PATCHES = (4, 8)  # a patch is a fourth of the side, and an eighth
 HARDLY = 0.01  # a fall of the probability under this says nothing
@@ -92,7 +92,7 @@ class Explanation:
 
 def explain(
     classifier: Classifier,
-    source: Source,
+    source: ImageSource,
     *,
     patch: int | None = None,
     stride: int | None = None,
@@ -118,12 +118,11 @@ def explain(
     """
     size = classifier.preprocess.size
     _check_patch(size, patch, stride)
-    if isinstance(source, np.ndarray):
-        image = classifier.preprocess.image(array_to_image(source))  # (C, size, size) uint8
-    else:
-        image = classifier.preprocess.read(source)  # (C, size, size) uint8
+    image = classifier.preprocess.read_pixels(source)  # (size, size, C) uint8
     shown = name or (str(source) if isinstance(source, str | Path) else "-")
-    prediction = classifier.describe(classifier.predict_probs(image[None])[0], shown, top_k=1)
+    prediction = classifier.describe(
+        classifier.predict_probs(to_inputs(image[None]))[0], shown, top_k=1
+    )
     best = classifier.class_names.index(prediction.label)
     heats, lowest, box = [], 2.0, (0, 0, size, size)
     for side in [patch] if patch else sorted({max(1, size // part) for part in PATCHES}):
@@ -136,7 +135,7 @@ def explain(
     left, top, right, bottom = box
     return Explanation(
         file=shown,
-        image=image.transpose(1, 2, 0),
+        image=image,
         heat=np.mean(heats, axis=0, dtype=np.float32),
         label=prediction.label,
         probability=prediction.probability,
@@ -179,10 +178,10 @@ def _covered(
     found = []
     for start in range(0, len(boxes), at_once):
         some = boxes[start : start + at_once]
-        batch = np.repeat(image[None], len(some), axis=0)  # (n, C, size, size) uint8
+        batch = np.repeat(image[None], len(some), axis=0)  # (n, size, size, C) uint8
         for covered, (left, top, right, bottom) in zip(batch, some, strict=True):
-            covered[:, top:bottom, left:right] = mean[:, None, None]
-        found.append(classifier.predict_probs(batch)[:, best])
+            covered[top:bottom, left:right] = mean
+        found.append(classifier.predict_probs(to_inputs(batch))[:, best])
     return np.concatenate(found)
 
 

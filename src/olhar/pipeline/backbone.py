@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import WEIGHTS, load_classifier
-from olhar.datasets import NAMED
+from olhar.datasets import open_source
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import ConfigError, MissingFileError, explain_os_errors, unknown_name
@@ -31,37 +31,10 @@ from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.registry import resolve_model
 from olhar.stores.address import hide_secrets, is_url
+from olhar.training.modes import HEAD, MANY_IMAGES, MODES, SCRATCH, TOP, Mode
 
-MODES = ("head", "top", "finetune", "scratch")
 PRETRAINED = "pretrained"
 _SUFFIXES = (".pth", ".safetensors")
-
-# Of a recipe, by mode; scratch takes the recipe kept for photos. Chosen in docs/transfer.md.
-RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "head": {"epochs": 1, "views": "mirror"},
-    "top": {
-        "epochs": 3,
-        "batch_size": 64,
-        "lr": 2e-3,
-        "warmup": 0.45,  # the head's epoch is a third of the schedule
-        "weight_decay": 0.01,
-        "flip": True,
-        "translate": 0.08,
-        "views": "mirror",
-    },
-    "finetune": {
-        "epochs": 6,
-        "batch_size": 16,
-        "lr": 1e-4,
-        "weight_decay": 0.01,
-        "flip": True,
-        "translate": 0.06,
-        "views": "mirror",
-    },
-}
-_NOT_OF_TOP = frozenset({"early_share", "minutes"})
-# What has a meaning where one layer is solved for and nothing else is trained.
-_HEAD_SETTINGS = frozenset({"views", "sure_precision", "balance", "seed", "device", "workers"})
 
 
 @dataclass(frozen=True)
@@ -71,26 +44,30 @@ class Transfer:
     Attributes:
         backbone: as it was given: a published network, a run or its address, timm:NAME,
             transformers:NAME.
-        mode: head (only the last layer is fitted), top (then the last blocks), finetune (then all
-            of them), scratch (none of the weights are used).
+        mode: what is done with them.
         weights: the file that holds them; "pretrained" where a library keeps them; else "".
         sha256: of that file.
     """
 
     backbone: str
-    mode: str
+    mode: Mode
     weights: str = ""
     sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for config.toml."""
-        return dataclasses.asdict(self)
+        return {**vars(self), "mode": self.mode.name}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Transfer:
+        """From plain values, as `to_dict` gives them."""
+        return cls(**{**values, "mode": MODES[values["mode"]]})
 
     def words(self) -> list[str]:
         """The flags that ask for it."""
         is_run = self.backbone not in BACKBONES and not split_adapter(self.backbone)[0]
         weights = ["--weights", self.weights] if self.weights and not is_run else []
-        return ["--backbone", self.backbone, *weights, "--mode", self.mode]
+        return ["--backbone", self.backbone, *weights, "--mode", self.mode.name]
 
 
 @dataclass(frozen=True)
@@ -112,6 +89,11 @@ class Origin:
         return dataclasses.replace(self.preprocess, **changes)
 
 
+def mode_of(transfer: Transfer | None) -> Mode:
+    """How a network is trained; one without a backbone as one without a backbone's weights."""
+    return transfer.mode if transfer else SCRATCH
+
+
 def open_backbone(
     backbone: str, weights: str | None, mode: str | None, progress: Progress
 ) -> Origin:
@@ -122,7 +104,7 @@ def open_backbone(
             transformers:NAME or :FOLDER.
         weights: a file; "pretrained" for the published ones, which are downloaded if need be; None
             for those that lie here already.
-        mode: one of `MODES`; None for head.
+        mode: the name of one of `training.modes.MODES`; None for head.
         progress: hears of what was chosen, and of a download.
 
     Raises:
@@ -131,22 +113,22 @@ def open_backbone(
         MissingExtraError: the library that it belongs to is not installed.
         DownloadError, ChecksumError: the published weights could not be had.
     """
-    mode = mode or "head"
-    if mode not in MODES:
+    if mode is not None and mode not in MODES:
         raise unknown_name("--mode", mode, MODES)
-    if mode == "scratch" and weights is not None:
+    chosen = MODES[mode] if mode else HEAD
+    if not chosen.uses_weights and weights is not None:
         raise ConfigError(
             _("--mode scratch begins without weights; leave --weights out, or take another mode")
         )
     name = backbone.strip()
     if name.lower() in BACKBONES:
-        return _published(name.lower(), weights, mode, progress)
-    if mode == "top":
+        return _published(name.lower(), weights, chosen, progress)
+    if chosen.keeps_front:
         raise _no_top(name)
     library, inner = split_adapter(name)
     if library:
-        return _adapted(library, inner, weights, mode)
-    return _own_run(name, weights, mode, progress)
+        return _adapted(library, inner, weights, chosen)
+    return _own_run(name, weights, chosen, progress)
 
 
 def _no_top(name: str) -> ConfigError:
@@ -161,41 +143,20 @@ def _no_top(name: str) -> ConfigError:
 
 
 def default_mode(backbone: str, data: str) -> str:
-    """What is done with a backbone where nobody says: top for the large named sets, else head."""
+    """What is done with a backbone where nobody says: top where it can be and images are many, else head.
+
+    The data is opened, to be counted.
+    """
     known = BACKBONES.get(backbone.strip().lower())
-    return "top" if known and known.front and data in NAMED and data != "digits" else "head"
+    can_top = known is not None and bool(known.front)
+    return (TOP if can_top and len(open_source(data)) >= MANY_IMAGES else HEAD).name
 
 
-def check_mode_settings(mode: str, asked: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a setting that means nothing in this mode."""
-    for key in _NOT_OF_TOP & asked.keys() if mode == "top" else ():
-        raise ConfigError(
-            _(
-                "{key} has no meaning with --mode top, whose first blocks see each image once; "
-                "leave it out, or use --mode finetune",
-                key=key,
-            )
-        )
-    if mode != "head":
-        return
-    for key in asked:
-        if key not in _HEAD_SETTINGS:
-            raise ConfigError(
-                _(
-                    "{key} has no meaning with --mode head, which solves for the last layer and "
-                    "trains nothing else; leave it out, or use --mode finetune. Settings of "
-                    "--mode head: {allowed}",
-                    key=key,
-                    allowed=", ".join(sorted(_HEAD_SETTINGS)),
-                )
-            )
-
-
-def _published(name: str, weights: str | None, mode: str, progress: Progress) -> Origin:
-    if mode == "top" and not BACKBONES[name].front:
+def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -> Origin:
+    if mode.keeps_front and not BACKBONES[name].front:
         raise _no_top(name)
     transfer = Transfer(name, mode)
-    if mode != "scratch":
+    if mode.uses_weights:
         path = _weights_file(name, weights, progress)
         transfer = Transfer(name, mode, path.as_posix(), sha256_file(path))
     preprocess = Preprocess(NATIVE_SIZES[-1], 3, IMAGENET_MEAN, IMAGENET_STD)
@@ -254,7 +215,7 @@ def _find_weights(name: str, known: Backbone) -> Path | None:
     return None
 
 
-def _own_run(name: str, weights: str | None, mode: str, progress: Progress) -> Origin:
+def _own_run(name: str, weights: str | None, mode: Mode, progress: Progress) -> Origin:
     if weights is not None:
         raise ConfigError(
             _("a run brings its own weights; leave --weights out, or name a published backbone")
@@ -280,16 +241,16 @@ def _own_run(name: str, weights: str | None, mode: str, progress: Progress) -> O
     network, preprocess = config.network, config.preprocess
     file = classifier.folder / WEIGHTS
     shown = hide_secrets(name)
-    used = ("", "") if mode == "scratch" else (file.as_posix(), sha256_file(file))
+    used = (file.as_posix(), sha256_file(file)) if mode.uses_weights else ("", "")
     transfer = Transfer(shown, mode, *used)
     sizes = (preprocess.size,)
     return Origin(str(network["name"]), network["settings"], preprocess, transfer, sizes)
 
 
-def _adapted(library: str, name: str, weights: str | None, mode: str) -> Origin:
+def _adapted(library: str, name: str, weights: str | None, mode: Mode) -> Origin:
     """A network of timm or transformers, described by that library."""
     is_folder = library == "transformers" and Path(name).is_dir()
-    if mode != "scratch" and weights is None and not is_folder:
+    if mode.uses_weights and weights is None and not is_folder:
         raise ConfigError(
             _(
                 "say which weights of {library}:{name}: --weights pretrained, which may download "

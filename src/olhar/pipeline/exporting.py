@@ -27,7 +27,7 @@ from olhar.classifier import (
     run_session,
     save_classifier,
 )
-from olhar.datasets import Dataset, Splits, open_source, prepare_dataset
+from olhar.datasets import Dataset, Splits, open_source, prepare_dataset, spread
 from olhar.errors import (
     ConfigError,
     ExportError,
@@ -39,13 +39,14 @@ from olhar.i18n import _
 from olhar.pipeline.inputs import class_order, splits_of
 from olhar.pipeline.measuring import predict_split
 from olhar.pipeline.rebuilding import network_probs, read_golden, require_libraries
+from olhar.preprocess import input_batches, to_inputs
 from olhar.progress import Progress
 from olhar.registry import load
 
 FORMATS = ("onnx", "safetensors", "int8")
 TOLERANCE = 1e-4  # in a probability, of what the exported file gives
 DEFAULT_MAX_DROP = 0.01
-_CALIBRATION_IMAGES, _CALIBRATION_BATCH = 256, 64
+_CALIBRATION_IMAGES = 256
 _SPEED_IMAGES, _SPEED_ROUNDS = 64, 15
 
 # What is computed in 8 bits. Scaling, normalisation, views, temperature and softmax stay as they are.
@@ -211,16 +212,16 @@ def _export_int8(
     """A model folder whose network computes in 8 bits, measured beside the one it came from."""
     require_libraries("onnx")
     dataset, splits = _open_data(classifier, data, progress)
-    rows = splits.train[_spread(len(splits.train), _CALIBRATION_IMAGES)]
+    rows = spread(splits.train, _CALIBRATION_IMAGES)
     path = classifier.folder / ONNX
     with explain_os_errors(path):
         before_onnx = path.read_bytes()
-    after_onnx = _quantise(before_onnx, _inputs(dataset, rows))
+    after_onnx = _quantise(before_onnx, input_batches(dataset.images, rows))
     config = dataclasses.replace(classifier.config, precision="int8")
     neighbours = classifier.neighbours
     reduced = Classifier(classifier.folder, config, after_onnx, neighbours=neighbours)
     accuracies = [_accuracy(one, dataset, splits, progress) for one in (classifier, reduced)]
-    shown = _inputs(dataset, splits.test[_spread(len(splits.test), _SPEED_IMAGES)])
+    shown = to_inputs(dataset.images[spread(splits.test, _SPEED_IMAGES)])
     speeds = _speeds([classifier, reduced], shown)
     before = Measured(accuracies[0], len(before_onnx), speeds[0])
     after = Measured(accuracies[1], len(after_onnx), speeds[1])
@@ -258,16 +259,6 @@ def _open_data(
     return dataclasses.replace(dataset, labels=order[dataset.labels]), splits
 
 
-def _spread(length: int, count: int) -> NDArray[np.int64]:
-    """At most `count` indices below `length`, evenly spaced."""
-    return np.unique(np.linspace(0, length - 1, count).astype(np.int64))
-
-
-def _inputs(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Network inputs (n, C, H, W) uint8."""
-    return np.ascontiguousarray(dataset.images[rows].transpose(0, 3, 1, 2))
-
-
 def _accuracy(
     classifier: Classifier, dataset: Dataset, splits: Splits, progress: Progress
 ) -> float:
@@ -286,7 +277,7 @@ def _speeds(classifiers: list[Classifier], inputs: NDArray[np.uint8]) -> list[fl
     return [len(inputs) / float(np.median(times)) for times in seconds]
 
 
-def _quantise(content: bytes, calibration: NDArray[np.uint8]) -> bytes:
+def _quantise(content: bytes, calibration: Iterator[NDArray[np.uint8]]) -> bytes:
     """An fp32 ONNX file → the same graph with its weights and activations in 8 bits.
 
     Weights are symmetric and per channel, activations asymmetric by the least and greatest value
@@ -318,18 +309,15 @@ def _quantise(content: bytes, calibration: NDArray[np.uint8]) -> bytes:
         return made.read_bytes()
 
 
-def _calibration_reader(images: NDArray[np.uint8]) -> Any:
+def _calibration_reader(batches: Iterator[NDArray[np.uint8]]) -> Any:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         """Hands out batches until there are none."""
 
-        def __init__(self) -> None:
-            self._starts = iter(range(0, len(images), _CALIBRATION_BATCH))
-
         def get_next(self) -> Mapping[str, NDArray[np.uint8]] | None:
-            start = next(self._starts, None)
-            return None if start is None else {"images": images[start : start + _CALIBRATION_BATCH]}
+            inputs = next(batches, None)
+            return None if inputs is None else {"images": inputs}
 
     return Reader()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import ModelConfig, batch_rows, save_classifier
+from olhar.classifier import ModelConfig, save_classifier
+from olhar.datasets import spread
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _, number
@@ -18,6 +19,7 @@ from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.top import fit_top
 from olhar.pipeline.transfer import as_tensor, fit_head_epoch, frozen_features, head_probs
+from olhar.preprocess import batch_rows, input_batches, to_inputs
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
@@ -62,10 +64,9 @@ def fit_job(
         trackers.epoch(state.history[-1])
         progress.epoch(state.history[-1], epochs)
 
-    mode = job.transfer.mode if job.transfer is not None else "scratch"
-    if mode == "top":
+    if job.mode.keeps_front:
         return fit_top(job, state, progress, on_step, on_epoch)
-    if state is None and mode != "scratch":
+    if state is None and job.mode.uses_weights:
         state = fit_head_epoch(job, progress)
         on_epoch(state)
     if state is not None and state.epoch >= epochs:
@@ -115,7 +116,6 @@ def build_training(job: Job, share: Share | None = None) -> Training:
 
     images = as_tensor(job.dataset.images)
     network = _initial_network(job, images)
-    thaws = job.transfer is not None and job.transfer.mode == "finetune"
     return Training(
         network,
         images,
@@ -125,7 +125,7 @@ def build_training(job: Job, share: Share | None = None) -> Training:
         job.machine,
         Normalise(job.preprocess.mean, job.preprocess.std),
         share,
-        Stages(network) if thaws else None,
+        Stages(network) if job.mode.thaws else None,
     )
 
 
@@ -165,7 +165,7 @@ def save_model(job: Job, state: FitState) -> None:
     onnx, golden = export_network(
         network,
         job.preprocess,
-        images[_spread(job.splits.train, 16)].transpose(0, 3, 1, 2),
+        to_inputs(images[spread(job.splits.train, 16)]),
         views=views,
         temperature=temperature,
         gives_features=neighbours is not None,
@@ -191,19 +191,17 @@ def _can_warn(job: Job) -> bool:
     It is for photos with a backbone. Small images that were enlarged are so unlike any photo that
     three of four ordinary photos of their own classes would be outliers (docs/experiments.md).
     """
-    uses_weights = job.transfer is not None and job.transfer.mode != "scratch"
-    return uses_weights and bool(job.dataset.files) and job.spec.size > NATIVE_SIZES[0]
+    return job.mode.uses_weights and bool(job.dataset.files) and job.spec.size > NATIVE_SIZES[0]
 
 
 def _predict_and_compare(
     job: Job, network: torch.nn.Module
 ) -> tuple[NDArray[np.float32], Neighbours | None]:
     """Probabilities (n, K) of the validation images, and what an outlier is measured by."""
-    assert job.transfer is not None
-    if job.transfer.mode == "head":  # its features are known
+    if not job.mode.has_steps:  # the features of its first epoch still hold
         features = frozen_features(job, network, Progress())
         count = len(job.splits.train)
-        train = features[_spread(np.arange(count), MOST_NEIGHBOURS)]
+        train = features[spread(np.arange(count), MOST_NEIGHBOURS)]
         neighbours = choose_neighbours(train, features[count:], frozen=True)
         return head_probs(network, features[count:]), neighbours
     return _predict_anew(job, network)
@@ -217,24 +215,17 @@ def _predict_anew(
 
     deployed = Deployed(network, job.preprocess, views=job.recipe.views, gives_features=True)
     session = open_outputs(deployed, job.preprocess)
-    step, images = batch_rows(job.spec.size), job.dataset.images
 
     def compute(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         batches = [
-            session.run(None, {"images": np.ascontiguousarray(some.transpose(0, 3, 1, 2))})
-            for some in (images[rows[at : at + step]] for at in range(0, len(rows), step))
+            session.run(None, {"images": inputs})
+            for inputs in input_batches(job.dataset.images, rows)
         ]
         return [np.concatenate(part) for part in zip(*batches, strict=True)]
 
-    _probs, train = compute(_spread(job.splits.train, MOST_NEIGHBOURS))
+    _probs, train = compute(spread(job.splits.train, MOST_NEIGHBOURS))
     probs, val = compute(job.splits.val)
     return probs, choose_neighbours(train, val, frozen=False)
-
-
-def _spread(indices: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """At most `count` of some indices, evenly spaced."""
-    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)
-    return np.unique(indices[chosen])
 
 
 def preview_images(job: Job, count: int = 8, rounds: int = 3) -> list[NDArray[np.uint8]]:
@@ -244,8 +235,7 @@ def preview_images(job: Job, count: int = 8, rounds: int = 3) -> list[NDArray[np
     from olhar.networks.build import Normalise
     from olhar.training.augment import preview_augmented
 
-    rows = job.splits.train[np.linspace(0, len(job.splits.train) - 1, count).astype(int)]
-    images = job.dataset.images[np.unique(rows)]
+    images = job.dataset.images[spread(job.splits.train, count)]
     normalise = Normalise(job.preprocess.mean, job.preprocess.std)
     generator = torch.Generator().manual_seed(job.recipe.seed)
     seen = [

@@ -35,11 +35,12 @@ from olhar.networks.specs import (
     network_source,
     resolve_network,
 )
-from olhar.pipeline.backbone import Transfer
-from olhar.preprocess import Preprocess, channel_statistics
+from olhar.pipeline.backbone import Transfer, mode_of
+from olhar.preprocess import Framing, Preprocess, channel_statistics
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.stores.address import hide_secrets
+from olhar.training.modes import Mode
 from olhar.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class Job:
     machine: Machine
     transfer: Transfer | None = None
 
+    @property
+    def mode(self) -> Mode:
+        """How it is trained."""
+        return mode_of(self.transfer)
+
 
 def open_inputs(
     wanted: DataSettings,
@@ -119,29 +125,29 @@ def open_inputs(
     if advise and isinstance(source, PhotoFolder) and side >= _BACKBONE_FROM:
         _recommend_backbone(side, progress)
     if given is not None:
-        preprocess = given(side)
-        _check_channels(network, wanted.channels, preprocess.channels)
+        framing: Framing = given(side)
+        _check_channels(network, wanted.channels, framing.channels)
     else:
         channels = channels if wanted.channels is None else wanted.channels
         channels = 3 if network in BACKBONES else channels
         size = native_size(network, side) if wanted.size is None else wanted.size
-        unscaled = (0.0,) * channels, (1.0,) * channels
-        preprocess = Preprocess(size, channels, *unscaled, resize=wanted.resize)
+        framing = Framing(size, channels, resize=wanted.resize)
     spec = NetworkSpec(
-        network, network_settings, preprocess.size, preprocess.channels, source.num_classes
+        network, network_settings, framing.size, framing.channels, source.num_classes
     )
     check_size(spec)
     cut = partial(split_dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
     cut(source)  # refuses before photos are decoded
-    dataset = prepare_dataset(source, preprocess, progress, workers, lazily=lazily)
+    dataset = prepare_dataset(source, framing, progress, workers, lazily=lazily)
     splits = cut(dataset)
     if dataset.files:
         sizes = splits.sizes()
         progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **sizes))
-    if given is not None:
-        return dataset, splits, spec, preprocess
+    if isinstance(framing, Preprocess):
+        return dataset, splits, spec, framing
     mean, std = channel_statistics(dataset.images, splits.train)
-    return dataset, splits, spec, dataclasses.replace(preprocess, mean=mean, std=std)
+    preprocess = Preprocess(framing.size, framing.channels, mean, std, resize=framing.resize)
+    return dataset, splits, spec, preprocess
 
 
 def _recommend_backbone(side: int, progress: Progress) -> None:

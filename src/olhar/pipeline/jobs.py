@@ -21,7 +21,7 @@ from olhar.datasets import NAMED, Dataset, Splits
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _, number, significant
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
-from olhar.pipeline.backbone import RECIPES, Origin, Transfer, check_mode_settings
+from olhar.pipeline.backbone import Origin, Transfer, mode_of
 from olhar.pipeline.fitting import build_training
 from olhar.pipeline.group import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.inputs import DataSettings, Job, check_fingerprint, data_table, open_inputs
@@ -109,7 +109,7 @@ def plan_training(
     kept: dict[str, Any] = {}
     if origin is not None:
         kept = _kept_for(canonical, data.name, origin.transfer)
-        check_mode_settings(origin.transfer.mode, wanted)
+        origin.transfer.mode.check_settings(wanted)
     elif recipe is None:
         kept, kept_own = _kept(canonical, data.name)
         network_settings = resolve_network(canonical, {**kept_own, **own})[1]
@@ -138,7 +138,7 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
         progress,
         plan.recipe.workers,
         given,
-        lazily=_reads_once(plan.transfer),
+        lazily=mode_of(plan.transfer).reads_once,
         advise=not plan.named,
     )
     _check_suits(plan.recipe, inputs[2])
@@ -160,13 +160,15 @@ def prepare_job(
     from olhar.training.machine import choose_machine
 
     dataset, splits, spec, preprocess = inputs
-    precision = "fp32" if _is_head(plan.transfer) else plan.recipe.precision
+    mode = mode_of(plan.transfer)
+    precision = plan.recipe.precision if mode.has_steps else "fp32"
     machine = own_machine(choose_machine(spec, plan.recipe.device, precision))
     if threads is not None:
         machine = dataclasses.replace(machine, threads=threads)
-    # The head's one epoch has no steps: a batch size and a learning rate suit nothing there.
-    fixed = {*plan.asked, "batch_size", "lr"} if _is_head(plan.transfer) else plan.asked
-    recipe = suited_recipe(plan.recipe, fixed, len(splits.train), spec.channels)
+    # Without steps a batch size and a learning rate suit nothing.
+    fixed = plan.asked if mode.has_steps else {*plan.asked, "batch_size", "lr"}
+    recipe = mode.suited_recipe(plan.recipe, plan.asked, len(dataset))
+    recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
     check_shareable(recipe, len(splits.train))
     job = Job(RunFolder(path), dataset, splits, spec, preprocess, recipe, machine, plan.transfer)
@@ -213,7 +215,7 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
         keys = [field.name for field in dataclasses.fields(Machine)]
         machine = Machine(**{key: config["machine"][key] for key in keys})
         fingerprint = table["fingerprint"]
-        transfer = Transfer(**config["transfer"]) if "transfer" in config else None
+        transfer = Transfer.from_dict(config["transfer"]) if "transfer" in config else None
         preprocess = Preprocess.from_dict(config["preprocess"]) if transfer else None
     except (KeyError, TypeError) as error:
         raise ModelError(
@@ -230,7 +232,7 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
         progress,
         recipe.workers,
         (lambda _side: preprocess) if preprocess else None,
-        lazily=_reads_once(transfer),
+        lazily=mode_of(transfer).reads_once,
     )
     check_fingerprint(dataset, fingerprint)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
@@ -366,16 +368,5 @@ def _kept(network: str, data: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _kept_for(network: str, data: str, transfer: Transfer | None) -> dict[str, Any]:
     """What is kept of the recipe for a network on this data, or for what is done with a backbone."""
-    if transfer is not None and transfer.mode in RECIPES:
-        of_many = {"views": "none"} if data in NAMED else {}  # half the time for 60,000 images
-        return {**RECIPES[transfer.mode], **of_many}
-    return _kept(network, data)[0]
-
-
-def _is_head(transfer: Transfer | None) -> bool:
-    return transfer is not None and transfer.mode == "head"
-
-
-def _reads_once(transfer: Transfer | None) -> bool:
-    """Whether training reads each image only once."""
-    return transfer is not None and transfer.mode in {"head", "top"}
+    recipe = mode_of(transfer).recipe
+    return _kept(network, data)[0] if recipe is None else dict(recipe)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import batch_rows
-from olhar.datasets import PhotoFolder, Source
+from olhar.datasets import Source, frame_lazily
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.backbone import PRETRAINED, open_backbone
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Preprocess, compute_rows
 from olhar.progress import Progress
 
 Features = Callable[[NDArray[np.int64]], NDArray[np.float32]]
@@ -49,24 +49,18 @@ def label_features(
         )
     _channels, height, width = source.image_shape
     preprocess = origin.preprocess_for(None, "crop", min(height, width))
-    settings = origin.settings
-    spec = NetworkSpec(
-        origin.network, settings, preprocess.size, preprocess.channels, source.num_classes
-    )
-
-    def compute(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return _compute(source, rows, spec, preprocess, Path(file), progress)
-
-    return compute
+    size, channels = preprocess.size, preprocess.channels
+    spec = NetworkSpec(origin.network, origin.settings, size, channels, source.num_classes)
+    return partial(_compute, source, spec, preprocess, Path(file), progress)
 
 
 def _compute(
     source: Source,
-    rows: NDArray[np.int64],
     spec: NetworkSpec,
     preprocess: Preprocess,
     weights: Path,
     progress: Progress,
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     import torch
 
@@ -80,22 +74,4 @@ def _compute(
     network.set_submodule(find_head(network), torch.nn.Identity())
     body = open_features(network, preprocess, "none", "cpu", count_threads())
     progress.start(_("computing features"), len(rows))
-    parts, done = [], 0
-    for images in _batches(source, rows, preprocess):
-        parts.append(body(images))
-        done += len(images)
-        progress.advance(done)
-    return np.concatenate(parts)
-
-
-def _batches(
-    source: Source, rows: NDArray[np.int64], preprocess: Preprocess
-) -> Iterator[NDArray[np.uint8]]:
-    """(n, C, size, size) uint8, as many as are computed at once."""
-    step = batch_rows(preprocess.size)
-    for start in range(0, len(rows), step):
-        some = rows[start : start + step]
-        if isinstance(source, PhotoFolder):
-            yield np.stack([preprocess.read(source.path / source.files[row]) for row in some])
-        else:
-            yield np.stack([preprocess.image(np.asarray(source.images[row])) for row in some])
+    return compute_rows(body, frame_lazily(source, preprocess), rows, progress)

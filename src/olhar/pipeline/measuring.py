@@ -14,9 +14,11 @@ from olhar.classifier import Classifier, ModelConfig, load_classifier
 from olhar.datasets import Dataset, load_named, open_source, prepare_dataset, split_dataset
 from olhar.errors import unknown_name
 from olhar.evaluation.report import build_report, prediction_rows
-from olhar.files import write_atomic_with
+from olhar.files import write_atomic
 from olhar.i18n import _
+from olhar.images import encode_png
 from olhar.pipeline.inputs import Job, class_order, splits_of
+from olhar.preprocess import compute_rows
 from olhar.progress import Progress
 from olhar.registry import load
 from olhar.run import Report, Run
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
 SPLITS = ("train", "val", "test")
-_ROWS_AT_ONCE = 1024
 
 Probs = NDArray[np.float32]
 
@@ -161,24 +162,15 @@ def predict_split(
 ) -> Probs:
     """Probabilities (n, K) of rows `indices` of a prepared data set, by the saved model."""
     progress.start(_("measuring"), len(indices))
-    found = []
-    for start in range(0, len(indices), _ROWS_AT_ONCE):
-        rows = dataset.images[indices[start : start + _ROWS_AT_ONCE]]  # (n, H, W, C) uint8
-        found.append(classifier.predict_probs(rows.transpose(0, 3, 1, 2)))
-        progress.advance(start + len(rows))
-    return np.concatenate(found)
+    return compute_rows(classifier.predict_probs, dataset.images, indices, progress)
 
 
 def save_sample(run: Run) -> tuple[Path, str]:
     """Save a test image of a run on a named data set as a PNG; returns its path and its label."""
-    from PIL import Image
-
     table = run.config["data"]
     dataset = load_named(table["name"])
     test = split_dataset(dataset, split_seed=table["split_seed"]).test
     index = int(test[len(test) // 2])
-    image = dataset.images[index]
     path = run.path / "sample.png"
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    write_atomic_with(path, picture.save)
+    write_atomic(path, encode_png(dataset.images[index]))
     return path, dataset.class_names[int(dataset.labels[index])]

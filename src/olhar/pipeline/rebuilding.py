@@ -73,15 +73,10 @@ def network_probs(classifier: Classifier, inputs: NDArray[np.uint8]) -> Probs:
     deployed = Deployed(
         network, config.preprocess, views=config.views, temperature=config.temperature
     ).eval()
+    starts = range(0, len(inputs), _ROWS_AT_ONCE)
+    batches = (np.ascontiguousarray(inputs[start : start + _ROWS_AT_ONCE]) for start in starts)
     with torch.inference_mode():
-        return np.concatenate(
-            [
-                deployed(
-                    torch.from_numpy(np.ascontiguousarray(inputs[start : start + _ROWS_AT_ONCE]))
-                ).numpy()
-                for start in range(0, len(inputs), _ROWS_AT_ONCE)
-            ]
-        )
+        return np.concatenate([deployed(torch.from_numpy(batch)).numpy() for batch in batches])
 
 
 def _wrong_weights(path: Path, reason: str) -> ModelError:

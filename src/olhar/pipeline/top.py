@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import batch_rows
 from olhar.datasets.cache import (
     CacheEntry,
     allocate_images,
@@ -35,6 +34,7 @@ from olhar.i18n import _
 from olhar.networks.backbones import BACKBONES
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.transfer import as_tensor, load_array, load_network, solve_head
+from olhar.preprocess import compute_rows, input_batches
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from olhar.training.recipe import Recipe
 
 _RANGE_FROM = 512  # training images
-_AT_ONCE = 256  # rows through the rest
 
 Floats = NDArray[np.float32]
 OnStep = Callable[[int, float, float], None]
@@ -73,7 +72,7 @@ def fit_top(
     """Train the last blocks of a backbone; the first epoch solves for its head alone.
 
     Args:
-        job: its transfer has mode top.
+        job: its mode keeps the front.
         state: where it was cut off, of the last blocks only; None at the beginning.
         progress: hears of the progress.
         on_step: as `training.fit.fit` takes it.
@@ -211,11 +210,9 @@ def _range(
     found = load_array(path, 2)
     if found is None:
         rows = job.splits.train[:: max(1, len(job.splits.train) // _RANGE_FROM)]
-        step = batch_rows(job.spec.size)
         parts = []
-        for start in range(0, len(rows), step):
-            images = job.dataset.images[rows[start : start + step]]
-            values = open_front()(images.transpose(0, 3, 1, 2))
+        for inputs in input_batches(job.dataset.images, rows):
+            values = open_front()(inputs)
             parts.append([values.min((0, 2, 3)), values.max((0, 2, 3))])
         low, high = np.min(parts, axis=0)[0], np.max(parts, axis=0)[1]
         found = np.stack([low, np.maximum(high, low + 1e-3)]).astype(np.float32)
@@ -232,14 +229,13 @@ def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:
 
     normalise = Normalise(job.preprocess.mean, job.preprocess.std)
     generator = torch.Generator().manual_seed(job.recipe.seed)
-    step = batch_rows(job.spec.size)
-    for rows, augments in ((job.splits.train, True), (job.splits.val, False)):
-        for start in range(0, len(rows), step):
-            images = np.ascontiguousarray(job.dataset.images[rows[start : start + step]])
-            if augments:
-                pixels = torch.from_numpy(images)
-                images = preview_augmented(pixels, job.recipe, normalise, generator).numpy()
-            yield images.transpose(0, 3, 1, 2)
+
+    def augment(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        pixels = torch.from_numpy(images)
+        return preview_augmented(pixels, job.recipe, normalise, generator).numpy()
+
+    yield from input_batches(job.dataset.images, job.splits.train, augment)
+    yield from input_batches(job.dataset.images, job.splits.val)
 
 
 def _features(job: Job, network: torch.nn.Module, pool: _Pool) -> Floats:
@@ -259,8 +255,6 @@ def _features(job: Job, network: torch.nn.Module, pool: _Pool) -> Floats:
         job.machine.device,
         job.machine.threads,
     )
-    codes = pool.images.numpy().transpose(0, 3, 1, 2)
-    starts = range(0, len(codes), _AT_ONCE)
-    features = np.concatenate([rest(codes[start : start + _AT_ONCE]) for start in starts])
+    features = compute_rows(rest, pool.images.numpy(), np.arange(len(pool.labels)))
     network.set_submodule(name, head)
     return features

@@ -79,7 +79,7 @@ def train(
             like, a run or its address, timm:NAME, transformers:NAME (see pipeline.backbone).
         weights: the backbone's: a file, or "pretrained".
         mode: what is done with a backbone: head, top, finetune or scratch; by default head, of
-            large named sets top.
+            10,000 images and more top.
         **settings: any setting of the recipe or the network, such as epochs, lr, width.
 
     Raises:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import batch_rows
 from olhar.datasets.cache import cache_folder
 from olhar.errors import ConfigError, ModelError, OlharError
 from olhar.files import sha256_file, write_atomic_with
@@ -24,6 +23,7 @@ from olhar.i18n import _
 from olhar.networks.backbones import split_adapter
 from olhar.pipeline.backbone import PRETRAINED, Transfer
 from olhar.pipeline.inputs import Job
+from olhar.preprocess import batch_rows, compute_rows
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def load_network(job: Job) -> torch.nn.Module:
     torch.manual_seed(job.recipe.seed)
     network = build_network(job.spec)
     transfer = job.transfer
-    if transfer is not None and transfer.mode != "scratch":
+    if transfer is not None and transfer.mode.uses_weights:
         load_body(network, _weights(transfer), transfer.weights or transfer.backbone)
     return network
 
@@ -280,14 +280,10 @@ def _compute(
         network, job.preprocess, job.recipe.views, machine.device, machine.threads
     )
     progress.start(_("computing features"), len(indices))
-    rows, parts = batch_rows(job.spec.size), []
-    for start in range(0, len(indices), rows):
-        images = job.dataset.images[indices[start : start + rows]]  # (n, H, W, C) uint8
-        parts.append(compute(images.transpose(0, 3, 1, 2)))
-        progress.advance(start + len(images))
+    features = compute_rows(compute, job.dataset.images, indices, progress)
     network.to("cpu")
     network.set_submodule(name, head)
-    return np.concatenate(parts)
+    return features
 
 
 def as_tensor(images: NDArray[np.uint8]) -> torch.Tensor:

@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from olhar.card import write_card
-from olhar.datasets import open_source, prepare_dataset
+from olhar.datasets import open_source, prepare_dataset, spread
 from olhar.files import folder_aside
 from olhar.pipeline.fitting import explain_memory, fit_job, save_model
 from olhar.pipeline.inputs import DataSettings, splits_of
@@ -140,7 +138,7 @@ def measure_gap(trial: Run, most: int) -> float:
     table = classifier.config.data
     dataset = prepare_dataset(open_source(str(table["name"])), classifier.preprocess, Progress())
     train = splits_of(dataset, table, Progress()).train
-    rows = train[np.linspace(0, len(train) - 1, min(most, len(train))).astype(int)]
+    rows = spread(train, most)
     probs = predict_split(classifier, dataset, rows, Progress())
     on_train = float((probs.argmax(axis=1) == dataset.labels[rows]).mean())
     return on_train - trial.report.accuracy

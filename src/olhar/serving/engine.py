@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from olhar.classifier import CONFIG, Classifier, load_classifier
 from olhar.errors import ConfigError, ImageError, explain_os_errors
 from olhar.i18n import _
-from olhar.images import array_to_image
 from olhar.prediction import Outputs
 
 if TYPE_CHECKING:
@@ -112,8 +111,6 @@ async def photo_outputs(state: ServeState, model: ServedModel, name: str, photo:
     def prepare() -> NDArray[np.uint8]:
         if isinstance(photo, ImageError):
             raise photo
-        if isinstance(photo, np.ndarray):
-            return preprocess.image(array_to_image(photo))[None]
         return preprocess.read(photo, name=name, max_pixels=max_pixels)[None]
 
     quick = model.quick and _is_quick(photo)

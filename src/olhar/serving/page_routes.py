@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from olhar import i18n
 from olhar.errors import explain_os_errors
 from olhar.i18n import _, choose_language
+from olhar.images import encode_png
 from olhar.serving import looked
 from olhar.serving.bodies import read_json
 from olhar.serving.corrections import Corrections
@@ -183,14 +184,14 @@ def _name(options: Options) -> str:
 
 def _seen(state: ServeState, body: bytes, options: Options) -> Response:
     preprocess = state.model(options.get("model")).classifier.preprocess
-    inputs = preprocess.read(body, name=_name(options), max_pixels=state.settings.max_pixels)
-    return _png(looked.seen_png(inputs))
+    pixels = preprocess.read_pixels(body, name=_name(options), max_pixels=state.settings.max_pixels)
+    return _png(encode_png(pixels))
 
 
 def _draw(state: ServeState, body: bytes, options: Options) -> Response:
     strokes = read_strokes(read_json(body).get("strokes"))
     style = digit_style(state.model(options.get("model")).classifier.config)
-    return _png(looked.seen_png(draw_digit(strokes, style or MNIST)[None]))
+    return _png(encode_png(draw_digit(strokes, style or MNIST)[..., None]))
 
 
 def _explain(state: ServeState, body: bytes, options: Options) -> Response:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import io
 import json
 import subprocess
 import sys
@@ -24,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from olhar.classifier import CONFIG, Classifier
 from olhar.errors import ExportError, MissingExtraError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import Text, _, in_english
+from olhar.images import encode_png
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.progress import Progress
 from olhar.registry import load
@@ -174,10 +173,7 @@ def verify_model(
 
 def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
     """(C, H, W) uint8 → a PNG file of just these pixels."""
-    image = pixels.transpose(1, 2, 0)
-    content = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
-    return content.getvalue()
+    return encode_png(pixels.transpose(1, 2, 0))
 
 
 def _photo(classifier: Classifier, path: Path) -> Item:

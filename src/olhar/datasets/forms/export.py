@@ -35,7 +35,7 @@ from olhar.datasets.stored import write_arrays
 from olhar.errors import ConfigError, RunExistsError, explain_os_errors, unknown_name
 from olhar.files import csv_text, folder_aside, write_atomic_with
 from olhar.i18n import _
-from olhar.images import IMAGE_SUFFIXES
+from olhar.images import IMAGE_SUFFIXES, encode_png
 from olhar.progress import Progress
 from olhar.stores.names import is_portable, portable_part
 
@@ -133,12 +133,7 @@ def _items(source: Source, progress: Progress) -> Iterator[Item]:
 
 
 def _png(dataset: Dataset, row: int) -> bytes:
-    from PIL import Image
-
-    image = dataset.images[row]  # (H, W, C) uint8
-    content = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(content, "PNG")
-    return content.getvalue()
+    return encode_png(dataset.images[row])
 
 
 def _in_folders(source: Source, items: Iterator[Item]) -> Iterator[Item]:
