@@ -195,7 +195,7 @@ class VGG16(nn.Module):
                 inputs = channels
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.pool = _ToSide(size // SMALLEST_SIZE, _VGG_POOLED)
+        self.pool = ToSide(size // SMALLEST_SIZE, _VGG_POOLED)
         self.classifier = nn.Sequential(
             nn.Linear(512 * _VGG_POOLED**2, 4096),
             nn.ReLU(),
@@ -212,7 +212,7 @@ class VGG16(nn.Module):
         return y
 
 
-class _ToSide(nn.Module):
+class ToSide(nn.Module):
     """Adaptive average pooling between two fixed sides, as products with a constant matrix.
 
     The ONNX exporter knows it only where one side is a multiple of the other.

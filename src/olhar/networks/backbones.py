@@ -5,9 +5,11 @@ Does not know: how their layers compute (backbone_modules does), or what is fitt
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from olhar.errors import MissingExtraError
 from olhar.i18n import Text, _
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -116,6 +118,21 @@ def split_adapter(name: str) -> tuple[str, str]:
     """`timm:resnet18` → ("timm", "resnet18"); a name without a library → ("", name)."""
     library, colon, rest = name.partition(":")
     return (library, rest) if colon and library in ADAPTERS else ("", name)
+
+
+def require_adapter(library: str) -> None:
+    """Raise MissingExtraError, naming them, if a library, or what exports its networks, is not installed."""
+    needed = (library, "onnxscript", "onnxslim")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            _(
+                "this backbone needs {libraries}, which this installation does not have: "
+                'pip install "olhar[{extra}]"',
+                libraries=", ".join(missing),
+                extra=library,
+            )
+        )
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
 from typing import Any, cast
 
 from torch import nn
 
-from olhar.errors import ConfigError, MissingExtraError, OlharError, nearest
+from olhar.errors import ConfigError, OlharError, nearest
 from olhar.i18n import _
-from olhar.networks.backbones import IMAGENET_MEAN, IMAGENET_STD, Described
+from olhar.networks.backbones import IMAGENET_MEAN, IMAGENET_STD, Described, require_adapter
 from olhar.networks.torchvision_operators import declare_missing_operators
 from olhar.networks.weights import Weights, count_body
 
@@ -21,7 +20,7 @@ def describe_timm(name: str) -> Described:
 
     Raises:
         ConfigError: timm has no such network.
-        MissingExtraError: timm is not installed.
+        MissingExtraError: timm, or what exports its networks, is not installed.
     """
     model = _create(name, 2)
     config = _config(model)
@@ -69,10 +68,7 @@ def _create(name: str, num_classes: int, **settings: Any) -> nn.Module:
 
 
 def _import_timm() -> Any:
-    if importlib.util.find_spec("timm") is None:
-        raise MissingExtraError(
-            _('this backbone needs timm, which is not installed: pip install "olhar[timm]"')
-        )
+    require_adapter("timm")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own, at import
         declare_missing_operators()

@@ -7,7 +7,6 @@ kept in the model, so that it can be built again when the folder it came from ha
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import warnings
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from olhar.errors import ConfigError, MissingExtraError, OlharError
+from olhar.errors import ConfigError, OlharError
 from olhar.i18n import _
-from olhar.networks.backbones import IMAGENET_MEAN, IMAGENET_STD, Described
+from olhar.networks.backbones import IMAGENET_MEAN, IMAGENET_STD, Described, require_adapter
 from olhar.networks.torchvision_operators import declare_missing_operators
 from olhar.networks.weights import Weights, count_body
 
@@ -126,15 +125,9 @@ def import_transformers() -> Any:
     """The library, quiet.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: it, or what exports its networks, is not installed.
     """
-    if importlib.util.find_spec("transformers") is None:
-        raise MissingExtraError(
-            _(
-                "this backbone needs transformers, which is not installed: "
-                'pip install "olhar[transformers]"'
-            )
-        )
+    require_adapter("transformers")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own, at import
         declare_missing_operators()

@@ -211,10 +211,9 @@ def _predict_anew(
     job: Job, network: torch.nn.Module
 ) -> tuple[NDArray[np.float32], Neighbours | None]:
     """The same, where the network was trained further: by running it."""
-    from olhar.export import Deployed, open_outputs
+    from olhar.export import open_outputs
 
-    deployed = Deployed(network, job.preprocess, views=job.recipe.views, gives_features=True)
-    session = open_outputs(deployed, job.preprocess)
+    session = open_outputs(network, job.preprocess, job.recipe.views)
 
     def compute(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         batches = [

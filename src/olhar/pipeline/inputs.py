@@ -232,9 +232,8 @@ def check_fingerprint(dataset: Dataset, expected: str) -> None:
 def require_training() -> None:
     """Raise MissingExtraError, naming them, if libraries of olhar[train] are not installed."""
     missing = [
-        name for name in ("torch", "onnx", "onnxscript", "matplotlib")
-        if importlib.util.find_spec(name) is None
-    ]  # fmt: skip
+        name for name in ("torch", "onnx", "matplotlib") if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise MissingExtraError(
             _(
