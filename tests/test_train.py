@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import os
 import re
@@ -31,7 +32,7 @@ from olhar.training.checkpoint import load_checkpoint
 from olhar.training.fit import FitState, Training, build_validation, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
-from olhar.training.optimizers import lr_at
+from olhar.training.optimizers import build_optimizers, lr_at
 from olhar.training.recipe import Recipe
 
 TRAIN = ("train", "--data", "digits", "--network", "gmnet")
@@ -292,6 +293,41 @@ def test_a_checkpoint_goes_on_to_the_same_weights(
     assert whole.best_epoch == gone_on.best_epoch
     for name, value in whole.network.items():
         assert torch.equal(value, gone_on.network[name]), name
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "rmsprop"])
+def test_updates_are_those_of_torch_bit_for_bit(optimizer: str, momentum: float) -> None:
+    recipe = Recipe(optimizer=optimizer, momentum=momentum, lr=0.01, weight_decay=0.1)
+    torch.manual_seed(0)
+    ours = build_network(WIDE).to(memory_format=torch.channels_last)
+    theirs = copy.deepcopy(ours)
+    groups = [
+        {"params": [p for p in theirs.parameters() if p.dim() > 1], "weight_decay": 0.1},
+        {"params": [p for p in theirs.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    reference: torch.optim.Optimizer
+    if optimizer == "adamw":
+        reference = torch.optim.AdamW(groups, lr=0.01, fused=True)
+    elif optimizer == "sgd":
+        nesterov = momentum > 0
+        reference = torch.optim.SGD(groups, 0.01, momentum, nesterov=nesterov, fused=True)
+    else:
+        reference = torch.optim.RMSprop(groups, 0.01, momentum=momentum)
+    (own,) = build_optimizers(ours, recipe)
+    for step in range(5):
+        for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        if step == 3:  # a part that is not trained
+            next(ours.parameters()).grad = next(theirs.parameters()).grad = None
+        own.step()
+        reference.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+        assert own.state.get(one, {}).keys() == reference.state[other].keys()
+        for name, value in own.state.get(one, {}).items():
+            assert torch.equal(value, reference.state[other][name]), name
 
 
 def test_muon_makes_updates_orthogonal() -> None:

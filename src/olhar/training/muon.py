@@ -9,49 +9,45 @@ takes two-dimensional weights only, so no convolutions.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
 
 import torch
+from torch import nn
+
+from olhar.training.updates import Group, Optimizer
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _STEPS = 5
 _RMS_OF_ADAMW = 0.2
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay."""
 
-    def __init__(
-        self, params: Iterable[dict[str, Any]], *, lr: float, momentum: float = 0.95
+    def __init__(self, groups: list[Group], *, lr: float, momentum: float = 0.95) -> None:
+        super().__init__(groups, lr=lr)
+        self.momentum = momentum
+
+    def update(
+        self, weights: list[nn.Parameter], gradients: list[torch.Tensor], group: Group
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update. Weights of one shape are made orthogonal in one batch."""
-        del closure
-        for group in self.param_groups:
-            alike: dict[torch.Size, list[torch.Tensor]] = defaultdict(list)
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    alike[weight.shape].append(weight)
-            for weights in alike.values():
-                self._update(weights, group)
+        alike: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = defaultdict(list)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            alike[weight.shape].append((weight, gradient))
+        for pairs in alike.values():
+            self._update_alike(pairs, group)
 
-    def _update(self, weights: list[torch.Tensor], group: dict[str, Any]) -> None:
+    def _update_alike(self, pairs: list[tuple[nn.Parameter, torch.Tensor]], group: Group) -> None:
         updates = []
-        for weight in weights:
-            gradient = weight.grad
-            assert gradient is not None
+        for weight, gradient in pairs:
             state = self.state[weight]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(gradient)
-            state["momentum"].lerp_(gradient, 1 - group["momentum"])
-            updates.append(gradient.lerp(state["momentum"], group["momentum"]).flatten(1))
+            state["momentum"].lerp_(gradient, 1 - self.momentum)
+            updates.append(gradient.lerp(state["momentum"], self.momentum).flatten(1))
         matrices = orthogonalise(torch.stack(updates))  # (n, rows, columns)
         scale = _RMS_OF_ADAMW * max(matrices.shape[1:]) ** 0.5
-        for weight, matrix in zip(weights, matrices, strict=True):
+        for (weight, _gradient), matrix in zip(pairs, matrices, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(matrix.view(weight.shape), alpha=-group["lr"] * scale)
 

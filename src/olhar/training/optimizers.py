@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
 
 from olhar.training.muon import Muon
 from olhar.training.recipe import Recipe
+from olhar.training.updates import SGD, AdamW, Group, Optimizer, RMSprop
 
-Optimizers = list[torch.optim.Optimizer]
+Optimizers = list[Optimizer]
 
 
 def build_optimizers(
@@ -37,29 +37,19 @@ def build_optimizers(
         case "muon":
             rest = _groups(shares, (matrices[-1:], decay), (vectors, 0.0))
             hidden = _groups(shares, (matrices[:-1], decay))
-            adamw = torch.optim.AdamW(rest, lr=recipe.lr, fused=True)
-            return [
-                *([Muon(hidden, lr=recipe.lr, momentum=recipe.momentum)] if hidden else []),
-                adamw,
-            ]
+            muon = [Muon(hidden, lr=recipe.lr, momentum=recipe.momentum)] if hidden else []
+            return [*muon, AdamW(rest, lr=recipe.lr)]
         case "adamw":
-            return [torch.optim.AdamW(groups, lr=recipe.lr, fused=True)]
+            return [AdamW(groups, lr=recipe.lr)]
         case "sgd":
-            nesterov = recipe.momentum > 0
-            return [
-                torch.optim.SGD(
-                    groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True
-                )
-            ]
+            return [SGD(groups, lr=recipe.lr, momentum=recipe.momentum)]
         case _:
-            return [torch.optim.RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum)]
+            return [RMSprop(groups, lr=recipe.lr, momentum=recipe.momentum)]
 
 
-def _groups(
-    shares: Mapping[int, float], *members: tuple[list[nn.Parameter], float]
-) -> list[dict[str, Any]]:
+def _groups(shares: Mapping[int, float], *members: tuple[list[nn.Parameter], float]) -> list[Group]:
     """Parameter groups with their weight decay and share of the learning rate; none is empty."""
-    groups: dict[tuple[int, float], dict[str, Any]] = {}
+    groups: dict[tuple[int, float], Group] = {}
     for number, (params, weight_decay) in enumerate(members):
         for param in params:
             share = shares.get(id(param), 1.0)
@@ -86,30 +76,16 @@ def lr_at(step: int, steps: int, recipe: Recipe) -> float:
 def optimizer_tensors(optimizers: Optimizers) -> dict[str, torch.Tensor]:
     """Copies of the optimisers' tensors, by "optimiser.parameter.name"."""
     return {
-        f"{number}.{index}.{name}": value.detach().clone()
+        f"{number}.{key}": value
         for number, optimizer in enumerate(optimizers)
-        for index, values in optimizer.state_dict()["state"].items()
-        for name, value in values.items()
-        if isinstance(value, torch.Tensor)
+        for key, value in optimizer.tensors().items()
     }
 
 
 def restore_optimizers(optimizers: Optimizers, tensors: dict[str, torch.Tensor]) -> None:
     """Put back what `optimizer_tensors` gave."""
     for number, optimizer in enumerate(optimizers):
-        values: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in tensors.items():
-            whose, index, name = key.split(".")
-            if int(whose) == number:
-                values.setdefault(int(index), {})[name] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": values, "param_groups": groups})
-        _lay_out_like_weights(optimizer)
-
-
-def _lay_out_like_weights(optimizer: torch.optim.Optimizer) -> None:
-    """Give each state tensor its weight's memory format: fused optimisers walk memory flat."""
-    for weight, values in optimizer.state.items():
-        for name, value in values.items():
-            if isinstance(value, torch.Tensor) and value.shape == weight.shape:
-                values[name] = torch.empty_like(weight).copy_(value)
+        own = f"{number}."
+        optimizer.restore(
+            {key.removeprefix(own): t for key, t in tensors.items() if key.startswith(own)}
+        )
