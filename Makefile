@@ -41,6 +41,7 @@ check: $(DEV)    ## format, lint, strict types, the import rule, docs
 	$(BIN)/python -m ruff check src tests benchmarks tools
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/circles.py
 	$(BIN)/python -m pytest -q tests/test_docs.py
 
 format: $(DEV)   ## mend format and lint

@@ -30,7 +30,7 @@ from olhar import load
 from olhar.images import read_image
 from olhar.serving.app import App
 from olhar.serving.batching import Batcher
-from olhar.serving.engine import load_served
+from olhar.serving.served import load_served
 from olhar.serving.settings import ServeSettings, ServeState
 from serving_process import Server, httpx, serving
 

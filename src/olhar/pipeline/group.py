@@ -6,32 +6,27 @@ share of every batch, and write, print and decide nothing.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import os
 import signal
-import socket
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar.errors import ClusterError, ConfigError, DivergedError, OlharError
+from olhar.errors import ClusterError, DivergedError, OlharError
 from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.pipeline.fitting import fit_job
 from olhar.pipeline.inputs import Job
+from olhar.pipeline.jobs import load_job
 from olhar.progress import Progress
-from olhar.run import NEW, RunFolder
-from olhar.training.recipe import Recipe
+from olhar.run import RunFolder
 from olhar.training.trackers import Trackers
 
 if TYPE_CHECKING:
     from olhar.training.distributed import Group, Share
     from olhar.training.fit import FitState
-    from olhar.training.machine import Machine
 
 _PATIENCE_S = 30.0  # after a training broke off, for rank 0 to say how the command ended
 
@@ -104,7 +99,6 @@ def _take_part(group: Group, number: int, config: Mapping[str, Any]) -> None:
 
 def _open_job(group: Group, number: int, config: Mapping[str, Any]) -> Job:
     """The run's job; what is written of it, rank 0 writes."""
-    from olhar.pipeline.jobs import load_job
 
     with tempfile.TemporaryDirectory() as place, group.in_turn(number):
         folder = RunFolder(place)
@@ -147,90 +141,3 @@ def _receive_checkpoint(share: Share) -> FitState | None:
         path = RunFolder(folder).checkpoint
         write_atomic(path, content)
         return load_checkpoint(path)
-
-
-def own_machine(machine: Machine) -> Machine:
-    """The machine for this process: of several on one machine, each has its share of it."""
-    from olhar.training.distributed import current_group
-
-    group = current_group()
-    return machine if group is None else group.own_machine(machine)
-
-
-def describe_group() -> dict[str, Any]:
-    """What config.toml says of the processes of a run; nothing where there is one."""
-    from olhar.training.distributed import current_group
-
-    group = current_group()
-    if group is None:
-        return {}
-    return {"world_size": group.place.size, "launch": _launch()}
-
-
-def note_other_size(recorded: Mapping[str, Any], progress: Progress) -> None:
-    """Say so where a run is resumed by another number of processes than it began with."""
-    before, now = recorded.get("world_size", 1), describe_group().get("world_size", 1)
-    if before != now:
-        progress.note(
-            _(
-                "this run began with {before} processes and goes on with {now}: it ends in other "
-                "weights, as with another seed",
-                before=before,
-                now=now,
-            )
-        )
-
-
-def check_shareable(recipe: Recipe, images: int) -> None:
-    """Raise ConfigError for a training that several processes cannot share, where there are several.
-
-    Args:
-        recipe: of the training.
-        images: how many train.
-    """
-    size = describe_group().get("world_size", 1)
-    if size > 1 and recipe.minutes:
-        raise ConfigError(
-            _("minutes measures one process; with several of them give --epochs instead")
-        )
-    if min(recipe.batch_size, images) < size:
-        raise ConfigError(
-            _(
-                "a batch of {batch} images cannot be shared by {size} processes; "
-                "use a larger --batch-size or fewer processes",
-                batch=min(recipe.batch_size, images),
-                size=size,
-            )
-        )
-
-
-def run_to_go_on_with(run: Path | str | None) -> Path | None:
-    """The run folder that torchrun's earlier attempt at this command has begun.
-
-    Raises:
-        ConfigError: torchrun may start again, and would not know which run to go on with.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return None
-    if run is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0:
-        raise ConfigError(
-            _("with --max-restarts olhar must know which run to go on with: give --run FOLDER")
-        )
-    if run is None or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
-        return None
-    for path in (Path(f"{run}{NEW}"), Path(run)):  # the first where it is to replace the second
-        folder = RunFolder(path)
-        if folder.config.is_file() and _is_of_this_launch(folder):
-            return path
-    return None
-
-
-def _is_of_this_launch(folder: RunFolder) -> bool:
-    return bool(folder.read_config().get("machine", {}).get("launch") == _launch())
-
-
-def _launch() -> str:
-    """Names one call of torchrun, over all its restarts; it is the parent of this process."""
-    run_id = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    name = f"{run_id}/{socket.gethostname()}/{os.getppid()}"
-    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -23,8 +23,8 @@ from olhar.i18n import _, number, significant
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.backbone import Origin, Transfer, mode_of
 from olhar.pipeline.fitting import build_training
-from olhar.pipeline.group import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.inputs import DataSettings, Job, check_fingerprint, data_table, open_inputs
+from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.run import RunFolder

@@ -15,9 +15,10 @@ from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
 from olhar.pipeline.backbone import Origin, default_mode, open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
-from olhar.pipeline.group import fit_in_group, run_to_go_on_with
+from olhar.pipeline.group import fit_in_group
 from olhar.pipeline.inputs import DataSettings, Job, require_training
 from olhar.pipeline.jobs import describe_job, load_job, open_plan, plan_training, prepare_job
+from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
 from olhar.progress import Progress
 from olhar.run import (

@@ -27,7 +27,7 @@ from olhar.errors import OlharError
 from olhar.i18n import _
 from olhar.serving import open_inference
 from olhar.serving.bodies import read_asked
-from olhar.serving.engine import ServedModel, predict_images, predict_photo
+from olhar.serving.engine import predict_images, predict_photo
 from olhar.serving.guard import Guard
 from olhar.serving.metrics import Metrics
 from olhar.serving.refusals import (
@@ -41,6 +41,7 @@ from olhar.serving.refusals import (
     wrong_method,
 )
 from olhar.serving.request import Answer, Message, Receive, Request, Send
+from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
 
 if TYPE_CHECKING:

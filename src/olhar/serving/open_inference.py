@@ -22,8 +22,9 @@ from olhar._version import __version__
 from olhar.i18n import _
 from olhar.serving.asked import check_count
 from olhar.serving.bodies import photo_from_text, read_json
-from olhar.serving.engine import ServedModel, photo_outputs, run_inputs
+from olhar.serving.engine import photo_outputs, run_inputs
 from olhar.serving.refusals import RequestError, bad_request
+from olhar.serving.served import ServedModel
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState

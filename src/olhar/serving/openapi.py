@@ -8,7 +8,7 @@ from olhar._version import __version__
 from olhar.serving.settings import ServeState
 
 if TYPE_CHECKING:
-    from olhar.serving.engine import ServedModel
+    from olhar.serving.served import ServedModel
 
 # A grey PNG of one pixel.
 EXAMPLE_PHOTO = (

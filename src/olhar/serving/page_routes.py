@@ -29,10 +29,10 @@ from olhar.serving import looked
 from olhar.serving.bodies import read_json
 from olhar.serving.corrections import Corrections
 from olhar.serving.drawing import MNIST, digit_style, draw_digit, read_strokes
-from olhar.serving.engine import ServedModel
 from olhar.serving.page_texts import page_texts
 from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
 from olhar.serving.request import Request
+from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from olhar.classifier import model_folder
 from olhar.errors import OlharError
-from olhar.serving.engine import load_served
+from olhar.serving.served import load_served
 from olhar.serving.settings import ServeState
 
 log = logging.getLogger("olhar.serving")

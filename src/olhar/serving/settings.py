@@ -11,7 +11,7 @@ from olhar.i18n import _
 
 if TYPE_CHECKING:
     from olhar.serving.batching import Batcher
-    from olhar.serving.engine import ServedModel
+    from olhar.serving.served import ServedModel
 
 
 @dataclass(frozen=True)

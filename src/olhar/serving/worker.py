@@ -19,9 +19,9 @@ from olhar.errors import OlharError
 from olhar.serving.app import LOCAL_NAMES, App
 from olhar.serving.batching import Batcher
 from olhar.serving.connection import Connection
-from olhar.serving.engine import load_served
 from olhar.serving.metrics import Metrics
 from olhar.serving.reload import reload_models
+from olhar.serving.served import load_served
 from olhar.serving.settings import ServeSettings, ServeState
 
 _IDLE_S = 0.3  # after SIGTERM, for requests that are on their way over open connections
