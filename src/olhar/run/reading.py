@@ -11,10 +11,9 @@ import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from olhar import i18n
-from olhar.classifier import CONFIG, Classifier, ModelConfig, load_classifier
 from olhar.errors import MissingFileError, OlharError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network
@@ -23,6 +22,9 @@ from olhar.run.folder import RunFolder, damage, damaged, is_file
 from olhar.run.history import Row, best_epoch
 from olhar.run.report import Report
 from olhar.run.search import SearchRecord
+
+if TYPE_CHECKING:
+    from olhar.classifier import Classifier, ModelConfig
 
 _MOST_BYTES = 64 * 2**20  # of one file; a confusion matrix of 1,000 classes takes 10 MB
 T = TypeVar("T")
@@ -147,10 +149,14 @@ class Run:
     @cached_property
     def model(self) -> ModelConfig | None:
         """What model/config.json says; None where training has not ended."""
+        from olhar.classifier import CONFIG
+
         path = self.folder.model / CONFIG
         return self._take(path, lambda: self._read_model(path), None)
 
     def _read_model(self, path: Path) -> ModelConfig:
+        from olhar.classifier import ModelConfig
+
         with explain_os_errors(path):
             content = path.read_bytes()
         with damaged(path):
@@ -172,6 +178,8 @@ class Run:
     @property
     def classifier(self) -> Classifier:
         """The trained classifier, loaded from the run folder."""
+        from olhar.classifier import load_classifier
+
         return load_classifier(self.path)
 
     @property
