@@ -38,6 +38,7 @@ from olhar.preprocess import ImageSource, Preprocess, batch_rows
 FORMAT = 1
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
 LABELS, GOLDEN, NEIGHBOURS = "labels.txt", "golden.safetensors", "neighbours.safetensors"
+FILES = frozenset({CONFIG, WEIGHTS, ONNX, LABELS, GOLDEN, NEIGHBOURS})
 GOLDEN_COUNT = 16
 DEFAULT_THRESHOLD = 0.5
 

@@ -14,14 +14,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from olhar.classifier import CONFIG, GOLDEN, LABELS, NEIGHBOURS, ONNX, WEIGHTS
 from olhar.errors import ConfigError, ModelError, RunExistsError, explain_os_errors
 from olhar.files import lock_folder
 from olhar.i18n import _
 from olhar.run.folder import RunFolder
 
 NEW = ".new"  # at the end of a run's name: it is to replace the run without it
-_MODEL_FILES = frozenset({CONFIG, WEIGHTS, ONNX, LABELS, GOLDEN, NEIGHBOURS})
 # Of a sweep's trial, of the demo, and of a process that trains.
 _OTHER_FILES = frozenset({"error.txt", "sample.png", ".lock"})
 
@@ -152,6 +150,8 @@ def foreign_files(folder: RunFolder) -> list[str]:
 
 def _is_own(folder: RunFolder, path: Path) -> bool:
     """Whether a relative path in a run folder is one of a run's."""
+    from olhar.classifier import FILES  # loads NumPy, which no list of runs needs
+
     first, *rest = path.parts
     if first == "tensorboard":
         return all(name.startswith("events.out.tfevents") for name in rest)
@@ -162,11 +162,7 @@ def _is_own(folder: RunFolder, path: Path) -> bool:
     if not rest:
         return first in own or _is_aside(first, own)
     in_model = first == folder.model.name or _is_aside(first, {folder.model.name})
-    return (
-        in_model
-        and len(rest) == 1
-        and (rest[0] in _MODEL_FILES or _is_aside(rest[0], _MODEL_FILES))
-    )
+    return in_model and len(rest) == 1 and (rest[0] in FILES or _is_aside(rest[0], FILES))
 
 
 def _is_aside(name: str, own: Set[str]) -> bool:
