@@ -11,7 +11,7 @@ TRAIN := $(VENV)/.installed-train
 DEV := $(VENV)/.installed-dev
 ARGS ?=
 
-.PHONY: help demo setup test check format docs bench catalogue soak clean
+.PHONY: help demo setup test check format docs tables bench catalogue soak clean
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -50,6 +50,9 @@ format: $(DEV)   ## mend format and lint
 
 docs: $(DEV)     ## the documentation as a site, in both languages, in build/site
 	$(BIN)/python tools/build_docs.py
+
+tables: $(DEV)   ## the documentation's tables of settings, from the declarations
+	$(BIN)/python tools/settings_tables.py
 
 bench: $(DEV)    ## speed, measured on this machine
 	$(BIN)/python benchmarks/training_loop.py

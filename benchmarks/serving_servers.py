@@ -83,7 +83,7 @@ _OLHAR: tuple[str, ...] = (
     "--workers",
     "{workers}",
 )
-_OLHAR += ("--batch", str(BATCH), "--batch-latency", str(LATENCY_MS))
+_OLHAR += ("--batch-size", str(BATCH), "--batch-latency", str(LATENCY_MS))
 
 SERVERS = {
     "olhar": Server("olhar serve", "/predict", RAW, _OLHAR, None),

@@ -161,7 +161,7 @@ class TestTrain:
             ({"epoch": "3"}, "unknown hyperparameter 'epoch'; did you mean epochs"),
             ({"netwrok": "lenet5"}, "did you mean network"),
             ({"epochs": "many"}, "epochs is 'many'; allowed: a whole number"),
-            ({"epochs": "0"}, "epochs is 0; allowed"),
+            ({"epochs": "0"}, "epochs is '0'; allowed"),
             ({"channels": "1.5"}, "channels is '1.5'"),
             ({"epochs": 3}, "epochs is 3; allowed: text"),
             ({"network": "lenet6"}, "lenet5"),

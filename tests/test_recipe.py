@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import olhar
+from olhar.data_settings import DataSettings
 from olhar.datasets import ALL_NAMES
 from olhar.errors import ConfigError, UnknownNameError
 from olhar.networks.specs import resolve_network
-from olhar.pipeline.inputs import DataSettings
 from olhar.pipeline.jobs import plan_training, repeating_command
 from olhar.progress import Progress
+from olhar.settings import parse_assignments
 from olhar.training.recipe import (
     SETTINGS,
     Recipe,
     build_recipe,
     divide_settings,
     kept_recipe,
-    parse_assignments,
     suited_recipe,
 )
 
@@ -71,7 +71,7 @@ def test_nonsense_is_a_config_error_or_a_recipe(settings: dict[str, object]) -> 
         assert str(error)
 
 
-@given(st.sampled_from(SETTINGS), st.text(max_size=8) | st.floats() | st.integers())
+@given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=8) | st.floats() | st.integers())
 def test_any_value_is_a_config_error_or_a_recipe(key: str, value: object) -> None:
     try:
         assert isinstance(build_recipe({key: value}), Recipe)
@@ -80,11 +80,14 @@ def test_any_value_is_a_config_error_or_a_recipe(key: str, value: object) -> Non
 
 
 def test_assignments() -> None:
-    assert parse_assignments(["lr=0.1", "batch-size=8"]) == {"lr": "0.1", "batch_size": "8"}
-    assert parse_assignments(["lr=0.1", "lr=1e-1"]) == {"lr": "0.1"}
+    assert parse_assignments(["lr=0.1", "batch-size=8"], SETTINGS) == {
+        "lr": "0.1",
+        "batch_size": "8",
+    }
+    assert parse_assignments(["lr=0.1", "lr=1e-1"], SETTINGS) == {"lr": "0.1"}
     for wrong in (["lr"], ["=3"], ["lr="], ["lr=0.1", "lr=0.2"]):
         with pytest.raises(ConfigError):
-            parse_assignments(wrong)
+            parse_assignments(wrong, SETTINGS)
 
 
 def test_every_kept_recipe_is_a_recipe() -> None:

@@ -67,7 +67,7 @@ def server(digits_run: Path) -> Iterator[Server]:
 def app(digits_run: Path) -> Iterator[App]:
     """The application itself, in this process, with small limits."""
     batcher = Batcher(1, 8, 0.005)
-    limits = ServeSettings(max_bytes=300_000, max_pixels=1_000_000, max_images=8)
+    limits = ServeSettings(max_mb=300_000 / 2**20, max_pixels=1_000_000, max_images=8)
     model = load_served("digits", digits_run, 1)
     yield App(ServeState({"digits": model}, limits, batcher))
     batcher.close()

@@ -25,6 +25,7 @@ import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.classifier import load_classifier
 from olhar.cli import main
+from olhar.data_settings import DataSettings
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch_sha256
 from olhar.datasets.prepare import frame_lazily
@@ -37,7 +38,6 @@ from olhar.networks.specs import NetworkSpec, count_parameters, native_size, res
 from olhar.networks.weights import find_head, hash_body, load_body, read_weights
 from olhar.pipeline.backbone import Transfer, default_mode, open_backbone
 from olhar.pipeline.fitting import fit_job
-from olhar.pipeline.inputs import DataSettings
 from olhar.pipeline.jobs import load_job, open_plan, plan_training
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.preprocess import Framing, Preprocess

@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from olhar.errors import ConfigError, ModelError
+from olhar.data_settings import DATA
+from olhar.errors import ModelError
 from olhar.i18n import _
 from olhar.images import MAX_PIXELS, array_to_image, read_image, to_channels
 from olhar.progress import Progress
 
-RESIZE_RULES = ("crop", "squash")
-_LARGEST_SIZE = 2048
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_BYTES = 128 * 2**20
 _BATCH, _BATCH_PIXELS = 256, 2**20
@@ -51,26 +50,8 @@ class Framing:
     resize: str = field(default="crop", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= _LARGEST_SIZE:
-            raise ConfigError(
-                _(
-                    "size is {given}; allowed: 1 to {largest} pixels",
-                    given=self.size,
-                    largest=_LARGEST_SIZE,
-                )
-            )
-        if self.channels not in (1, 3):
-            raise ConfigError(
-                _("channels is {given}; allowed: 1 (grey) or 3 (colour)", given=self.channels)
-            )
-        if self.resize not in RESIZE_RULES:
-            raise ConfigError(
-                _(
-                    "resize rule '{given}' is unknown; allowed: {allowed}",
-                    given=self.resize,
-                    allowed=", ".join(RESIZE_RULES),
-                )
-            )
+        for name in ("size", "channels", "resize"):
+            object.__setattr__(self, name, DATA[name].read(getattr(self, name)))
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -14,11 +14,12 @@ from typing import Any
 
 from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _, in_english, localise, number
+from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import count_parameters
 from olhar.pipeline import evaluate, resume, train
 from olhar.progress import Progress
 from olhar.run import Run, RunFolder
-from olhar.training.recipe import SETTINGS, kept_recipe, parse_value
+from olhar.training.recipe import SETTINGS, kept_recipe
 
 SMALL_GAP = 0.02
 
@@ -161,11 +162,10 @@ def _run(case: Case, seed: int, out: Path, progress: Progress, settings: Mapping
 def _check_same(folder: RunFolder, wanted: Mapping[str, Any]) -> None:
     """Refuse a run that is there but was made with other settings."""
     config = folder.read_config()
-    found = {**config["recipe"], **config["network"]["settings"]}
+    found = {**config["recipe"], **config.get("resources", {}), **config["network"]["settings"]}
+    known = SETTINGS | NETWORK
     for key, value in wanted.items():
-        if key in found and str(found[key]) != str(
-            parse_value(key, value) if key in SETTINGS else value
-        ):
+        if key in found and known[key].write(found[key]) != known[key].write(value):
             raise ConfigError(
                 _(
                     "run '{path}' was made with {key} {found}, not {wanted}; choose another --out or "

@@ -147,18 +147,22 @@ def _deploy(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    from olhar.data_settings import DATA
     from olhar.deploy.aws import find_region
     from olhar.deploy.settings import JobSettings, default_name
     from olhar.deploy.training_job import plan_job, train_remotely
-    from olhar.training.recipe import merge_setting, parse_assignments
+    from olhar.networks.specs import SETTINGS as NETWORK
+    from olhar.settings import merge_setting, parse_assignments
+    from olhar.training.recipe import SETTINGS
 
+    known = {**DATA, **NETWORK, **SETTINGS}
     if not args.data or not args.instance:
         raise ConfigError(
             _("--train needs --data s3://… and --instance TYPE, such as ml.m5.xlarge")
         )
-    values = parse_assignments(args.set)
+    values = parse_assignments(args.set, known)
     if args.network:
-        merge_setting(values, "network", args.network, "--network")
+        merge_setting(values, "network", args.network, "--network", known)
     if "data" in values:
         raise ConfigError(_("--set data=… is given by --data"))
     hours = number("--hours", args.hours)

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
-from olhar.training.recipe import merge_setting, parse_assignments
+from olhar.networks.specs import SETTINGS as NETWORK
+from olhar.settings import Table, YesNo, check_names, merge_setting, parse_assignments
+from olhar.training.recipe import RECIPE, RESOURCES, SETTINGS
 
-# What --set cannot change: it belongs to the data or the command.
-_WITH_FLAGS_OF_THEIR_OWN = frozenset(
-    {"data", "network", "run", "recipe", "overwrite", "progress", "val", "test"}
-    | {"split_seed", "channels", "size", "resize", "cases", "seeds", "out", "track", "energy"}
-    | {"backbone", "weights", "mode"}
-)
 Subparsers = Any  # argparse does not export the type of add_subparsers()
-
-# Flags that set a recipe's setting of the same name.
-_RECIPE_FLAGS: dict[str, Text] = {
-    "epochs": _("passes over the training images"),
-    "batch_size": _("images a step"),
-    "lr": _("highest learning rate"),
-    "weight_decay": _("weight decay"),
-    "optimizer": _("adamw, muon, sgd or rmsprop"),
-    "seed": _("of weights, order, dropout and augmentation (never of the split)"),
-    "device": _("auto, cpu, cuda, cuda:1…"),
-    "workers": _("processes that decode photos; 0 means one a core"),
-    "minutes": _("as many epochs as fit into this time, instead of --epochs"),
-    "patience": _("stop after so many epochs without improvement; 0 never stops"),
-}
+# The settings of a training that have a flag of their own; --set takes all of them.
+TRAINING: Table = {name: one for name, one in RECIPE.items() if one.usual} | RESOURCES
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -50,51 +33,49 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_flags(parser: argparse.ArgumentParser) -> None:
-    """How data is divided and brought to the network."""
-    group = parser.add_argument_group(str(_("data")))
-    group.add_argument(
-        "--val", metavar="SHARE|COUNT", help=str(_("validation images; default 0.1, at most 5000"))
-    )
-    group.add_argument(
-        "--test",
-        metavar="SHARE|COUNT",
-        help=str(_("test images, where the data has no test split; default 0.2, at most 5000")),
-    )
-    group.add_argument("--split-seed", metavar="N", help=str(_("another number splits otherwise")))
-    group.add_argument(
-        "--channels", metavar="1|3", help=str(_("grey or colour; default as the data is"))
-    )
-    group.add_argument(
-        "--size", metavar="PIXELS", help=str(_("side of the input; default the network's own"))
-    )
-    group.add_argument(
-        "--resize",
-        metavar="RULE",
-        help=str(_("crop (cut out the centre) or squash (to a square); default crop")),
-    )
+def add_flags(
+    parser: argparse.ArgumentParser, title: Text | str, settings: Table, *, defaults: bool = True
+) -> Any:
+    """A flag for each setting, in a group of its own.
+
+    Args:
+        parser: of the command.
+        title: of the group.
+        settings: those that get a flag.
+        defaults: name them; those of a training may be the kept recipe's.
+    """
+    group = parser.add_argument_group(str(title))
+    for one in settings.values():
+        text = one.text
+        if defaults and one.default not in (None, ()) and one.default is not False:
+            default = one.kind.write(one.default)
+            text = _("{text}; default {default}", text=text, default=default)
+        form: dict[str, Any] = {"metavar": one.kind.metavar}
+        if isinstance(one.kind, YesNo):
+            form = {"action": "store_const", "const": "true"}
+        elif isinstance(one.default, tuple):
+            form["action"] = "append"
+        group.add_argument(one.flag, dest=one.name, help=str(text), **form)
+    return group
 
 
-def collect_data(args: argparse.Namespace) -> dict[str, Any]:
-    """What the data flags were given, by the names of `pipeline.DataSettings`.
+def collect(args: argparse.Namespace, settings: Table) -> dict[str, Any]:
+    """What the flags of `add_flags` were given, checked, in its own type.
 
     Raises:
-        ConfigError: a number is none.
+        ConfigError: a value that its setting does not take.
     """
-    given = {
-        "val": number("--val", args.val),
-        "test": number("--test", args.test),
-        "split_seed": whole_number("--split-seed", args.split_seed),
-        "channels": whole_number("--channels", args.channels),
-        "size": whole_number("--size", args.size),
-        "resize": args.resize,
+    given = {name: getattr(args, name) for name in settings}
+    return {
+        name: settings[name].check(value, settings[name].flag)
+        for name, value in given.items()
+        if value is not None
     }
-    return {key: value for key, value in given.items() if value is not None}
 
 
-def add_recipe_flags(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
-    """`--recipe`, `--set` and a flag for each usual setting, save those `without`."""
-    group = parser.add_argument_group(str(_("training")))
+def add_recipe_flags(parser: argparse.ArgumentParser, settings: Table = TRAINING) -> None:
+    """`--recipe`, `--set` and a flag for each of these settings."""
+    group = add_flags(parser, _("training"), settings, defaults=False)
     group.add_argument(
         "--recipe",
         type=Path,
@@ -106,36 +87,32 @@ def add_recipe_flags(parser: argparse.ArgumentParser, without: Collection[str] =
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help=str(_("any setting of the recipe or the network; may be given again")),
+        help=str(_("any setting of the training or the network; may be given again")),
     )
-    for name, text in _RECIPE_FLAGS.items():
-        if name in without:
-            continue
-        flag = f"--{name.replace('_', '-')}"
-        group.add_argument(flag, dest=name, metavar=name.upper(), help=str(text))
 
 
-def collect_settings(args: argparse.Namespace, without: Collection[str] = ()) -> dict[str, Any]:
+def collect_settings(args: argparse.Namespace, settings: Table = TRAINING) -> dict[str, Any]:
     """The settings of `--set` and of the flags; one given twice with different values is refused.
 
     Args:
         args: of a parser with `add_recipe_flags`.
-        without: as given there; flags of these names mean something else in the command.
+        settings: as given there.
     """
-    settings: dict[str, Any] = dict(parse_assignments(args.set))
-    for name in _WITH_FLAGS_OF_THEIR_OWN.intersection(settings):
-        raise ConfigError(
-            _(
-                "--set {name} is no setting of a recipe or network; use the flag --{flag}",
-                name=name,
-                flag=name.replace("_", "-"),
+    known = SETTINGS | NETWORK
+    found: dict[str, Any] = dict(parse_assignments(args.set, known))
+    for name in found:
+        if name in vars(args) and name not in known:
+            raise ConfigError(
+                _(
+                    "--set {name} is no setting of a recipe or network; use the flag --{flag}",
+                    name=name,
+                    flag=name.replace("_", "-"),
+                )
             )
-        )
-    for name in _RECIPE_FLAGS:
-        value = None if name in without else getattr(args, name)
-        if value is not None:
-            merge_setting(settings, name, value, f"--{name.replace('_', '-')}")
-    return settings
+    check_names(found, known, _("setting"))
+    for name, value in collect(args, settings).items():
+        merge_setting(found, name, value, settings[name].flag, known)
+    return found
 
 
 def number(flag: str, text: str | None) -> float | None:

@@ -7,31 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from olhar.cli.options import (
+    TRAINING,
     Subparsers,
-    add_data_flags,
+    add_flags,
     add_json,
     add_recipe_flags,
-    collect_data,
+    collect,
     collect_settings,
     print_json,
-    whole_number,
 )
-from olhar.errors import ConfigError, unknown_name
-from olhar.i18n import Text, _
+from olhar.data_settings import DATA
+from olhar.i18n import _
+from olhar.sweep.settings import PLACE, SWEEP, SweepSettings, load_sweep_file, merge_values
+from olhar.sweep.space import parse_params
 
-# Recipe settings whose flags are the sweep's own here.
-_OWN = ("seed", "minutes", "workers")
-_ENGINES = ("local", "ray")
-_SEARCH_FLAGS: dict[str, tuple[str, Text]] = {
-    "method": ("NAME", _("random, grid or tpe; default random")),
-    "trials": ("N", _("how many; default all of a grid, else 10")),
-    "minutes": ("N", _("no trial begins after so long; default no limit")),
-    "metric": ("NAME", _("accuracy, f1 or loss, on the validation images; default accuracy")),
-    "seed": ("N", _("of the draw and of the trials; default 0")),
-    "pruner": ("NAME", _("what stops trials early: asha, median or none; default asha")),
-    "finalists": ("N", _("how many of the best are trained with further seeds; default 2")),
-    "extra_seeds": ("N", _("how many further seeds; default 1, or 0 where that takes too long")),
-}
+# Where a training has a setting of the same name, the flag is the sweep's own.
+_TRIALS = {key: one for key, one in TRAINING.items() if key not in {*SWEEP, *PLACE}}
 
 
 def add_command(commands: Subparsers) -> None:
@@ -54,14 +45,14 @@ def add_command(commands: Subparsers) -> None:
     )
     add_json(parser)
     _add_search_flags(parser)
-    _add_machine_flags(parser)
-    add_recipe_flags(parser, without=_OWN)
-    add_data_flags(parser)
+    add_flags(parser, _("where it runs"), PLACE)
+    add_recipe_flags(parser, _TRIALS)
+    add_flags(parser, _("data"), DATA)
     parser.set_defaults(run_command=run)
 
 
 def _add_search_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(str(_("search")))
+    group = add_flags(parser, _("search"), SWEEP)
     group.add_argument(
         "--param",
         action="append",
@@ -80,39 +71,19 @@ def _add_search_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=str(_("a sweep in TOML, or a W&B sweep in YAML; flags beat it")),
     )
-    for name, (metavar, text) in _SEARCH_FLAGS.items():
-        group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=str(text))
-
-
-def _add_machine_flags(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(str(_("where it runs")))
-    flags: dict[str, tuple[str, Text]] = {
-        "workers": ("N", _("trials at once; default one a core")),
-        "storage": ("URL", _("the study's database, such as postgresql://…; default in FOLDER")),
-        "study": ("NAME", _("the study's name in the database; default the folder's name")),
-        "engine": ("NAME", _("local (this machine) or ray (a cluster); default local")),
-        "address": ("HOST:PORT", _("of the Ray cluster")),
-    }
-    for name, (metavar, text) in flags.items():
-        group.add_argument(f"--{name}", metavar=metavar, help=str(text))
 
 
 def run(args: argparse.Namespace) -> int:
     """Search as the arguments say; 1 where no trial was trained to its end."""
-    fixed = collect_settings(args, without=_OWN)
-    workers = whole_number("--workers", args.workers)
-    if workers is not None and workers < 1:
-        raise ConfigError(_("--workers is '{given}'; allowed: 1 or more", given=args.workers))
-    if args.engine not in {None, *_ENGINES}:
-        raise unknown_name(_("engine"), args.engine, _ENGINES)
+    fixed = collect_settings(args, _TRIALS)
+    place = collect(args, PLACE)
     from olhar.cli.progress import build_progress
-    from olhar.sweep import settings
 
     values: dict[str, Any] = {}
     if args.file is not None:
-        values = settings.load_sweep_file(args.file, build_progress())
-    wanted = settings.SweepSettings.from_dict(
-        settings.merge_values(values, _given(args, fixed, settings.parse_params(args.param)))
+        values = load_sweep_file(args.file, build_progress())
+    wanted = SweepSettings.from_dict(
+        merge_values(values, _given(args, fixed, parse_params(args.param)))
     )
     from olhar.sweep import results, sweep, table
 
@@ -121,11 +92,7 @@ def run(args: argparse.Namespace) -> int:
         done = sweep(
             wanted,
             out=args.out or Path("runs") / stem,
-            storage=args.storage,
-            study=args.study,
-            engine=args.engine or "local",
-            address=args.address,
-            workers=workers,
+            **place,
             progress=shown,
             table=shown,
         )
@@ -140,13 +107,12 @@ def _given(
     args: argparse.Namespace, fixed: dict[str, Any], space: dict[str, Any]
 ) -> dict[str, Any]:
     """What the flags say, in the form of a sweep file."""
-    data = collect_data(args)
+    data = collect(args, DATA)
     if args.data:
         data["name"] = args.data
-    search = {name: getattr(args, name) for name in _SEARCH_FLAGS}
     recipe = None if args.recipe is None else str(args.recipe)
     return {
-        **search,
+        **collect(args, SWEEP),
         "network": args.network,
         "recipe": recipe,
         "data": data,

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from olhar.cli.options import (
     Subparsers,
-    add_data_flags,
+    add_flags,
     add_json,
     add_recipe_flags,
-    collect_data,
+    collect,
     collect_settings,
     print_json,
 )
 from olhar.cli.progress import build_progress
+from olhar.data_settings import DATA
 from olhar.i18n import _
 from olhar.training.modes import MANY_IMAGES, MODES
 
@@ -56,7 +57,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="COUNTRY",
         help=str(_("estimate energy and CO2 for a country, three letters such as BRA")),
     )
-    add_data_flags(parser)
+    add_flags(parser, _("data"), DATA)
     parser.set_defaults(run_command=run)
 
 
@@ -98,7 +99,7 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train as the arguments say."""
     settings = collect_settings(args)
-    data = collect_data(args)
+    data = collect(args, DATA)
     from olhar import pipeline
 
     with build_progress() as progress:

@@ -40,14 +40,14 @@ _WORDS = (
 _VALUES = {
     name.literal: name
     for name in (
-        *(_("ADDRESS"), _("ARCHIVE"), _("BATCH_SIZE"), _("CASE"), _("COMMAND"), _("COUNT")),
-        *(_("COUNTRY"), _("DATA"), _("DEVICE"), _("EPOCHS"), _("FILE"), _("FOLDER")),
-        *(_("FORMAT"), _("KEY"), _("KINDS"), _("LANG"), _("LR"), _("MINUTES")),
-        *(_("MODE"), _("MODEL"), _("NAME"), _("NAMES"), _("OPTIMIZER"), _("ORIGIN")),
-        *(_("OUT"), _("PATH"), _("PATIENCE"), _("PHOTO"), _("PIXELS"), _("PORT")),
-        *(_("REGION"), _("RULE"), _("RUN"), _("SECONDS"), _("SEED"), _("SHARE")),
+        *(_("ADDRESS"), _("ARCHIVE"), _("CASE"), _("COMMAND"), _("COUNT")),
+        *(_("COUNTRY"), _("DATA"), _("DEVICE"), _("FILE"), _("FOLDER")),
+        *(_("FORMAT"), _("KEY"), _("KINDS"), _("LANG"), _("MINUTES")),
+        *(_("MODE"), _("MODEL"), _("NAME"), _("NAMES"), _("ORIGIN")),
+        *(_("OUT"), _("PATH"), _("PHOTO"), _("PIXELS"), _("PORT")),
+        *(_("REGION"), _("RUN"), _("SECONDS"), _("SHARE")),
         *(_("SPLIT"), _("STORE"), _("TAG"), _("TEXT"), _("TYPE"), _("VALUE")),
-        *(_("VALUES"), _("VERSIONS"), _("WEIGHT_DECAY"), _("WORKERS")),
+        *(_("VALUES"), _("VERSIONS")),
     )
 }
 

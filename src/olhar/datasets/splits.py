@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.data_settings import DATA
 from olhar.datasets.source import Source
 from olhar.errors import ConfigError, DataError
 from olhar.i18n import _
@@ -56,10 +57,7 @@ def split_dataset(
         ConfigError: a size that leaves a split empty.
         DataError: a single class, or one with too few images to be in all three splits.
     """
-    if split_seed < 0:
-        raise ConfigError(
-            _("--split-seed is {given}; allowed: 0 and larger whole numbers", given=split_seed)
-        )
+    DATA["split_seed"].check(split_seed, DATA["split_seed"].flag)
     _check_classes(dataset)
     _check_own_splits(dataset, val, test)
     parts = dataset.parts
@@ -190,14 +188,7 @@ def _cut(
 def _count(size: float | None, default: float, total: int, classes: int, split: str) -> int:
     if size is None:  # of each class one at least, which few photos may need
         return max(min(math.ceil(default * total), LARGEST_DEFAULT), classes)
-    if not math.isfinite(size) or size <= 0 or (size >= 1 and size != int(size)):
-        raise ConfigError(
-            _(
-                "--{split} {given} is neither a share between 0 and 1 nor a whole number of images",
-                split=split,
-                given=size,
-            )
-        )
+    size = DATA[split].read(size, DATA[split].flag)
     return math.ceil(size * total) if size < 1 else int(size)
 
 

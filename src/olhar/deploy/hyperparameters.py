@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from olhar.errors import ConfigError, unknown_name
+from olhar.data_settings import DATA, DataSettings
+from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import resolve_network
-from olhar.pipeline.inputs import DataSettings
 from olhar.pipeline.jobs import DEFAULT_NETWORK, plan_training
 from olhar.progress import Progress
+from olhar.settings import check_names
 from olhar.training.recipe import SETTINGS
-
-_NUMBERS: Mapping[str, Callable[[str], Any]] = {
-    "val": float,
-    "test": float,
-    "split_seed": int,
-    "channels": int,
-    "size": int,
-}
 
 
 @dataclass(frozen=True)
@@ -30,8 +23,8 @@ class Hyperparameters:
     Attributes:
         data: a named set or a store's address; None means the job's channels.
         network: its name; None means the usual one.
-        data_settings: val, test, split_seed, channels, size, resize, where given.
-        settings: of the recipe and of the network, as text.
+        data_settings: of the data, where given.
+        settings: of the training and of the network, as text.
     """
 
     data: str | None
@@ -57,24 +50,9 @@ def read_hyperparameters(given: Mapping[str, Any]) -> Hyperparameters:
             )
     network = given.get("network")
     own = resolve_network(network or DEFAULT_NETWORK)[1]
-    valid = {"data", "network", "resize", *_NUMBERS, *SETTINGS, *own}
-    for key in given:
-        if key not in valid:
-            raise unknown_name(_("hyperparameter"), key, valid)
-    data_settings = {key: _number(key, given[key]) for key in _NUMBERS if key in given}
-    if "resize" in given:
-        data_settings["resize"] = given["resize"]
+    check_names(given, {"data", "network", *DATA, *SETTINGS, *own}, _("hyperparameter"))
+    data_settings = {key: DATA[key].check(given[key]) for key in DATA if key in given}
     settings = {key: given[key] for key in given if key in SETTINGS or key in own}
     wanted = DataSettings(given.get("data") or "photos", **data_settings)
     plan_training(wanted, network, None, settings, Progress())
     return Hyperparameters(given.get("data"), network, data_settings, settings)
-
-
-def _number(key: str, text: str) -> Any:
-    try:
-        return _NUMBERS[key](text)
-    except ValueError:
-        expected = _("a whole number") if _NUMBERS[key] is int else _("a number")
-        raise ConfigError(
-            _("{key} is '{given}'; allowed: {expected}", key=key, given=text, expected=expected)
-        ) from None

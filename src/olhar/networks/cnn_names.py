@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from olhar.errors import ConfigError
-from olhar.i18n import _
+from olhar.i18n import Text, _
+from olhar.settings import Kind, Setting, Whole
 
 # The networks of the published experiments, with the block dropout that they had.
 PUBLISHED: Mapping[str, float] = {
@@ -29,7 +30,7 @@ PUBLISHED: Mapping[str, float] = {
     "3cnn+128+128+128_50dropout_sigmoid": 0.25,
 }
 MISSPELT: Mapping[str, str] = {"2cnn+51+2562+50dropout": "2cnn+512+256+50dropout"}
-_MOST_UNITS = 65_536
+_UNITS = Whole(1, 65_536)
 _NAME = re.compile(
     r"(?P<blocks>\d+)cnn(?P<dense>(?:\+\d+(?!\d*dropout))*)"
     r"(?:\+?(?P<percent>\d+)?dropout)?(?:\+(?P<activation>relu|tanh|sigmoid))?"
@@ -50,7 +51,7 @@ def parse(name: str) -> dict[str, Any] | None:
     dense = tuple(int(units) for units in re.findall(r"\d+", found["dense"]))
     settings: dict[str, Any] = {
         "blocks": int(found["blocks"]),
-        "dense": parse_dense(dense) if dense else (512,),
+        "dense": DENSE.check(dense) if dense else DENSE.default,
         "dropout": int(found["percent"] or 0) / 100,
         "activation": found["activation"] or "relu",
     }
@@ -74,20 +75,32 @@ def _published_dropout(settings: Mapping[str, Any]) -> float:
     return same[0] if len(same) == 1 else 0.0
 
 
-def parse_dense(value: Any) -> tuple[int, ...]:
-    """Units of the dense layers from a number, a list, or text such as "512+256"."""
-    parts = value.split("+") if isinstance(value, str) else value
-    parts = parts if isinstance(parts, list | tuple) else [parts]
-    units = tuple(int(part) for part in parts if re.fullmatch(r"\d{1,9}", str(part)))
-    if not units or len(units) != len(parts) or not all(1 <= u <= _MOST_UNITS for u in units):
-        raise ConfigError(
-            _(
-                "dense is {given}; allowed: one or more layers of 1 to {most} units, such as 512+256",
-                given=value,
-                most=_MOST_UNITS,
-            )
+class Dense(Kind):
+    """Units of the dense layers, one after another."""
+
+    def read(self, value: Any) -> tuple[int, ...]:
+        """From a number, a list, or text such as "512+256"."""
+        parts = value.split("+") if isinstance(value, str) else value
+        parts = parts if isinstance(parts, list | tuple) else [parts]
+        units = tuple(_UNITS.read(part) for part in parts)
+        if not units:
+            raise ValueError
+        return units
+
+    def write(self, value: Any) -> str:
+        """As in a name."""
+        return "+".join(map(str, value))
+
+    def allowed(self) -> Text:
+        """In words."""
+        return _(
+            "one or more layers of {low} to {high:,} units, such as 512+256",
+            low=_UNITS.low,
+            high=_UNITS.high,
         )
-    return units
+
+
+DENSE = Setting("dense", Dense(), (512,), _("units of each dense layer, joined by +"))
 
 
 def derive(settings: Mapping[str, Any]) -> str:

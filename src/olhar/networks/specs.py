@@ -15,9 +15,22 @@ from olhar.errors import ConfigError, NetworkSizeError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks import cnn_names
 from olhar.networks.backbones import BACKBONES, NATIVE_SIZES, SMALLEST_SIZE, split_adapter
+from olhar.settings import Name, Number, Setting, Table, Whole
 
-ACTIVATIONS = ("relu", "tanh", "sigmoid")
 Settings = Mapping[str, Any]
+_RATE = Number(0, 0.95)
+# Of any network; which of them one has, and with which defaults, its family says.
+SETTINGS: Table = {
+    one.name: one
+    for one in (
+        Setting("width", Whole(1, 65_536), 32, _("units of dense layers, or filters")),
+        Setting("blocks", Whole(1, 8), 2, _("blocks of two convolutions")),
+        cnn_names.DENSE,
+        Setting("dropout", _RATE, 0.0, _("share that dropout blanks")),
+        Setting("activation", Name("relu", "tanh", "sigmoid"), "relu", _("activation function")),
+        Setting("block_dropout", _RATE, 0.0, _("the same, behind each block")),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -188,17 +201,10 @@ FAMILIES: Mapping[str, Family] = {
 }
 CNN = Family(
     _cnn,
-    {"blocks": 2, "dense": (512,), "dropout": 0.0, "activation": "relu", "block_dropout": 0.0},
+    {name: one.default for name, one in SETTINGS.items() if name != "width"},
     source=_("VGG-style blocks (Simonyan and Zisserman 2015) in the size of a course project"),
 )
 LISTED = (*FAMILIES, *cnn_names.PUBLISHED)
-
-_ALLOWED: Mapping[str, tuple[float, float]] = {
-    "dropout": (0, 0.95),
-    "block_dropout": (0, 0.95),
-    "width": (1, 65_536),
-    "blocks": (1, 8),
-}
 
 
 def _family(name: str) -> Family:
@@ -238,7 +244,7 @@ def resolve_network(
     for key, value in given.items():
         if key not in values:
             raise unknown_name(_("setting of network {name}", name=canonical), key, values)
-        values[key] = _checked(key, value, values[key])
+        values[key] = SETTINGS[key].check(value)
     if canonical not in FAMILIES and canonical not in BACKBONES:
         canonical, understood = cnn_names.derive(values), canonical
         return canonical, values, None if typed == understood else typed
@@ -256,34 +262,6 @@ def _adapted(name: str, settings: Settings) -> dict[str, Any]:
             )
         )
     return dict(settings)
-
-
-def _checked(key: str, value: Any, like: Any) -> Any:
-    """A setting's value in the type of its default, within its range."""
-    if key == "activation":
-        if value not in ACTIVATIONS:
-            raise unknown_name(_("activation"), str(value), ACTIVATIONS)
-        return value
-    if key == "dense":
-        return cnn_names.parse_dense(value)
-    low, high = _ALLOWED[key]
-    try:
-        number = float(value)
-        wrong = not low <= number <= high or (isinstance(like, int) and number != int(number))
-    except (TypeError, ValueError):
-        wrong = True
-    if wrong:
-        raise ConfigError(
-            _(
-                "{key} is {given}; allowed: {kind} from {low} to {high}",
-                key=key,
-                given=value,
-                kind=_("whole numbers") if isinstance(like, int) else _("numbers"),
-                low=low,
-                high=high,
-            )
-        )
-    return int(number) if isinstance(like, int) else number
 
 
 def network_source(name: str) -> Text | str:

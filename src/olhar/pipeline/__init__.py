@@ -1,6 +1,7 @@
 """From settings to a measured run: the rooms below, put in order."""
 
-from olhar.pipeline.inputs import DataSettings, list_networks
+from olhar.data_settings import DataSettings
+from olhar.pipeline.inputs import list_networks
 from olhar.pipeline.measuring import evaluate, save_sample
 from olhar.pipeline.training import resume, train
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.data_settings import DataSettings
 from olhar.datasets import (
     NAMED_SHAPES,
     Dataset,
@@ -41,7 +41,7 @@ from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.stores.address import hide_secrets
 from olhar.training.modes import Mode
-from olhar.training.recipe import Recipe
+from olhar.training.recipe import Recipe, Resources
 
 if TYPE_CHECKING:
     from olhar.training.machine import Machine
@@ -54,29 +54,6 @@ GivenPreprocess = Callable[[int], Preprocess]
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Which data, and how it is divided and brought to the network.
-
-    Attributes:
-        name: a named data set, or the path of a folder of photos, as it was given.
-        val: size of the validation split (see datasets.splits); None is the default.
-        test: size of the test split, where the set has none; None is the default.
-        split_seed: another number divides otherwise.
-        channels: 1 or 3; None is what the set has.
-        size: side of the network's input; None is the network's native size.
-        resize: crop or squash.
-    """
-
-    name: str
-    val: float | None = None
-    test: float | None = None
-    split_seed: int = 0
-    channels: int | None = None
-    size: int | None = None
-    resize: str = "crop"
-
-
-@dataclass(frozen=True)
 class Job:
     """All that a training is made of, accepted and ready; `transfer` where it has a backbone."""
 
@@ -86,6 +63,7 @@ class Job:
     spec: NetworkSpec
     preprocess: Preprocess
     recipe: Recipe
+    resources: Resources
     machine: Machine
     transfer: Transfer | None = None
 
@@ -206,8 +184,7 @@ def class_order(source: Source, class_names: tuple[str, ...]) -> NDArray[np.int6
 
 def data_table(wanted: DataSettings, dataset: Dataset, splits: Splits) -> dict[str, Any]:
     """The [data] table of config.toml."""
-    settings = {k: v for k, v in dataclasses.asdict(wanted).items() if v is not None}
-    settings["name"] = hide_secrets(wanted.name)
+    settings = {**wanted.to_dict(), "name": hide_secrets(wanted.name)}
     table = {**settings, "fingerprint": dataset.fingerprint, "sizes": splits.sizes()}
     if dataset.set_aside:
         files = [file for file, _reason in dataset.set_aside[:_SET_ASIDE_NAMED]]

@@ -17,24 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar._version import __version__
+from olhar.data_settings import DATA, DataSettings
 from olhar.datasets import NAMED, Dataset, Splits
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _, number, significant
+from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.backbone import Origin, Transfer, mode_of
 from olhar.pipeline.fitting import build_training
-from olhar.pipeline.inputs import DataSettings, Job, check_fingerprint, data_table, open_inputs
+from olhar.pipeline.inputs import Job, check_fingerprint, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.stores.address import hide_secrets
 from olhar.training.recipe import (
+    SETTINGS,
     Recipe,
+    Resources,
     build_recipe,
+    build_settings,
     divide_settings,
     kept_recipe,
     load_recipe_file,
+    read_settings,
     suited_recipe,
 )
 
@@ -57,8 +63,9 @@ class Plan:
         data: which data, and how it is divided.
         network: canonical name.
         network_settings: every setting of the network with its value.
-        recipe: with what was asked for.
-        asked: settings of the recipe that were asked for.
+        recipe: what it does, with what was asked for.
+        resources: how it runs.
+        asked: settings of recipe and resources that were asked for.
         own: settings of the network that were asked for.
         origin: the backbone, where there is one.
         named: whether a network was named.
@@ -68,6 +75,7 @@ class Plan:
     network: str
     network_settings: Mapping[str, Any]
     recipe: Recipe
+    resources: Resources
     asked: Mapping[str, Any]
     own: Mapping[str, Any]
     origin: Origin | None = None
@@ -113,12 +121,12 @@ def plan_training(
     elif recipe is None:
         kept, kept_own = _kept(canonical, data.name)
         network_settings = resolve_network(canonical, {**kept_own, **own})[1]
-    final = build_recipe({**kept, **wanted})
-    if final.minutes and "epochs" in wanted:
+    final, resources = build_settings({**kept, **wanted})
+    if resources.minutes and "epochs" in wanted:
         raise ConfigError(
             _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
         )
-    return Plan(data, canonical, network_settings, final, wanted, own, origin, named)
+    return Plan(data, canonical, network_settings, final, resources, wanted, own, origin, named)
 
 
 def open_plan(plan: Plan, progress: Progress) -> Inputs:
@@ -136,7 +144,7 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
         plan.network,
         plan.network_settings,
         progress,
-        plan.recipe.workers,
+        plan.resources.workers,
         given,
         lazily=mode_of(plan.transfer).reads_once,
         advise=not plan.named,
@@ -162,7 +170,7 @@ def prepare_job(
     dataset, splits, spec, preprocess = inputs
     mode = mode_of(plan.transfer)
     precision = plan.recipe.precision if mode.has_steps else "fp32"
-    machine = own_machine(choose_machine(spec, plan.recipe.device, precision))
+    machine = own_machine(choose_machine(spec, plan.resources.device, precision))
     if threads is not None:
         machine = dataclasses.replace(machine, threads=threads)
     # Without steps a batch size and a learning rate suit nothing.
@@ -170,13 +178,16 @@ def prepare_job(
     recipe = mode.suited_recipe(plan.recipe, plan.asked, len(dataset))
     recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
-    check_shareable(recipe, len(splits.train))
-    job = Job(RunFolder(path), dataset, splits, spec, preprocess, recipe, machine, plan.transfer)
+    check_shareable(recipe, plan.resources, len(splits.train))
+    folder = RunFolder(path)
+    job = Job(
+        folder, dataset, splits, spec, preprocess, recipe, plan.resources, machine, plan.transfer
+    )
     if plan.transfer is not None:
         from olhar.pipeline.transfer import check_backbone
 
         check_backbone(job)
-    return _timed(job, progress) if recipe.minutes else job
+    return _timed(job, progress) if plan.resources.minutes else job
 
 
 def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
@@ -191,6 +202,7 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
         "preprocess": job.preprocess.to_dict(),
         **({"transfer": job.transfer.to_dict()} if job.transfer else {}),
         "recipe": job.recipe.to_dict(),
+        "resources": job.resources.to_dict(),
         "machine": {**describe_machine(job.machine), **describe_group()},
     }
 
@@ -209,9 +221,8 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
     config = folder.read_config()
     try:
         table, network = config["data"], config["network"]
-        keys = [field.name for field in dataclasses.fields(DataSettings)]
-        data_settings = DataSettings(**{key: table[key] for key in keys if key in table})
-        recipe = build_recipe(config["recipe"])
+        data_settings = DataSettings.pick(table)
+        recipe, resources = read_settings(config)
         keys = [field.name for field in dataclasses.fields(Machine)]
         machine = Machine(**{key: config["machine"][key] for key in keys})
         fingerprint = table["fingerprint"]
@@ -230,13 +241,14 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
         network["name"],
         network["settings"],
         progress,
-        recipe.workers,
+        resources.workers,
         (lambda _side: preprocess) if preprocess else None,
         lazily=mode_of(transfer).reads_once,
     )
     check_fingerprint(dataset, fingerprint)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
-    return Job(folder, dataset, splits, spec, prepared, recipe, machine, transfer), state
+    job = Job(folder, dataset, splits, spec, prepared, recipe, resources, machine, transfer)
+    return job, state
 
 
 def _asked(
@@ -306,13 +318,13 @@ def _timed(job: Job, progress: Progress) -> Job:
     from olhar.training.fit import measure_epoch_s
 
     epoch_s = measure_epoch_s(build_training(job))
-    available_s = 60 * job.recipe.minutes - _AFTER_TRAINING_S
+    available_s = 60 * job.resources.minutes - _AFTER_TRAINING_S
     epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
     progress.note(
         _(
             "epochs that fit into {minutes} min: {epochs}; one takes about {seconds} s here",
             epochs=epochs,
-            minutes=significant(job.recipe.minutes, 6),
+            minutes=significant(job.resources.minutes, 6),
             seconds=number(epoch_s, 2),
         )
     )
@@ -334,30 +346,24 @@ def _resolve(
 def repeating_command(plan: Plan, recipe: Recipe, run: Path) -> str:
     """The command that repeats a run, with this version of olhar and this data.
 
-    Every setting is in it that was asked for, or that is not what the kept recipe says.
+    Every setting is in it that was asked for, or that is not what the kept recipe says; of the
+    minutes the epochs that they have come to.
     """
     data, network = plan.data, plan.network
     words = ["olhar", "train", "--data", hide_secrets(data.name)]
     words += plan.transfer.words() if plan.transfer else ["--network", network]
     words += ["--run", run.as_posix()]
-    defaults = DataSettings(data.name)
-    for key in ("val", "test", "split_seed", "channels", "size", "resize"):
-        value = getattr(data, key)
-        if value != getattr(defaults, key):
-            words += [f"--{key.replace('_', '-')}", _as_text(value)]
-    kept = build_recipe(_kept_for(network, data.name, plan.transfer))
-    for key, value in recipe.to_dict().items():
-        if key != "minutes" and (key in plan.asked or value != getattr(kept, key)):
-            words += ["--set", f"{key}={_as_text(value)}"]
-    for key, value in plan.own.items():
-        words += ["--set", f"{key}={_as_text(value)}"]
+    for one in DATA.values():
+        value = getattr(data, one.name)
+        if value != one.default:
+            words += [one.flag, one.write(value)]
+    kept = build_recipe(_kept_for(network, data.name, plan.transfer)).to_dict()
+    used = {**recipe.to_dict(), **plan.resources.to_dict()}
+    changed = {key for key in kept if used[key] != kept[key]}
+    asked = [key for key in used if key in {*plan.asked, *changed} - {"minutes"}]
+    for key, value in {**{key: used[key] for key in asked}, **plan.own}.items():
+        words += ["--set", f"{key}={(SETTINGS | NETWORK)[key].write(value)}"]
     return shlex.join(words)
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "+".join(map(str, value))
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _kept(network: str, data: str) -> tuple[dict[str, Any], dict[str, Any]]:

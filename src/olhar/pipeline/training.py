@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
+from olhar.data_settings import DATA, DataSettings
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
 from olhar.pipeline.backbone import Origin, default_mode, open_backbone
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
-from olhar.pipeline.inputs import DataSettings, Job, require_training
+from olhar.pipeline.inputs import Job, require_training
 from olhar.pipeline.jobs import describe_job, load_job, open_plan, plan_training, prepare_job
 from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
@@ -46,12 +47,6 @@ def train(
     recipe: Path | str | Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-    val: float | None = None,
-    test: float | None = None,
-    split_seed: int = 0,
-    channels: int | None = None,
-    size: int | None = None,
-    resize: str = "crop",
     track: Sequence[str] = (),
     energy: str | None = None,
     backbone: str | None = None,
@@ -68,12 +63,6 @@ def train(
         recipe: a recipe file or its settings, instead of the kept ones for this network and data.
         overwrite: replace a run that is there, once the new one has ended.
         progress: hears of the progress.
-        val: share or count of validation images.
-        test: share or count of test images, where the set has no test split.
-        split_seed: another number divides the data otherwise.
-        channels: 1 or 3.
-        size: side of the network's input in pixels.
-        resize: crop (cut out the centre) or squash (to a square).
         track: trackers that log the run too: tensorboard, wandb, mlflow.
         energy: estimate energy and CO2 for this country, three letters such as BRA.
         backbone: a network with weights to start from, instead of `network`: mobilenet_v2 and its
@@ -81,7 +70,8 @@ def train(
         weights: the backbone's: a file, or "pretrained".
         mode: what is done with a backbone: head, top, finetune or scratch; by default head, of
             10,000 images and more top.
-        **settings: any setting of the recipe or the network, such as epochs, lr, width.
+        **settings: any setting of the data, the recipe, the network, and of how it runs, such as
+            val, size, epochs, lr, width, device (see docs/training.md).
 
     Raises:
         ConfigError: a setting that does not exist or cannot be used.
@@ -94,7 +84,8 @@ def train(
     begun = run_to_go_on_with(run)
     if begun is not None:
         return resume(begun, progress=progress)
-    wanted = DataSettings(data, val, test, split_seed, channels, size, resize)
+    wanted = DataSettings.pick({**settings, "name": data})
+    settings = {key: value for key, value in settings.items() if key not in DATA}
     origin = _origin(data, backbone, weights, mode, progress)
     plan = plan_training(wanted, network, recipe, settings, progress, origin)
     require_training()

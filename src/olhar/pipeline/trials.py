@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from olhar.card import write_card
+from olhar.data_settings import DataSettings
 from olhar.datasets import open_source, prepare_dataset, spread
 from olhar.files import folder_aside
 from olhar.pipeline.fitting import explain_memory, fit_job, save_model
-from olhar.pipeline.inputs import DataSettings, splits_of
+from olhar.pipeline.inputs import splits_of
 from olhar.pipeline.jobs import (
     Plan,
     describe_job,
@@ -30,7 +31,7 @@ from olhar.pipeline.training import resume
 from olhar.progress import Progress
 from olhar.run import Report, Run, RunFolder, create_run, load_run
 from olhar.run.search import SearchRecord
-from olhar.training.recipe import build_recipe
+from olhar.training.recipe import read_settings
 from olhar.training.trackers import Trackers
 
 OnEpoch = Callable[[dict[str, float]], bool]  # a row of history.csv → whether to stop
@@ -111,7 +112,7 @@ def finish_winner(
     source = RunFolder(trial)
     if not best.is_dir():
         config = source.read_config()
-        recipe = build_recipe(config["recipe"])
+        recipe, _resources = read_settings(config)
         with folder_aside(best) as aside:
             copy = RunFolder(aside)
             copy.write_config({**config, "command": repeating_command(plan, recipe, best)})

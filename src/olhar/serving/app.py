@@ -127,7 +127,7 @@ class App:
             self._in_flight -= counted
 
     async def _in_time(self, request: Request) -> Answer:
-        seconds = self.state.settings.timeout_s
+        seconds = self.state.settings.timeout
         try:
             async with asyncio.timeout(seconds):
                 return await self._route(request)

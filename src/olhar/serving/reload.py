@@ -30,7 +30,7 @@ async def reload_models(state: ServeState, paths: Mapping[str, Path], cores: int
     """
     seen = {name: folder_signature(path) for name, path in paths.items()}
     while True:
-        await asyncio.sleep(state.settings.reload_s)
+        await asyncio.sleep(state.settings.reload)
         for name, path in paths.items():
             now = await asyncio.to_thread(folder_signature, path)
             if now == seen[name]:

@@ -17,44 +17,32 @@ from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.serving.settings import ServeSettings
 
-DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 _BACKLOG = 1024
-_MOST_WORKERS = 256
 
 
 def serve(
     models: Mapping[str, Path],
     settings: ServeSettings,
-    *,
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    workers: int = 1,
     progress: Progress | None = None,
 ) -> None:
     """Serve models over HTTP; comes back after Ctrl-C or SIGTERM, when every request is answered.
 
     Args:
         models: run or `model/` folder by the name that requests use; the first is the default.
-        settings: how to answer.
-        host: address or name to listen on; others than this machine's own open it to the network.
-        port: TCP port; 0 takes a free one.
-        workers: processes; one uses all cores for decoding and networks, but only one for HTTP.
+        settings: where to listen, and how to answer.
         progress: hears where it is served.
 
     Raises:
-        ConfigError: host, port or workers cannot be used.
+        ConfigError: the host cannot be listened on.
         MissingExtraError: the web server is not installed.
         OlharError: the port is in use, or a model cannot be loaded.
     """
     progress = progress or Progress()
     if not models:
         raise ConfigError(_("there is no model to serve; name one or more"))
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise ConfigError(
-            _("--workers is {given}; allowed: 1 to {most}", given=workers, most=_MOST_WORKERS)
-        )
+    host, workers = settings.host, settings.workers
     require_server()
-    with _listen(host, port, workers) as sockets:
+    with _listen(host, settings.port, workers) as sockets:
         url = _url(host, sockets[0].getsockname()[1])
 
         def ready() -> None:
@@ -105,8 +93,6 @@ def _listen(host: str, port: int, workers: int) -> Iterator[list[socket.socket]]
     workers take from one. They are kept open here: what comes for a worker that has died waits for
     the next one.
     """
-    if not 0 <= port <= 65535:
-        raise ConfigError(_("--port is {given}; allowed: 0 to 65535", given=port))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     shared = workers > 1 and sys.platform == "linux"
     sockets: list[socket.socket] = []

@@ -2,52 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from olhar.errors import unknown_name
-from olhar.i18n import _
+from olhar.errors import ConfigError, unknown_name
+from olhar.i18n import Text, _
+from olhar.settings import Kind, Number, Settings, Whole, YesNo, setting, table
 
 if TYPE_CHECKING:
     from olhar.serving.batching import Batcher
     from olhar.serving.served import ServedModel
 
 
+class _Token(Kind):
+    """A secret, which no message shows."""
+
+    def read(self, value: Any) -> str:
+        """As HTTP can carry it."""
+        if not value or not value.isascii() or not value.isprintable():
+            raise ValueError
+        return str(value)
+
+    def refuse(self, called: str, value: Any) -> ConfigError:
+        """Without the value."""
+        del value
+        return ConfigError(_("the token in {name} must be plain ASCII without spaces", name=called))
+
+
+class _Origins(Kind):
+    """Origins of web pages, or * for all."""
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        """From a list of them."""
+        for one in value:
+            parts = urlsplit(one)
+            if one != "*" and (not (parts.scheme and parts.netloc) or parts.path or parts.query):
+                raise ValueError
+        return tuple(value)
+
+    def allowed(self) -> Text:
+        """An example."""
+        return _("origins such as https://example.org, or *")
+
+
+class _Folder(Kind):
+    """A path."""
+
+    def read(self, value: Any) -> Path:
+        """From text or a path."""
+        return Path(value)
+
+
 @dataclass(frozen=True)
-class ServeSettings:
-    """How a server answers.
+class ServeSettings(Settings):
+    """Where a server listens, and how it answers."""
 
-    Attributes:
-        max_bytes: largest body of a request.
-        max_pixels: width × height of one photo.
-        max_images: photos in one request.
-        concurrency: requests being answered at once; more are told to come again (503).
-        rate: requests a second for one client address; more are refused (429). 0 means no limit.
-        timeout_s: from the request's headers to its answer.
-        batch_size: most photos in one run of the network.
-        batch_latency_ms: how long a decoded photo may wait for others to join its batch. Nothing
-            waits for photos that have not arrived.
-        reload_s: how often each model's folder is looked at for a new version; 0 never.
-        token: what "Authorization: Bearer …" must carry; None lets everybody in.
-        cors: origins of web pages that may call this server from a browser; "*" for all.
-        corrections: the folder that keeps corrected photos; None where corrections are off.
-        log_requests: a line in the log for every request, not only for those that fail.
-    """
+    host: str = setting(
+        "127.0.0.1",
+        Kind("HOST", _("an address or a name")),
+        _("where to listen; only this computer reaches 127.0.0.1"),
+    )
+    port: int = setting(8080, Whole(0, 65_535, "PORT"), _("TCP port; 0 takes a free one"))
+    workers: int = setting(
+        1, Whole(1, 256), _("processes that share the cores; one uses all cores too")
+    )
+    max_mb: float = setting(16.0, Number(0.001, metavar="MB"), _("largest request, in MiB"))
+    max_pixels: int = setting(
+        50_000_000,
+        Whole(1),
+        _("width × height of a photo, read from its header before it is decoded"),
+    )
+    max_images: int = setting(64, Whole(1), _("most photos in one request"))
+    concurrency: int = setting(
+        128, Whole(1), _("requests being answered at once; more are told to come again (503)")
+    )
+    rate: float = setting(
+        0.0,
+        Number(0),
+        _("requests a second from one address; more are refused (429). 0 means no limit"),
+    )
+    timeout: float = setting(
+        30.0, Number(0.1, metavar="SECONDS"), _("seconds for one request, its arrival included")
+    )
+    batch_size: int = setting(32, Whole(1), _("most photos in one run of the network"))
+    batch_latency: float = setting(
+        5.0,
+        Number(0, metavar="MS"),
+        _(
+            "how long a photo may wait for others to join its batch, in ms; nothing waits for photos "
+            "that have not arrived"
+        ),
+    )
+    reload: float = setting(
+        2.0,
+        Number(0, metavar="SECONDS"),
+        _("how often, in seconds, to look for a new version of a model; 0 never"),
+    )
+    token: str | None = setting(
+        None, _Token(), _("what requests must carry; None lets everybody in"), shown=False
+    )
+    cors: tuple[str, ...] = setting(
+        (),
+        _Origins("ORIGIN"),
+        _("let pages of this origin ask, such as https://example.org; may be given again"),
+    )
+    corrections: Path | None = setting(
+        None,
+        _Folder("FOLDER", _("a path")),
+        _("keep the photos that people correct on the page, as a data set"),
+    )
+    log_requests: bool = setting(
+        False,  # noqa: FBT003
+        YesNo(),
+        _("a line in the log for every request, not only for those that fail"),
+    )
 
-    max_bytes: int = 16 * 2**20
-    max_pixels: int = 50_000_000
-    max_images: int = 64
-    concurrency: int = 128
-    rate: float = 0.0
-    timeout_s: float = 30.0
-    batch_size: int = 32
-    batch_latency_ms: float = 5.0
-    reload_s: float = 2.0
-    token: str | None = field(default=None, repr=False)
-    cors: tuple[str, ...] = ()
-    corrections: Path | None = None
-    log_requests: bool = False
+    @property
+    def max_bytes(self) -> int:
+        """Largest body of a request."""
+        return int(self.max_mb * 2**20)
+
+
+SERVE = table(ServeSettings)
 
 
 @dataclass

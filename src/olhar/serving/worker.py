@@ -56,7 +56,7 @@ def serve_here(
     """
     cores = cores or count_cores()
     loaded = {name: load_served(name, path, cores) for name, path in models.items()}
-    batcher = Batcher(cores, settings.batch_size, settings.batch_latency_ms / 1000)
+    batcher = Batcher(cores, settings.batch_size, settings.batch_latency / 1000)
     state = ServeState(loaded, settings, batcher)
     app = App(state, metrics, host_names=LOCAL_NAMES if local else None)
     with _log_to_stderr():
@@ -87,7 +87,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=60,
-                timeout_graceful_shutdown=int(app.state.settings.timeout_s + _SPARE_S),
+                timeout_graceful_shutdown=int(app.state.settings.timeout + _SPARE_S),
             )
         )
         self._app = app
@@ -100,7 +100,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that it serves, then load what only the page needs."""
         await super().startup(sockets)
-        if self._app.state.settings.reload_s > 0:
+        if self._app.state.settings.reload > 0:
             task = reload_models(self._app.state, self._paths, self._cores)
             self._watch = asyncio.create_task(task)
         self._ready()

@@ -55,7 +55,10 @@ def sweep(
         DataError: data that cannot be used.
         StorageError: the disk is full, or the database gone for a minute; the same call goes on.
     """
-    from olhar.sweep.run import Place, run_sweep
+    from olhar.sweep.run import run_sweep
+    from olhar.sweep.settings import Place
 
-    place = Place(Path(out), storage, study, engine, address, workers)
+    place = Place(
+        Path(out), workers=workers, storage=storage, study=study, engine=engine, address=address
+    )
     return run_sweep(settings, place, progress, table)

@@ -21,14 +21,13 @@ from olhar.i18n import Text, _
 from olhar.run import RunFolder
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.settings import SweepSettings
+from olhar.training.recipe import read_settings
 
 TRIALS, IMPORTANCE, BEST_RECIPE = "trials.csv", "importance.json", "best.toml"
 PARALLEL_COORDINATES = "parallel_coordinates"
 FEWEST_TRIALS = 4  # for importance; below it any split of them explains all
 _FORMAT = 1
 _FIGURES = ("accuracy", "f1", "loss")
-# A recipe is for any machine and for a whole training.
-_NOT_IN_A_RECIPE = frozenset({"device", "minutes", "workers"})
 
 
 @dataclass(frozen=True)
@@ -172,9 +171,8 @@ def write_best_recipe(path: Path, settings: SweepSettings, best: Best) -> None:
     folder = RunFolder(best.run)
     config = folder.read_config()
     try:
-        network, recipe = config["network"], config["recipe"]
-        kept = {key: value for key, value in recipe.items() if key not in _NOT_IN_A_RECIPE}
-        values = {"network": network["name"], **kept, **network["settings"]}
+        network, recipe = config["network"], read_settings(config)[0].to_dict()
+        values = {"network": network["name"], **recipe, **network["settings"]}
     except (KeyError, TypeError) as error:
         raise ModelError(
             _("'{path}' is damaged: {reason}", path=folder.config, reason=repr(error))

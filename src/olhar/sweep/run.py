@@ -8,7 +8,6 @@ import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import tomli_w
 
 from olhar.cores import count_cores
-from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors, unknown_name
+from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors
 from olhar.files import lock_folder, write_atomic
 from olhar.i18n import Text, _
 from olhar.pipeline.inputs import open_inputs, require_training
@@ -31,25 +30,12 @@ from olhar.sweep.ground import Clock, Ground, trial_settings
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, write_results
 from olhar.sweep.search import Search
-from olhar.sweep.settings import SweepSettings
+from olhar.sweep.settings import Place, SweepSettings
 from olhar.sweep.study import Study, differing, is_longer, shown_url, storage_url
 from olhar.sweep.table import Table
 from olhar.sweep.task import val_figures
 
-ENGINES = ("local", "ray")
 _FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a sweep is kept and where it runs; see `olhar.sweep.sweep`."""
-
-    out: Path
-    storage: str | None = None
-    study: str | None = None
-    engine: str = "local"
-    address: str | None = None
-    workers: int | None = None
 
 
 def run_sweep(
@@ -100,12 +86,8 @@ def _busy(out: Path, pid: str) -> Text:
 
 
 def _check(place: Place) -> None:
-    if place.engine not in ENGINES:
-        raise unknown_name(_("engine"), place.engine, ENGINES)
     if place.address and place.engine != "ray":
         raise ConfigError(_("--address is of a Ray cluster; add --engine ray"))
-    if place.workers is not None and place.workers < 1:
-        raise ConfigError(_("--workers is {given}; allowed: 1 or more", given=place.workers))
     require_training()
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtraError(
@@ -120,7 +102,7 @@ def _survey(settings: SweepSettings, place: Place, progress: Progress) -> Ground
         settings.data, settings.network, trial_settings(settings, first, settings.seed)
     )
     dataset, splits, _spec, _preprocess = open_inputs(
-        plan.data, plan.network, plan.network_settings, progress, plan.recipe.workers
+        plan.data, plan.network, plan.network_settings, progress, plan.resources.workers
     )
     counts = np.bincount(dataset.labels[splits.val])
     cores = count_cores()

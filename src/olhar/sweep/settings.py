@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from olhar.errors import ConfigError, explain_os_errors, unknown_name
+from olhar.data_settings import DATA, DataSettings
+from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
+from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import resolve_network
-from olhar.pipeline.inputs import DataSettings
 from olhar.progress import Progress
+from olhar.settings import Kind, Name, Number, Settings, Whole, check_names, setting, table
 from olhar.sweep.space import (
     Choice,
     Distribution,
@@ -33,7 +35,6 @@ from olhar.sweep.wandb_file import read_wandb_file
 from olhar.training.recipe import (
     SETTINGS,
     Recipe,
-    build_recipe,
     divide_settings,
     load_recipe_file,
 )
@@ -51,24 +52,11 @@ __all__ = [
     "parse_params",
 ]
 
-METHODS = ("grid", "random", "tpe")
-METRICS = ("accuracy", "f1", "loss")
-PRUNERS = ("asha", "median", "none")
 DEFAULT_TRIALS = 10
-# They change where or how long a trial runs, or how it is repeated, not what it learns.
-NOT_SEARCHED = frozenset({"device", "minutes", "seed", "workers"})
-_NOT_FIXED = frozenset({"minutes", "seed"})
-_LIMITS: Mapping[str, tuple[float, float]] = {
-    "trials": (0, 100_000),
-    "minutes": (0, 100_000),
-    "seed": (0, 2**31 - 1),
-    "finalists": (1, 100),
-    "extra_seeds": (0, 100),
-}
 
 
 @dataclass(frozen=True)
-class SweepSettings:
+class SweepSettings(Settings):
     """What identifies a sweep.
 
     Attributes:
@@ -77,15 +65,6 @@ class SweepSettings:
         network: canonical name of the network.
         fixed: settings of recipe and network that all trials have, beside the kept recipe.
         space: what each searched parameter is drawn from, in the order given.
-        method: random, grid, or tpe (Bergstra et al. 2011).
-        trials: how many; 0 becomes all combinations of a grid, else 10.
-        minutes: no trial begins after so long; 0 means no limit.
-        metric: accuracy, f1 or loss, of the validation split.
-        seed: of the draw, and of the trials.
-        pruner: asha (Li et al. 2020), median, none: what ends trials early.
-        finalists: of the best trials, how many are trained again with further seeds.
-        extra_seeds: how many further seeds; None is one where that costs at most half of what the
-            trials have cost, else none.
 
     Raises:
         UnknownNameError: a network, parameter, method… that does not exist.
@@ -97,25 +76,57 @@ class SweepSettings:
     network: str
     fixed: dict[str, Any]
     space: dict[str, Distribution]
-    method: str = "random"
-    trials: int = 0
-    minutes: float = 0.0
-    metric: str = "accuracy"
-    seed: int = 0
-    pruner: str = "asha"
-    finalists: int = 2
-    extra_seeds: int | None = None
+    method: str = setting(
+        "random",
+        Name("grid", "random", "tpe"),
+        _(
+            "random (no combination twice), grid (all combinations, or a seeded choice where trials "
+            "are fewer), tpe (learns from the trials before: Bergstra et al. 2011)"
+        ),
+    )
+    trials: int = setting(
+        0,
+        Whole(0, 100_000),
+        _(
+            "how many; 0 is all of a grid, else 10. While a sweep has no winner, the same command with "
+            "more trials goes on with the same list"
+        ),
+    )
+    minutes: float = setting(
+        0.0, Number(0, 100_000, "MINUTES"), _("no trial begins after so long; 0 means no limit")
+    )
+    metric: str = setting(
+        "accuracy",
+        Name("accuracy", "f1", "loss"),
+        _("accuracy, f1 or loss, on the validation images"),
+    )
+    seed: int = setting(
+        0,
+        Whole(0, 2**31 - 1),
+        _("of the draw and of the trials; more trials with the same seed go on with the same list"),
+    )
+    pruner: str = setting(
+        "asha",
+        Name("asha", "median", "none"),
+        _("what stops trials early: asha (Li et al. 2020), median or none"),
+    )
+    finalists: int = setting(
+        2, Whole(1, 100), _("how many of the best are trained again with further seeds")
+    )
+    extra_seeds: int | None = setting(
+        None,
+        Whole(0, 100),
+        _(
+            "how many further seeds; default 1 where that takes at most half of the time of the "
+            "trials, else 0"
+        ),
+    )
 
     def __post_init__(self) -> None:
-        for key, allowed in (("method", METHODS), ("metric", METRICS), ("pruner", PRUNERS)):
-            if getattr(self, key) not in allowed:
-                raise unknown_name(key, str(getattr(self, key)), allowed)
-        for key in _LIMITS:
-            if getattr(self, key) is not None:
-                self._set(key, _limited(key, getattr(self, key), whole=key != "minutes"))
+        super().__post_init__()
         self._set("network", resolve_network(self.network)[0])
         self._check_names()
-        self._set("fixed", {key: self._checked(key, value) for key, value in self.fixed.items()})
+        self._set("fixed", {key: _checked(key, value) for key, value in self.fixed.items()})
         self._set("space", {key: self._fitted(key, one) for key, one in self.space.items()})
         combinations = count_combinations(self.space) if self.method == "grid" else DEFAULT_TRIALS
         self._set("trials", self.trials or combinations)
@@ -130,14 +141,15 @@ class SweepSettings:
             )
         own = resolve_network(self.network)[1]
         divide_settings({**self.fixed, **self.space}, own, self.network)
-        for key in NOT_SEARCHED.intersection(self.space):
-            raise ConfigError(
-                _(
-                    "{key} cannot be searched: it changes how a trial runs, not what it learns",
-                    key=key,
+        for key in self.space:
+            if not _OF_TRIALS[key].searched:
+                raise ConfigError(
+                    _(
+                        "{key} cannot be searched: it changes how a trial runs, not what it learns",
+                        key=key,
+                    )
                 )
-            )
-        for key in _NOT_FIXED.intersection(self.fixed):
+        for key in SWEEP.keys() & self.fixed:
             raise ConfigError(
                 _(
                     "--set {key} has no place here: --{key} is of the whole sweep, and trials take "
@@ -156,17 +168,10 @@ class SweepSettings:
                     )
                 )
 
-    def _checked(self, key: str, value: Any) -> Any:
-        """A setting's value in its own type, as the recipe or the network checks it."""
-        if key in SETTINGS:
-            return getattr(build_recipe({key: value}), key)
-        checked = resolve_network(self.network, {key: value})[1][key]
-        return "+".join(map(str, checked)) if isinstance(checked, tuple) else checked
-
     def _fitted(self, key: str, one: Distribution) -> Distribution:
         """A distribution of which each draw is accepted; ranges need their ends checked alone."""
         if isinstance(one, Choice):
-            values = tuple(self._checked(key, value) for value in one.values)
+            values = tuple(_checked(key, value) for value in one.values)
             for place, value in enumerate(values):
                 if value in values[:place]:
                     raise ConfigError(
@@ -175,7 +180,7 @@ class SweepSettings:
             if not values:
                 raise ConfigError(_("parameter {name} has no value to choose from", name=key))
             return Choice(values)
-        ends = [self._checked(key, end) for end in (one.low, one.high)]
+        ends = [_checked(key, end) for end in (one.low, one.high)]
         if isinstance(one, FloatRange) and not isinstance(ends[0], float):
             raise ConfigError(
                 _(
@@ -192,21 +197,10 @@ class SweepSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, in the form of a sweep file (see `load_sweep_file`)."""
-        data = {k: v for k, v in dataclasses.asdict(self.data).items() if v is not None}
-        own = (
-            "method",
-            "trials",
-            "minutes",
-            "metric",
-            "seed",
-            "pruner",
-            "finalists",
-            "extra_seeds",
-        )
         return {
             "network": self.network,
-            **{key: getattr(self, key) for key in own if getattr(self, key) is not None},
-            "data": data,
+            **{key: getattr(self, key) for key in SWEEP if getattr(self, key) is not None},
+            "data": self.data.to_dict(),
             "set": dict(self.fixed),
             "param": {
                 name: list(one.values) if isinstance(one, Choice) else str(one)
@@ -225,9 +219,7 @@ class SweepSettings:
         given = {key: value for key, value in values.items() if key != "format"}
         known = {one.name for one in dataclasses.fields(cls)} - {"fixed", "space"}
         known |= {"param", "recipe", "set"}
-        for key in given:
-            if key not in known:
-                raise unknown_name(_("entry of a sweep"), key, known)
+        check_names(given, known, _("entry of a sweep"))
         recipe = given.pop("recipe", None)
         base = _whole_recipe(Path(recipe)) if recipe else {}
         named = base.pop("network", None)
@@ -247,26 +239,34 @@ class SweepSettings:
         )
 
 
-def _limited(key: str, value: Any, *, whole: bool) -> float:
-    low, high = _LIMITS[key]
-    try:
-        number = float(value)
-        wrong = isinstance(value, bool) or not low <= number <= high
-        wrong = wrong or (whole and not number.is_integer())
-    except (TypeError, ValueError):
-        wrong = True
-    if wrong:
-        raise ConfigError(
-            _(
-                "--{flag} is '{given}'; allowed: {kind} from {low} to {high}",
-                flag=key.replace("_", "-"),
-                given=value,
-                kind=_("whole numbers") if whole else _("numbers"),
-                low=low,
-                high=high,
-            )
-        )
-    return int(number) if whole else number
+@dataclass(frozen=True)
+class Place(Settings):
+    """Where a sweep is kept, in the folder `out` and a database, and where it runs."""
+
+    out: Path
+    workers: int | None = setting(None, Whole(1), _("trials at once; default one a core"))
+    storage: str | None = setting(
+        None,
+        Kind("URL"),
+        _("the study's database, such as postgresql://…; default in the sweep's folder"),
+    )
+    study: str | None = setting(
+        None, Kind("NAME"), _("the study's name in the database; default the folder's name")
+    )
+    engine: str = setting(
+        "local", Name("local", "ray"), _("local (this machine) or ray (a cluster)")
+    )
+    address: str | None = setting(None, Kind("HOST:PORT"), _("of the Ray cluster"))
+
+
+SWEEP, PLACE = table(SweepSettings), table(Place)
+_OF_TRIALS = {**SETTINGS, **NETWORK}
+
+
+def _checked(key: str, value: Any) -> Any:
+    """A trial's setting in its own type; several values of one are a text, as Optuna has them."""
+    checked = _OF_TRIALS[key].check(value)
+    return _OF_TRIALS[key].write(checked) if isinstance(checked, tuple) else checked
 
 
 def _table(name: str, value: Any) -> dict[str, Any]:
@@ -295,34 +295,18 @@ def _read_distribution(name: str, value: Any) -> Distribution:
 
 
 def _read_data(value: Any) -> DataSettings:
-    table = {"name": value} if isinstance(value, str) else _table("data", value)
-    known = {one.name for one in dataclasses.fields(DataSettings)}
-    for key in table:
-        if key not in known:
-            raise unknown_name(_("entry of a sweep's data"), key, known)
-    if not isinstance(table.get("name"), str):
+    given = {"name": value} if isinstance(value, str) else _table("data", value)
+    check_names(given, {"name", *DATA}, _("entry of a sweep's data"))
+    if not isinstance(given.get("name"), str):
         raise ConfigError(_("a sweep's data has no name; give [data] a name"))
-    for key in known & set(table):
-        value = table[key]
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = key in {"split_seed", "channels", "size"}
-        if key not in {"name", "resize"} and (not numeric or (whole and value != int(value))):
-            expected = _("a whole number") if whole else _("a number")
-            raise ConfigError(
-                _(
-                    "{key} is '{given}'; allowed: {expected}",
-                    key=key,
-                    given=value,
-                    expected=expected,
-                )
-            )
-    return DataSettings(**table)
+    return DataSettings(**given)
 
 
 def _whole_recipe(path: Path) -> dict[str, Any]:
     """A recipe file with the defaults of what it does not say, so that no kept recipe fills it up."""
     values = {**Recipe().to_dict(), **load_recipe_file(path)}
-    return {key: value for key, value in values.items() if key not in NOT_SEARCHED}
+    shared = {key for key, one in _OF_TRIALS.items() if not one.searched}
+    return {key: value for key, value in values.items() if key not in shared}
 
 
 def merge_values(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Task:
 
     Attributes:
         number: names it to the engine; no two that run at once have the same.
-        data: the fields of pipeline.DataSettings.
+        data: the fields of data_settings.DataSettings.
         network: its name.
         settings: of recipe and network, as `olhar train` takes them, the seed among them.
         folder: the run folder to make or to go on with.
@@ -73,7 +73,7 @@ def run_task(task: Task, on_epoch: OnEpoch) -> TaskResult:
         task: what to do.
         on_epoch: hears each epoch's row once its checkpoint is written; True stops the training.
     """
-    from olhar.pipeline.inputs import DataSettings
+    from olhar.data_settings import DataSettings
     from olhar.pipeline.trials import plan_trial, run_trial
 
     try:
