@@ -175,7 +175,8 @@ def test_the_error_tree_is_drawn() -> None:
 
 
 def test_public_names_are_the_table_and_resolve() -> None:
-    assert sorted(olhar.__all__) == sorted([*olhar._HOMES, "__version__"])
+    public = {*olhar._HOMES, "__version__"}
+    assert set(olhar.__all__) == public - {"list"}  # a star import must not hide Python's own
     assert dir(olhar) == sorted(olhar.__all__)
     for name in olhar.__all__:
         assert getattr(olhar, name) is not None

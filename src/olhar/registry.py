@@ -206,6 +206,34 @@ def model_name(model: Path | str) -> str:
     return folder.parent.name if folder.name == "model" else folder.name
 
 
+def name_models(given: Iterable[str]) -> dict[str, Path]:
+    """`NAME=MODEL`, or MODEL under its own name → path by name, in the order given.
+
+    Its own name is that of the run folder, or that under which a store keeps it.
+
+    Raises:
+        ConfigError: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, rest = text.partition("=")
+        if not equals or Path(text).exists() or not name or set(name) & set("/\\:"):
+            path = resolve_model(text)
+            name = model_name(text)
+        else:
+            path = resolve_model(rest)
+        if name in found:
+            raise ConfigError(
+                _(
+                    "two models are called '{name}'; name one of them: NAME={path}",
+                    name=name,
+                    path=path,
+                )
+            )
+        found[name] = path
+    return found
+
+
 def _is_path(model: Path | str) -> bool:
     """Whether this is a path, not an address; a path that exists is a path."""
     if is_url(str(model)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from olhar import api
 from olhar.cli.options import print_json, whole_number
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
@@ -75,16 +76,8 @@ def _size(args: argparse.Namespace) -> int | None:
 
 def _push(name: str, store: str, args: argparse.Namespace) -> int:
     size = _size(args)
-    from olhar.datasets import open_source
-    from olhar.datasets.arrays import as_arrays
-    from olhar.datasets.stored import push_dataset
-    from olhar.stores.names import check_name
-
-    called = args.called or Path(name).absolute().name
-    check_name(called, _("the name of a data set (choose another with --name)"))
-    source = open_source(name)
     with build_progress() as progress:
-        stored = push_dataset(as_arrays(source, size, progress), store, called, progress)
+        stored = api.push_data(name, store, args.called, size=size, progress=progress)
     if args.json:
         print_json(stored.to_dict())
     else:
@@ -115,12 +108,8 @@ def _export(name: str, args: argparse.Namespace) -> int:
                 name=name,
             )
         )
-    from olhar.datasets import open_source
-    from olhar.datasets.forms.export import export_dataset
-
-    source = open_source(name)
     with build_progress() as progress:
-        done = export_dataset(source, args.to, args.out, size, progress)
+        done = api.export_data(name, args.to, args.out, size=size, progress=progress)
     if args.json:
         print_json(done.to_dict())
     else:

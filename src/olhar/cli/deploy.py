@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from olhar import api
 from olhar.cli.options import Subparsers, add_json, number, print_json, whole_number
 from olhar.cli.progress import build_progress
 from olhar.cli.push import add_dry_run
@@ -14,6 +15,7 @@ from olhar.i18n import _
 
 _FOR_TRAINING = ("data", "network", "set", "run", "hours", "spot", "follow")
 _FOR_ENDPOINTS = ("serverless", "memory_mb")
+_ENDPOINT = ("name", "region", "role", "image", "bucket", "instance", "serverless")
 
 
 def add_command(commands: Subparsers) -> None:
@@ -104,27 +106,14 @@ def _refuse(args: argparse.Namespace, names: tuple[str, ...], text: Any) -> None
 
 
 def _deploy(args: argparse.Namespace) -> int:
-    from olhar.deploy.aws import find_region
     from olhar.deploy.endpoint import deploy_model, plan_calls
-    from olhar.deploy.package import packed_model
-    from olhar.deploy.settings import EndpointSettings, default_name
-    from olhar.registry import model_name
 
-    if bool(args.instance) == args.serverless:
-        raise ConfigError(_("give either --instance TYPE, such as ml.m5.large, or --serverless"))
-    if args.memory_mb is not None and not args.serverless:
-        raise ConfigError(_("--memory-mb is for --serverless"))
-    memory_mb = whole_number("--memory-mb", args.memory_mb)
-    settings = EndpointSettings(
-        args.name or default_name(model_name(args.model)),
-        find_region(args.region),
-        args.role,
-        args.image,
-        args.bucket,
-        args.instance,
-        **({} if memory_mb is None else {"memory_mb": memory_mb}),
-    )
-    with build_progress() as progress, packed_model(args.model, progress) as package:
+    asked = {key: getattr(args, key) for key in _ENDPOINT}
+    asked["memory_mb"] = whole_number("--memory-mb", args.memory_mb)
+    with (
+        build_progress() as progress,
+        api.packed_endpoint(args.model, **asked, progress=progress) as (settings, package),
+    ):
         if args.dry_run:
             _print_calls([call.to_dict() for call in plan_calls(settings, package)], args)
             return 0

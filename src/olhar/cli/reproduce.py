@@ -49,15 +49,13 @@ def run(args: argparse.Namespace) -> int:
     for name in ("seed", "recipe"):
         if name in settings or (name == "recipe" and args.recipe is not None):
             raise ConfigError(_("--{name} has no place here: each case has its own", name=name))
-    from olhar import reproduce
+    from olhar.reproduce import as_markdown, find_cases, reproduce
 
-    cases = reproduce.find_cases(args.cases)
+    cases = find_cases(args.cases)
     with build_progress() as progress:
-        outcomes = reproduce.reproduce(
-            cases, seeds=seeds, out=args.out, progress=progress, **settings
-        )
+        outcomes = reproduce(cases, seeds=seeds, out=args.out, progress=progress, **settings)
     if args.json:
         print_json([outcome.to_dict() for outcome in outcomes])
     else:
-        print(reproduce.as_markdown(outcomes), end="")
+        print(as_markdown(outcomes), end="")
     return 0

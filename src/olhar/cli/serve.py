@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from olhar.cli.options import Subparsers, add_flags, collect
 from olhar.cli.progress import LineProgress
@@ -39,6 +38,8 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
+    from olhar.registry import name_models
+
     models = name_models(args.models)
     settings = ServeSettings(**collect(args, _FLAGS), token=_token(args.token_env))
     from olhar.serving.corrections import check_folder
@@ -48,36 +49,6 @@ def run(args: argparse.Namespace) -> int:
         check_folder(settings.corrections)
     serve(models, settings, LineProgress())
     return 0
-
-
-def name_models(given: list[str]) -> dict[str, Path]:
-    """`NAME=MODEL`, or MODEL under its own name → path by name, in the order given.
-
-    Its own name is that of the run folder, or that under which a store keeps it.
-
-    Raises:
-        ConfigError: two have the same name.
-    """
-    from olhar.registry import model_name, resolve_model
-
-    found: dict[str, Path] = {}
-    for text in given:
-        name, equals, rest = text.partition("=")
-        if not equals or Path(text).exists() or not name or set(name) & set("/\\:"):
-            path = resolve_model(text)
-            name = model_name(text)
-        else:
-            path = resolve_model(rest)
-        if name in found:
-            raise ConfigError(
-                _(
-                    "two models are called '{name}'; name one of them: NAME={path}",
-                    name=name,
-                    path=path,
-                )
-            )
-        found[name] = path
-    return found
 
 
 def _token(name: str | None) -> str | None:
