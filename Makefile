@@ -33,8 +33,12 @@ demo: $(TRAIN)   ## install what training needs, then train, measure and predict
 
 setup: $(DEV)    ## install every extra and the tools
 
+# One file is quicker without other processes. Byte code is kept: each process that a test starts
+# would compile olhar again.
+unexport PYTHONDONTWRITEBYTECODE
+SIDE_BY_SIDE := $(if $(filter 1,$(words $(filter tests/%,$(ARGS)))),,--numprocesses auto --dist loadfile --no-loadscope-reorder)
 test: $(DEV)     ## the tests; ARGS="-k word" for some of them
-	$(BIN)/python -m pytest -m "not soak" --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(DEV)    ## format, lint, strict types, the import rule, docs
 	$(BIN)/python -m ruff format --check src tests benchmarks tools

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +20,22 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
+from warm import Forked, Warm
+
 # Tests that run side by side share the cores: two trainings with a thread a core each wait for
 # each other (docs/experiments.md).
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files of tests that take minutes; they are begun first, so that no process ends long after another.
-_LONG = ("train", "tutorials", "sweep_kill", "sweep", "distributed", "ray", "page", "no_network")
+_LONG = ("train", "tutorials", "sweep", "sweep_kill", "ray", "distributed", "stores", "verify")
+_LONG += ("no_network", "page", "classroom", "deploy", "check", "transfer", "folders", "export")
 
 # Machines differ, and the first example of a test may load a library: no deadlines.
 hypothesis.settings.register_profile("olhar", deadline=None)
 hypothesis.settings.load_profile("olhar")
+
+WARM = Warm()
 
 DATA = os.environ.get("OLHAR_DATA", "")
 needs_data = pytest.mark.skipif(not DATA, reason="OLHAR_DATA names no folder with real data")
@@ -35,6 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, each whole; the others as they were."""
     places = {f"test_{stem}": place for place, stem in enumerate(_LONG)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_unconfigure() -> None:
+    WARM.end()
 
 
 @pytest.fixture(scope="session")
@@ -64,17 +78,75 @@ class Done:
         return json.loads(self.out)
 
 
-def olhar(*words: object, stdin: bytes | None = None, timeout_s: float = 300, **env: str) -> Done:
-    """Run the command line in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "olhar", *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        timeout=timeout_s,
-        env={**os.environ, **env},
-        check=False,
-    )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+def olhar(
+    *words: object, stdin: bytes = b"", timeout_s: float = 300, cold: bool = False, **env: str
+) -> Done:
+    """Run the command line in a process of its own.
+
+    Args:
+        words: the command and its arguments.
+        stdin: what it reads.
+        timeout_s: after that it has hung, and is killed with all that it has started.
+        cold: in a process that has imported nothing, as a user starts it. Without it the process may
+            be forked from one that has imported the libraries (see `warm`).
+        env: environment variables on top of the test's own.
+    """
+    pipe = subprocess.PIPE
+    process = start(*words, stdin=pipe, stdout=pipe, stderr=pipe, cold=cold, **env)
+    return finish(process, f"olhar {shlex.join(map(str, words))}", stdin, timeout_s)
+
+
+def finish(
+    process: subprocess.Popen[bytes] | Forked, name: str, stdin: bytes = b"", timeout_s: float = 300
+) -> Done:
+    """What a process leaves that `start` has begun, with pipes for some of its streams."""
+    with ThreadPoolExecutor(3) as threads:
+        out, err = threads.submit(_read, process.stdout), threads.submit(_read, process.stderr)
+        threads.submit(_write, process.stdin, stdin)
+        try:
+            status = process.wait(timeout_s)
+        except BaseException as failure:  # also Ctrl-C: nothing stays behind
+            os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+            process.wait()
+            if isinstance(failure, subprocess.TimeoutExpired):
+                said = f"{out.result()[-2000:]}\n{err.result()[-2000:]}"
+                pytest.fail(f"{name}: no end in {timeout_s} s\n{said}")
+            raise
+    return Done(status, out.result(), err.result())
+
+
+def _read(stream: Any) -> str:
+    if stream is None:
+        return ""
+    with stream:
+        return str(stream.read().decode())
+
+
+def _write(stream: Any, content: bytes) -> None:
+    if stream is not None:
+        with contextlib.suppress(BrokenPipeError), stream:
+            stream.write(content)
+
+
+def start(
+    *words: object, module: str = "olhar", cold: bool = False, **options: Any
+) -> subprocess.Popen[bytes] | Forked:
+    """Start `python -m MODULE WORDS`.
+
+    Args:
+        words: its arguments.
+        module: olhar, or one of its own modules.
+        cold: see `olhar`.
+        options: `stdin`, `stdout` and `stderr` as for `subprocess.Popen`, and environment variables.
+    """
+    streams = {name: options.pop(name, None) for name in ("stdin", "stdout", "stderr")}
+    env = {**os.environ, **options}
+    given = [str(word) for word in words]
+    forked = None if cold else WARM.start(module, given, env, **streams)
+    if forked is not None:
+        return forked
+    command = [sys.executable, "-W", "error", "-m", module, *given]
+    return subprocess.Popen(command, env=env, start_new_session=True, **streams)
 
 
 @pytest.fixture
@@ -89,6 +161,25 @@ def unprivileged() -> Iterator[None]:
     os.seteuid(before)
 
 
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Beside other tests, what is started inside the block has one core.
+
+    A program that counts the cores takes a thread for each; where another process has one of them,
+    these wait for each other and the program is many times slower (docs/experiments.md).
+    """
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not number or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(before)[int(number) % len(before)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 @pytest.fixture(scope="session")
 def digits_run(common: Path) -> Path:
     """A finished run on the embedded data set, made once; tests must not change it."""
@@ -100,6 +191,21 @@ def digits_run(common: Path) -> Path:
             assert done.status == 0, done.err
             assert done.json["accuracy"] >= 0.975
     return path
+
+
+@pytest.fixture(scope="module")  # while it is open, its thread has an event loop that runs
+def browser() -> Iterator[Any]:
+    """Chromium with a camera, a model of one."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with api.sync_playwright() as playwright:
+        args = ["--no-sandbox", *camera]
+        chromium = playwright.chromium.launch(executable_path=path, args=args)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

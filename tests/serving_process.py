@@ -1,11 +1,9 @@
-"""A real `olhar serve` in a process of its own, for the tests."""
+"""A real `olhar serve`, or `olhar board`, in a process of its own, for the tests."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +13,9 @@ from typing import IO, Any
 
 import pytest
 
+from conftest import start
+from warm import Forked
+
 httpx = pytest.importorskip("httpx", reason="the server's tests need httpx")
 pytest.importorskip("uvicorn", reason="serving needs olhar[serve]")
 
@@ -23,7 +24,7 @@ pytest.importorskip("uvicorn", reason="serving needs olhar[serve]")
 class Server:
     """A server that runs; `log` is what it has said so far."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     url: str
     _log: IO[bytes]
     _client: Any
@@ -51,14 +52,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(*words: object, **env: str) -> Iterator[Server]:
-    command = [sys.executable, "-W", "error", "-m", "olhar", "serve", *map(str, words)]
+def serving(
+    *words: object, command: str = "serve", cold: bool = False, **env: str
+) -> Iterator[Server]:
+    """The server until the block ends; `cold` and `env` as `conftest.olhar` has them."""
     with (
         tempfile.TemporaryDirectory() as folder,
         (Path(folder) / "log").open("wb") as log,
         httpx.Client(timeout=60) as client,
     ):
-        process = subprocess.Popen([*command, "--port", "0"], stderr=log, env={**os.environ, **env})
+        process = start(command, *words, "--port", "0", stderr=log, cold=cold, **env)
         server = Server(process, "", log, client)
         try:
             server.wait_for("Ctrl-C")

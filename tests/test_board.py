@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,9 +19,7 @@ from urllib.parse import quote
 import pytest
 
 from conftest import olhar
-
-httpx = pytest.importorskip("httpx", reason="the board's tests need httpx")
-pytest.importorskip("uvicorn", reason="the board needs olhar[serve]")
+from serving_process import Server, httpx, serving
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 STRANGE = "ção <b>'\" 100% #?& " + "x" * 60
@@ -31,33 +28,23 @@ posix_only = pytest.mark.skipif(
 )
 
 
-@dataclass
 class Board:
     """A board that runs, and its folder."""
 
-    process: subprocess.Popen[str]
-    url: str
-    runs: Path
+    def __init__(self, server: Server, runs: Path) -> None:
+        self.server, self.url, self.runs = server, server.url, runs
 
     def get(self, path: str, **headers: str) -> Any:
-        return httpx.get(self.url + path, headers=headers)
+        return self.server.get(path, headers=headers)
 
     def list(self) -> dict[str, dict[str, Any]]:
         return {run["id"]: run for run in self.get("api/runs").json()["runs"]}
 
 
 @contextlib.contextmanager
-def serving(runs: Path) -> Iterator[Board]:
-    words = [sys.executable, "-W", "error", "-m", "olhar", "board", "--runs", runs, "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, encoding="utf-8") as process:
-        assert process.stderr
-        line = process.stderr.readline()
-        assert "http://" in line, line + process.stderr.read()
-        try:
-            yield Board(process, line[line.index("http") :].split()[0], runs)
-        finally:
-            process.terminate()
-            process.wait(20)
+def showing(runs: Path, *, cold: bool = False) -> Iterator[Board]:
+    with serving("--runs", runs, command="board", cold=cold) as server:
+        yield Board(server, runs)
 
 
 def cut(run: Path, epochs: int) -> None:
@@ -112,7 +99,7 @@ def runs(made: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def board(made: Path) -> Iterator[Board]:
-    with serving(made) as running:
+    with showing(made) as running:
         yield running
 
 
@@ -212,7 +199,7 @@ def test_links_that_lead_out_are_not_followed(runs: Path, digits_run: Path, tmp_
     (runs / "other" / "metrics.json").unlink()
     (runs / "other" / "metrics.json").symlink_to(digits_run / "metrics.json")
     os.mkfifo(runs / "stopped" / "metrics.json")
-    with serving(runs) as board:
+    with showing(runs) as board:
         found = board.list()
         assert not {"outside", "loop"} & set(found)
         assert found["other"]["accuracy"] is None
@@ -270,7 +257,7 @@ def test_damaged_files_are_said_and_spoil_nothing_else(runs: Path) -> None:
     (runs / "other" / "metrics.json").unlink()
     text = "\n".join([header, rows[0], rows[1].replace(rows[1].split(",")[3], "nan"), rows[2][:20]])
     (runs / "other" / "history.csv").write_text(text)
-    with serving(runs) as board:
+    with showing(runs) as board:
         found = board.list()
         for key in found:
             assert board.get(f"api/runs/{quote(key, safe='')}").status_code == 200, key
@@ -288,7 +275,7 @@ def test_damaged_files_are_said_and_spoil_nothing_else(runs: Path) -> None:
 
 
 def test_a_run_is_training_until_it_is_silent(runs: Path) -> None:
-    with serving(runs) as board:
+    with showing(runs) as board:
         assert board.list()["stopped"]["state"] == "cut_off"
         age(runs / "stopped", 0)
         assert board.list()["stopped"]["state"] == "training"
@@ -335,28 +322,15 @@ def test_without_the_extra_it_says_what_to_install(made: Path) -> None:
 @posix_only
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_well_when_told_to(made: Path, number: int) -> None:
-    with serving(made) as board:
+    with showing(made, cold=True) as board:
         with httpx.Client() as client:  # a connection that is kept open
             assert client.get(board.url).status_code == 200
-            board.process.send_signal(number)
-            assert board.process.wait(20) == 0
-        assert board.process.stderr
-        assert board.url in board.process.stderr.read()
+            board.server.process.send_signal(number)
+            assert board.server.process.wait(20) == 0
+        assert board.url in board.server.log
 
 
 # In a browser ----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @contextlib.contextmanager
@@ -461,7 +435,7 @@ def test_curves_grow_while_a_run_trains(browser: Any, runs: Path, digits_run: Pa
     lines = (digits_run / "history.csv").read_text().splitlines(keepends=True)
     live = runs / "stopped"
     age(live, 0)
-    with serving(runs) as board, page_of(browser, board.url, "live") as page:
+    with showing(runs) as board, page_of(browser, board.url, "live") as page:
         row = page.locator("tr[data-run=stopped]")
         row.locator(".state.training").wait_for()
         line = page.locator("g[data-run=stopped] .line.val[data-points='3']")
@@ -493,7 +467,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Any, board: Board)
 
 def test_an_empty_folder_says_how_to_begin(browser: Any, tmp_path: Path) -> None:
     with (
-        serving(tmp_path) as board,
+        showing(tmp_path) as board,
         page_of(browser, board.url, "empty", locale="pt-BR") as page,
     ):
         page.get_by_text("olhar demo").wait_for()

@@ -608,7 +608,7 @@ def test_a_full_disk(open_folder: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("language", ["en", "pt_BR"])
-def test_the_page_in_a_browser(language: str, tmp_path: Path, chromium: Any) -> None:
+def test_the_page_in_a_browser(language: str, tmp_path: Path, browser: Any) -> None:
     root = tmp_path / "data <script>document.title='x'</script>"
     for index in range(16):
         pattern(root / "ab"[index % 2] / f"{index}.png", index // 4, side=90)
@@ -620,7 +620,7 @@ def test_the_page_in_a_browser(language: str, tmp_path: Path, chromium: Any) -> 
         page.write_text(check_page(checked(root)), encoding="utf-8")
     asked, trouble = [], []
     for scheme, width in (("light", 360), ("dark", 1200)):
-        view = chromium.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+        view = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
         view.on("request", lambda request: asked.append(request.url))
         view.on("console", lambda message: trouble.append(message.text))
         view.on("pageerror", lambda error: trouble.append(str(error)))
@@ -633,18 +633,6 @@ def test_the_page_in_a_browser(language: str, tmp_path: Path, chromium: Any) -> 
         view.close()
     assert trouble == []
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_pictures_are_bounded_and_the_rest_is_counted(tmp_path: Path) -> None:

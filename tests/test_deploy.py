@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import Done, olhar
+from conftest import Done, finish, olhar, start
 from olhar import errors
 from olhar.classifier import load_classifier
 from olhar.cli import main
@@ -61,19 +61,15 @@ class Heard(Progress):
         self.lines.append(str(text))
 
 
-def start(root: Path, word: str, **env: str) -> subprocess.Popen[bytes]:
+def begin(root: Path, word: str, **env: str) -> Any:
     """The container's entry point."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "olhar.deploy", word],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **env, "OLHAR_ML_ROOT": str(root)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    own = {"OMP_NUM_THREADS": "1", **env, "OLHAR_ML_ROOT": str(root)}
+    return start(word, module="olhar.deploy", **streams, **own)
 
 
-def ended(process: subprocess.Popen[bytes]) -> Done:
-    out, _err = process.communicate(timeout=300)
-    return Done(process.returncode, out.decode(), "")
+def ended(process: Any) -> Done:
+    return finish(process, "olhar.deploy")
 
 
 def lay_out(root: Path, hyperparameters: Any, channels: tuple[str, ...] = ("training",)) -> Path:
@@ -105,7 +101,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A job that was interrupted as spot instances are, and went on; tests must not change it."""
     root = lay_out(tmp_path_factory.mktemp("job") / "ml", HYPERPARAMETERS)
     shutil.copytree(photos, root / "input/data/training", dirs_exist_ok=True)
-    first = start(root, "train")
+    first = begin(root, "train")
     assert first.stdout is not None
     said = b""
     while b"epoch=1/4" not in said:
@@ -117,7 +113,7 @@ def trained(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert interrupted.status == 143, interrupted.out
     assert "checkpoints are kept" in interrupted.out
     assert not (root / "model").exists()
-    again = ended(start(root, "train"))
+    again = ended(begin(root, "train"))
     assert again.status == 0, again.out
     assert "going on" in again.out
     assert "epoch=1/" not in again.out
@@ -240,16 +236,16 @@ def run_train(root: Path) -> tuple[int, str]:
 
 
 @contextmanager
-def serving(root: Path, **env: str) -> Iterator[tuple[subprocess.Popen[bytes], Any]]:
+def serving(root: Path, **env: str) -> Iterator[tuple[Any, Any]]:
     port = free_port()
-    process = start(root, "serve", SAGEMAKER_BIND_TO_PORT=str(port), **env)
+    process = begin(root, "serve", SAGEMAKER_BIND_TO_PORT=str(port), **env)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             wait_for(port)
             yield process, client
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        finish(process, "olhar.deploy serve", timeout_s=30)
 
 
 class TestServe:
@@ -278,11 +274,11 @@ class TestServe:
             assert b"every request was answered" in process.stdout.read()
 
     def test_no_model_and_no_port(self, trained: Path, tmp_path: Path) -> None:
-        done = ended(start(tmp_path, "serve"))
+        done = ended(begin(tmp_path, "serve"))
         assert done.status == 2
         assert "error:" in done.out
         assert "Traceback" not in done.out
-        done = ended(start(trained, "serve", SAGEMAKER_BIND_TO_PORT="http"))
+        done = ended(begin(trained, "serve", SAGEMAKER_BIND_TO_PORT="http"))
         assert (done.status, "SAGEMAKER_BIND_TO_PORT is 'http'" in done.out) == (2, True)
 
 

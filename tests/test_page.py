@@ -7,13 +7,11 @@ import contextlib
 import io
 import json
 import math
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +31,7 @@ from olhar.serving.corrections import Corrections, check_folder
 from olhar.serving.drawing import MNIST, UCI_DIGITS, centre_digit, draw_digit, read_strokes
 from olhar.serving.looked import explain_photo, heat_png
 from olhar.serving.page_texts import page_texts
-
-httpx = pytest.importorskip("httpx", reason="the page's tests need httpx")
-pytest.importorskip("uvicorn", reason="the page needs olhar[serve]")
+from serving_process import Server, serving
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 PAGE = Path(sys.modules["olhar"].__file__ or "").parent / "serving" / "page"
@@ -216,40 +212,6 @@ def test_a_folder_that_cannot_keep_corrections_is_refused(tmp_path: Path, digits
 # Over HTTP --------------------------------------------------------------------
 
 
-@dataclass
-class Server:
-    """A server that runs."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def get(self, path: str, **headers: str) -> Any:
-        return httpx.get(self.url + path, headers=headers)
-
-    def post(self, path: str, content: bytes, **headers: str) -> Any:
-        return httpx.post(self.url + path, content=content, headers={**OCTETS, **headers})
-
-
-@contextlib.contextmanager
-def serving(*words: object, **env: str) -> Iterator[Server]:
-    command = [sys.executable, "-W", "error", "-m", "olhar", "serve", "--port", "0"]
-    with subprocess.Popen(
-        [*command, *map(str, words)],
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, **env},
-    ) as process:
-        assert process.stderr
-        line = process.stderr.readline()
-        assert "http://" in line, line + process.stderr.read()
-        try:
-            yield Server(process, line[line.index("http") :].split()[0])
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def made(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A model of photos that knows Portuguese, and one of MNIST's digits, each trained in seconds."""
@@ -310,9 +272,9 @@ def test_what_the_page_shows_is_what_the_model_sees(
     content = photos[0].read_bytes()
     clf = load_classifier(made["animals"])
     inputs = clf.preprocess.read(content)
-    seen = Image.open(io.BytesIO(server.post("page/seen", content).content))
+    seen = Image.open(io.BytesIO(server.post("page/seen", content=content, headers=OCTETS).content))
     assert (np.asarray(seen).transpose(2, 0, 1) == inputs).all()
-    found = server.post("explain?lang=pt&file=foto.jpg", content).json()
+    found = server.post("explain?lang=pt&file=foto.jpg", content=content, headers=OCTETS).json()
     assert found == json.loads(json.dumps(explained_in(clf, content)))
     assert found["shown_label"] == f"{found['label']} (pt)"
     heat = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["heatmap"]))))
@@ -340,10 +302,10 @@ def test_digit_models_can_be_drawn_for_in_their_own_way(server: Server) -> None:
     body = json.dumps({"strokes": DIGITS["3"]}).encode()
     kind = {"Content-Type": "application/json"}
     for name, style in (("mnist", MNIST), ("d", UCI_DIGITS)):
-        answer = server.post(f"page/drawing?model={name}", body, **kind)
+        answer = server.post(f"page/drawing?model={name}", content=body, headers={**OCTETS, **kind})
         drawn = np.asarray(Image.open(io.BytesIO(answer.content)))
         assert (drawn == draw_digit(DIGITS["3"], style)).all()
-        said = server.post(f"predict?model={name}", answer.content).json()
+        said = server.post(f"predict?model={name}", content=answer.content, headers=OCTETS).json()
         assert said[0]["label"] == "3"
 
 
@@ -372,7 +334,7 @@ def test_wrong_requests_are_refused_in_the_language_asked_for(
         ("page/drawing", b'{"strokes": [[[1,2]]]}', {}, 415),
     ]
     for path, content, headers, status in cases:
-        answer = server.post(path, content, **headers)
+        answer = server.post(path, content=content, headers={**OCTETS, **headers})
         assert answer.status_code == status, (path, answer.text)
         error = answer.json()["error"]
         assert all(error[key] for key in ("message", "code", "request_id")), path
@@ -388,7 +350,7 @@ def test_wrong_requests_are_refused_in_the_language_asked_for(
 @needs_data
 def test_the_page_speaks_the_language_of_the_browser(server: Server) -> None:
     def tag(path: str, accepted: str = "") -> str:
-        return str(server.get(path, **{"Accept-Language": accepted}).json()["tag"])
+        return str(server.get(path, headers={"Accept-Language": accepted}).json()["tag"])
 
     assert tag("page/texts", "fr,en;q=0.3,pt;q=0.7") == "pt-BR"
     assert tag("page/texts?lang=pt", "en") == "pt-BR"
@@ -446,20 +408,6 @@ def test_the_page_needs_neither_torch_nor_matplotlib() -> None:
 
 
 # In a browser -----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with api.sync_playwright() as playwright:
-        args = ["--no-sandbox", *camera]
-        chromium = playwright.chromium.launch(executable_path=path, args=args)
-        yield chromium
-        chromium.close()
 
 
 @contextlib.contextmanager
@@ -703,7 +651,10 @@ def test_corrections_become_a_data_set(
     contents = {(kept / file).read_bytes() for file in found.files}
     assert contents == {photo.read_bytes() for photo in small}
     body = small[2].read_bytes()  # it was a cat, after all
-    assert server.post("corrections?model=animals&label=cat", body).status_code == 200
+    assert (
+        server.post("corrections?model=animals&label=cat", content=body, headers=OCTETS).status_code
+        == 200
+    )
     assert sorted(one.name for one in kept.iterdir()) == ["cat", "deer"]
 
 
@@ -784,7 +735,8 @@ def test_a_busy_server_with_a_token_is_waited_for(
         give(page, small)
         done(page, len(small))
         assert page.get_by_role("button", name="Correct").count() == 0  # no folder for them
-        answer = server.post("corrections?label=cat", DOT, Authorization="Bearer a secret")
+        told = {**OCTETS, "Authorization": "Bearer a secret"}
+        answer = server.post("corrections?label=cat", content=DOT, headers=told)
         assert answer.status_code == 404
         assert "--corrections" in answer.json()["error"]["message"]
         server.process.terminate()

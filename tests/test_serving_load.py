@@ -117,7 +117,7 @@ def alive(server: Server, photo: bytes) -> bool:
 def test_a_signal_under_load_loses_no_request(
     digits_run: Path, photo: bytes, workers: str, number: signal.Signals
 ) -> None:
-    with serving(digits_run, "--workers", workers) as server:
+    with serving(digits_run, "--workers", workers, cold=True) as server:
         clients = [Clients(server, 4, photo), Clients(server, 12, photo, keep=False)]
         for some in clients:
             some.wait_for(30)
@@ -136,7 +136,7 @@ def test_a_signal_under_load_loses_no_request(
 def test_slow_requests_in_flight_are_answered_after_the_signal(
     digits_run: Path, photo: bytes
 ) -> None:
-    with serving(digits_run) as server:
+    with serving(digits_run, cold=True) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as slow:
             head = (
                 f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n"
@@ -318,7 +318,7 @@ def children(server: Server) -> list[int]:
 def test_a_worker_that_dies_is_replaced_and_none_outlives_its_parent(
     digits_run: Path, photo: bytes
 ) -> None:
-    with serving(digits_run, "--workers", "2") as server:
+    with serving(digits_run, "--workers", "2", cold=True) as server:
         first = children(server)
         assert len(first) == 2
         for _ in range(4):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -171,18 +169,6 @@ def test_what_is_not_translated_says_so(site: Path) -> None:
     translated = (site / "pt" / "first-steps.html").read_text(encoding="utf-8")
     assert "só existe em inglês" in fallen_back
     assert "só existe em inglês" not in translated
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no Chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import olhar
+from conftest import olhar, one_core
 from olhar.errors import ConfigError, MissingFileError, StorageError
 from olhar.files import lock_folder
 from olhar.i18n import Text
@@ -203,11 +203,12 @@ def test_a_sweep_that_has_no_winner_yet_takes_more_trials(tmp_path: Path) -> Non
         return settings(space, finalists=1, **given)
 
     out = tmp_path / "s"
-    with pytest.raises(KeyboardInterrupt):
+    with one_core(), pytest.raises(KeyboardInterrupt):
         sweep(draws(2), out, workers=1, table=Impatient())
     with pytest.raises(ConfigError, match="seed: 0 ≠ 1"):
         sweep(draws(2, seed=1), out)
-    result = sweep(draws(3), out, workers=1)
+    with one_core():
+        result = sweep(draws(3), out, workers=1)
     assert [one.params for one in result.trials] == list_trials(draws(3))
     assert [one.params for one in result.trials[:2]] == list_trials(draws(2))
     assert "trials = 3" in (out / "sweep.toml").read_text("utf-8")

@@ -7,11 +7,13 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import one_core
 from olhar.cli import build_parser
 
 nbclient = pytest.importorskip("nbclient", reason="tutorials are run by nbclient")
@@ -77,9 +79,18 @@ def test_outputs_are_small_and_of_no_machine() -> None:
         assert not re.search(r"/(tmp|home|Users|root)/|C:\\\\", text)
 
 
+@pytest.fixture(scope="module")
+def run() -> Iterator[Callable[[Path], Any]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OLHAR_TUTORIAL_QUICK", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        with one_core(), notebooks.kernel("en", timeout_s=300) as run:
+            yield run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_a_tutorial_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tutorial_runs(path: Path, run: Callable[[Path], Any]) -> None:
     number = path.name[0]
     if number in EXTRAS:
         pytest.importorskip(EXTRAS[number])
@@ -87,9 +98,7 @@ def test_a_tutorial_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place = Path(os.environ.get("OLHAR_DATA", "/nowhere")) / NEEDS[number]
         if not place.exists():
             pytest.skip(f"OLHAR_DATA has no {NEEDS[number]}")
-    monkeypatch.setenv("OLHAR_TUTORIAL_QUICK", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    done = notebooks.run(path, "en", timeout_s=300)
+    done = run(path)
     for cell in done.cells:
         for output in cell.get("outputs", []):
             text = notebooks.plain_text(output.get("text", ""))

@@ -37,6 +37,7 @@ from olhar.verify import TOLERANCE, Verification, chain, links, verify_model
 from olhar.verify.endpoint import start_server
 from olhar.verify.links import Answers, Item, answers_from_probs, answers_from_records, compare
 from olhar.verify.protocols import PROTOCOLS
+from serving_process import serving
 
 NAMES = tuple(f"class {index}" for index in range(10))
 
@@ -87,33 +88,8 @@ def all_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[
         name: make_model(root / name, name, views="mirror" if name == "olhar-small" else "none")
         for name in LISTED
     }
-    with serving(*models.values()) as url:
-        yield models, url
-
-
-@contextmanager
-def serving(*models: Path, **env: str) -> Iterator[str]:
-    """`olhar serve` for several models."""
-    import os
-    import re
-    import subprocess
-
-    command = [sys.executable, "-m", "olhar", "serve", *map(str, models), "--port", "0"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, **env}
-    )
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            found = re.search(rb"http://[^\s/]+:\d+", line)
-            if found:
-                yield found[0].decode()
-                break
-        else:
-            pytest.fail("the server did not start")
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with serving(*models.values()) as server:
+        yield models, server.url
 
 
 def broken_name(found: Verification) -> str | None:
@@ -253,8 +229,8 @@ def test_a_planted_bug_is_found_where_it_is(
 
 @pytest.fixture(scope="module")
 def digits_url(digits_run: Path) -> Iterator[str]:
-    with serving(digits_run) as url:
-        yield url
+    with serving(digits_run) as server:
+        yield server.url
 
 
 def test_the_command_exits_with_1_and_names_the_place(copied: Path) -> None:
@@ -422,7 +398,8 @@ def test_an_answer_that_is_none_is_a_failure(digits_run: Path, digits_url: str) 
 
 
 def test_a_token_is_sent_and_asked_for(digits_run: Path) -> None:
-    with serving(digits_run, OLHAR_TOKEN="open sesame"[:4]) as url:
+    with serving(digits_run, OLHAR_TOKEN="open sesame"[:4]) as server:
+        url = server.url
         with pytest.raises(ConfigError, match="--token-env"):
             verify_model(digits_run, against=url)
         words = ("verify", digits_run, "--against", url, "--token-env")

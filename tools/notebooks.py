@@ -15,6 +15,8 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,25 +44,46 @@ def environment(folder: Path, language: str) -> dict[str, str]:
     return {**os.environ, **quiet, "PATH": path, "PYTHONPATH": source, "OLHAR_LANG": language}
 
 
-def run(path: Path, language: str, timeout_s: int = 900) -> Any:
-    """The notebook with the outputs of one run in a folder of its own.
+@contextmanager
+def kernel(language: str, timeout_s: int = 900) -> Iterator[Callable[[Path], Any]]:
+    """A function that runs a notebook, and gives it with its outputs.
+
+    One kernel runs one notebook after the other, each with no names, in an empty folder and with
+    the environment that the first had; what libraries it has imported stays imported.
 
     Raises:
         CellExecutionError: a cell that raises.
     """
-    notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = Path(place)
         variables = environment(folder, language)
-        work = folder / "work"
-        work.mkdir()
-        resources = {"metadata": {"path": str(work)}}
         client = NotebookClient(
-            notebook, timeout=timeout_s, kernel_name="python3", resources=resources
+            nbformat.v4.new_notebook(),
+            timeout=timeout_s,
+            kernel_name="python3",
+            resources={"metadata": {"path": place}},
         )
-        client.execute(env=variables)
-        forget_places(notebook, str(work))
-    return notebook
+
+        def run(path: Path) -> Any:
+            work = folder / path.stem
+            work.mkdir()
+            for notebook in (_begin(work, variables), nbformat.read(path, as_version=4)):
+                client.nb = notebook
+                client.execute(cleanup_kc=False)
+            forget_places(client.nb, str(work))
+            return client.nb
+
+        with client.setup_kernel(env=variables):
+            yield run
+
+
+def _begin(work: Path, variables: dict[str, str]) -> Any:
+    """A notebook that makes a used kernel a new one."""
+    code = (
+        "%reset -f\nimport os\nos.environ.clear()\n"
+        f"os.environ.update({variables!r})\nos.chdir({str(work)!r})\ndel os"
+    )
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
 
 
 def forget_places(notebook: Any, work: str) -> None:
@@ -174,7 +197,8 @@ def main(names: list[str]) -> int:
     """Run notebooks and write their outputs back."""
     for path in map(Path, names):
         print(path, flush=True)
-        notebook = run(path, language_of(path))
+        with kernel(language_of(path)) as run:
+            notebook = run(path)
         tidy(notebook)
         nbformat.write(notebook, path)
     return 0

@@ -50,7 +50,7 @@ _CALIBRATION_IMAGES = 256
 _SPEED_IMAGES, _SPEED_ROUNDS = 64, 15
 
 # What is computed in 8 bits. Scaling, normalisation, views, temperature and softmax stay as they are.
-_QUANTISED = ("Conv", "Gemm", "MatMul", "MaxPool", "Relu")
+_QUANTISED = ("Add", "Clip", "Conv", "Gemm", "MatMul", "MaxPool", "Relu")
 
 Probs = NDArray[np.float32]
 
@@ -293,7 +293,7 @@ def _quantise(content: bytes, calibration: Iterator[NDArray[np.uint8]]) -> bytes
     with tempfile.TemporaryDirectory(prefix="olhar-") as folder, _quiet():
         given, ready, made = (Path(folder) / f"{name}.onnx" for name in ("given", "ready", "made"))
         given.write_bytes(content)
-        # Folds batch normalisation into the convolutions.
+        # Shapes, and the batch norms of models that an older olhar exported.
         quant_pre_process(given, ready, skip_symbolic_shape=True)
         quantize_static(
             ready,
