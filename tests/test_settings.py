@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from olhar.errors import ConfigError, UnknownNameError
 from olhar.i18n import Text, _, using
 from olhar.networks.cnn_names import Dense
 from olhar.networks.specs import SETTINGS as NETWORK
+from olhar.run import RunFolder
 from olhar.serving.settings import SERVE, ServeSettings
 from olhar.settings import (
     Kind,
@@ -36,13 +38,13 @@ from olhar.settings import (
     setting,
     table,
 )
-from olhar.sweep.settings import PLACE, SWEEP
+from olhar.sweep.settings import PLACE, SWEEP, SweepSettings, load_sweep_file
+from olhar.sweep.study import differing
 from olhar.training.recipe import RECIPE, RESOURCES, build_recipe, build_settings, read_settings
 
 ASKED = {**RECIPE, **RESOURCES, **DATA, **NETWORK}  # by flag, --set, file or hyperparameter
 TABLES = (RECIPE, RESOURCES, DATA, NETWORK, SWEEP, PLACE, SERVE)
 EVERY = [one for declared in TABLES for one in declared.values()]
-RUN = Path(__file__).parent / "data" / "older_run"
 
 
 def values_of(kind: Kind) -> st.SearchStrategy[Any]:
@@ -232,3 +234,46 @@ def test_python_takes_numbers_as_text_and_folders_as_text() -> None:
     served = ServeSettings(batch_size="8", corrections="kept", max_mb=0.5)  # type: ignore[arg-type]
     assert (served.batch_size, served.corrections, served.max_bytes) == (8, Path("kept"), 2**19)
     assert DataSettings("digits", val=500.0).to_dict()["val"] == 500
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Runs made before config.toml had [resources]."""
+    copy = tmp_path / "older"
+    shutil.copytree(Path(__file__).parent / "data" / "older_runs", copy)
+    return copy
+
+
+def test_an_older_run_goes_on(older: Path) -> None:
+    from olhar import load_run, resume
+
+    before = load_run(older / "done")
+    done = resume(older / "cut")
+    assert [row["epoch"] for row in done.history] == [1, 2]
+    assert done.history[0]["val_loss"] == before.history[0]["val_loss"]
+    assert done.history[1]["val_loss"] == pytest.approx(before.history[1]["val_loss"], rel=0.05)
+
+
+def test_an_older_run_is_measured_compared_and_described(older: Path, tmp_path: Path) -> None:
+    from olhar import compare, evaluate, load_run
+    from olhar.card import write_card
+
+    before = load_run(older / "done").report
+    assert evaluate(older / "done").accuracy == before.accuracy
+    shutil.copytree(older / "done", tmp_path / "newer")
+    folder = RunFolder(tmp_path / "newer")
+    recipe, resources = read_settings(folder.read_config())
+    newer = {**folder.read_config(), "recipe": recipe.to_dict(), "resources": resources.to_dict()}
+    del newer["format"]
+    folder.write_config(newer)
+    compared = compare([older / "done", folder.path])
+    assert not compared.settings
+    write_card(folder)
+    assert folder.card.is_file()
+
+
+def test_an_older_sweep_is_the_same_sweep(older: Path) -> None:
+    found = load_sweep_file(older / "sweep.toml")
+    sweep = SweepSettings.from_dict(found)
+    assert {"format": 1, **sweep.to_dict()} == found
+    assert differing(found, {"format": 1, **sweep.to_dict()}) == ""

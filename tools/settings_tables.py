@@ -55,7 +55,12 @@ def _table(name: str, language: str) -> str:
 
 def _row(one: Setting, *, by_flag: bool) -> tuple[str, ...]:
     default = "" if one.default in (None, ()) else f"`{one.write(one.default)}`"
-    cells = f"`{one.flag if by_flag else one.name}`", default, str(one.kind.allowed()), str(one.text)
+    cells = (
+        f"`{one.flag if by_flag else one.name}`",
+        default,
+        str(one.kind.allowed()),
+        str(one.text),
+    )
     return tuple(cell.replace("|", "\\|") for cell in cells)
 
 

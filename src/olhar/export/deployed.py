@@ -62,7 +62,8 @@ class ViewFeatures(nn.Module):
 def _mean_over_views(network: nn.Module, x: torch.Tensor, views: str) -> torch.Tensor:
     """Normalised images (N, C, H, W) → the weighted mean (N, D) of what a network gives for their views."""
     shown = _views(x, views)
-    outputs = network(torch.cat(shown) if len(shown) > 1 else x).float()  # (V·N, D)
+    given = torch.cat(shown) if len(shown) > 1 else x
+    outputs: torch.Tensor = network(given).float()  # (V·N, D)
     if len(shown) == 1:
         return outputs
     weights = torch.tensor([0.5, 0.25, 0.25] if views.endswith("shift") else [1.0])

@@ -36,7 +36,7 @@ def draw_deployed(deployed: Deployed, shape: Shape, *, gives_features: bool = Fa
     front = (*read_layers(deployed.normalise), *_over_views(body, deployed.views, shape))
     end: Chain = (_SOFTMAX,)
     if deployed.temperature != 1:
-        value = {"temperature.value": np.float32(deployed.temperature)}
+        value = {"temperature.value": np.array(deployed.temperature, np.float32)}
         end = (Operator("temperature", "Div", constants=value), _SOFTMAX)
     graph, outputs = Graph(), {"probabilities": _width((*body, *head))}
     if gives_features:

@@ -205,7 +205,10 @@ def _operator(kind: str, **attributes: Any) -> Callable[[Any, str], Iterator[Lay
     return lambda _module, name: iter([Operator(name, kind, attributes)])
 
 
-_LIMITS = {"relu6.min": np.float32(0), "relu6.max": np.float32(6)}  # one pair for all of them
+_LIMITS: Mapping[str, Array] = {
+    "relu6.min": np.array(0, np.float32),
+    "relu6.max": np.array(6, np.float32),
+}  # one pair for all of them
 
 
 def _relu6(_module: nn.Module, name: str) -> Iterator[Layer]:

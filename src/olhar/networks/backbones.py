@@ -121,7 +121,7 @@ def split_adapter(name: str) -> tuple[str, str]:
 
 
 def require_adapter(library: str) -> None:
-    """Raise MissingExtraError, naming them, if a library, or what exports its networks, is not installed."""
+    """Raise MissingExtraError if a library, or what exports its networks, is not installed."""
     needed = (library, "onnxscript", "onnxslim")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
