@@ -676,7 +676,7 @@ class TestTrainingJob:
             (("--data", "digits", "--network", "lenet6"), "lenet5"),
             (("--data", "digits", "--network", "lenet5", "--set", "network=x"), "given twice"),
             (("--data", "./photos"), "which SageMaker cannot reach"),
-            (("--data", "digits", "--hours", "0"), "--hours is 0"),
+            (("--data", "digits", "--hours", "0"), "--hours is '0'"),
             (("--data", "digits", "--memory-mb", "1"), "does not go with --memory-mb"),
             ((), "--train needs --data"),
         ],

@@ -234,8 +234,8 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(digits_run: Path, tmp_pat
     for words, message in (
         (("--out", tmp_path / "taken"), "exists already; choose another --out"),
         (("--format", "onxn", *out), "did you mean onnx"),
-        (("--format", "int8", "--max-drop", "2", *out), "allowed: 0 to 1"),
-        (("--format", "int8", "--max-drop", "nan", *out), "allowed: 0 to 1"),
+        (("--format", "int8", "--max-drop", "2", *out), "a number from 0 to 1"),
+        (("--format", "int8", "--max-drop", "nan", *out), "a number from 0 to 1"),
         (("--format", "int8", "--max-drop", "low", *out), "allowed: a number"),
         (("--format", "int8", "--data", tmp_path, *out), "error:"),
     ):

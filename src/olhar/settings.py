@@ -30,9 +30,11 @@ class Kind:
 
     Attributes:
         metavar: what a value is called in usage and help.
+        repeated: whether its flag may be given several times.
     """
 
     metavar: str
+    repeated = False
 
     def __init__(self, metavar: str = "VALUE", examples: Text | str = "") -> None:
         self.metavar, self._examples = metavar, examples
@@ -54,6 +56,21 @@ class Kind:
     def allowed(self) -> Text | str:
         """The values, in words."""
         return self._examples or _("text")
+
+    def check(self, value: Any, called: str) -> Any:
+        """`read`, with an error that says what was given and what is allowed.
+
+        Args:
+            value: as given.
+            called: how it was given, such as the flag.
+
+        Raises:
+            ConfigError: it is none of this kind.
+        """
+        try:
+            return self.read(value)
+        except (ValueError, TypeError, OverflowError):
+            raise self.refuse(called, value) from None
 
     def refuse(self, called: str, value: Any) -> ConfigError:
         """The error for a value that is none of this kind."""
@@ -212,12 +229,7 @@ class Setting:
 
     def read(self, value: Any, called: str = "") -> Any:
         """`check`, where there must be a value."""
-        try:
-            return self.kind.read(value)
-        except ConfigError:
-            raise
-        except (ValueError, TypeError, OverflowError):
-            raise self.kind.refuse(called or self.name, value) from None
+        return self.kind.check(value, called or self.name)
 
     def write(self, value: Any) -> str:
         """A value, as it may be given, as the text that is read as the same."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from olhar.cli.options import Subparsers, whole_number
+from olhar.cli.options import Subparsers
 from olhar.cli.progress import LineProgress
 from olhar.i18n import _
+from olhar.settings import Whole
 
 
 def add_command(commands: Subparsers) -> None:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     serve_board(
         args.runs,
         host=args.host,
-        port=whole_number("--port", args.port) or 0,
+        port=Whole(0).check(args.port, "--port"),
         open_page=args.open,
         progress=LineProgress(),
     )

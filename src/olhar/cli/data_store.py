@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from olhar import api
-from olhar.cli.options import print_json, whole_number
+from olhar.cli.options import print_json
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.settings import Whole
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -68,10 +69,7 @@ def run(words: list[str], args: argparse.Namespace) -> int:
 
 
 def _size(args: argparse.Namespace) -> int | None:
-    size = whole_number("--size", args.size)
-    if size is not None and size < 1:
-        raise ConfigError(_("--size is '{given}'; allowed: 1 or more", given=args.size))
-    return size
+    return None if args.size is None else Whole(1).check(args.size, "--size")
 
 
 def _push(name: str, store: str, args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar import api
-from olhar.cli.options import Subparsers, add_json, number, print_json, whole_number
+from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
 from olhar.cli.push import add_dry_run
 from olhar.errors import ConfigError
@@ -108,8 +108,7 @@ def _refuse(args: argparse.Namespace, names: tuple[str, ...], text: Any) -> None
 def _deploy(args: argparse.Namespace) -> int:
     from olhar.deploy.endpoint import deploy_model, plan_calls
 
-    asked = {key: getattr(args, key) for key in _ENDPOINT}
-    asked["memory_mb"] = whole_number("--memory-mb", args.memory_mb)
+    asked = {key: getattr(args, key) for key in (*_ENDPOINT, "memory_mb")}
     with (
         build_progress() as progress,
         api.packed_endpoint(args.model, **asked, progress=progress) as (settings, package),
@@ -154,7 +153,6 @@ def _train(args: argparse.Namespace) -> int:
         merge_setting(values, "network", args.network, "--network", known)
     if "data" in values:
         raise ConfigError(_("--set data=… is given by --data"))
-    hours = number("--hours", args.hours)
     name = args.name or default_name(f"{Path(args.data).name}-{args.network or 'training'}")
     settings = JobSettings(
         name,
@@ -165,7 +163,7 @@ def _train(args: argparse.Namespace) -> int:
         args.data,
         args.bucket,
         values,
-        24.0 if hours is None else hours,
+        24.0 if args.hours is None else args.hours,
         args.spot,
     )
     if args.dry_run:

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from olhar.cli.options import Subparsers, add_json, add_model, number, print_json
+from olhar.cli.options import Subparsers, add_json, add_model, print_json
 from olhar.cli.progress import build_progress
 from olhar.i18n import _, localise
+from olhar.settings import Number
 
 if TYPE_CHECKING:
     from olhar.pipeline.exporting import Exported
@@ -55,16 +56,17 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say what was made."""
-    max_drop = number("--max-drop", args.max_drop)
     from olhar.pipeline.exporting import DEFAULT_MAX_DROP, export_model
 
+    given = DEFAULT_MAX_DROP if args.max_drop is None else args.max_drop
+    max_drop = Number(0, 1).check(given, "--max-drop")
     with build_progress() as progress:
         exported = export_model(
             args.model,
             args.out,
             format=args.format,
             data=args.data,
-            max_drop=DEFAULT_MAX_DROP if max_drop is None else max_drop,
+            max_drop=max_drop,
             progress=progress,
         )
     if args.json:

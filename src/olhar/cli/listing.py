@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
-from olhar.cli.options import Subparsers, add_json, print_json, whole_number
+from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.push import add_store
-from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.settings import Whole
 
 if TYPE_CHECKING:
     from olhar.stores.versions import Listed
@@ -37,12 +37,8 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, and say on standard error where there is more."""
-    limit = whole_number("--limit", args.limit) or 0
-    page = whole_number("--page", args.page) or 0
-    if limit < 0:
-        raise ConfigError(_("--limit is '{given}'; allowed: 0 or more", given=args.limit))
-    if page < 1:
-        raise ConfigError(_("--page is '{given}'; allowed: 1 or more", given=args.page))
+    limit = Whole(0).check(args.limit, "--limit")
+    page = Whole(1).check(args.page, "--page")
     from olhar import registry
 
     skip = limit * (page - 1)

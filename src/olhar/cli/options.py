@@ -53,7 +53,7 @@ def add_flags(
         form: dict[str, Any] = {"metavar": one.kind.metavar}
         if isinstance(one.kind, YesNo):
             form = {"action": "store_const", "const": "true"}
-        elif isinstance(one.default, tuple):
+        elif one.kind.repeated:
             form["action"] = "append"
         group.add_argument(one.flag, dest=one.name, help=str(text), **form)
     return group
@@ -113,34 +113,6 @@ def collect_settings(args: argparse.Namespace, settings: Table = TRAINING) -> di
     for name, value in collect(args, settings).items():
         merge_setting(found, name, value, settings[name].flag, known)
     return found
-
-
-def number(flag: str, text: str | None) -> float | None:
-    """The number that a flag was given, None where it was not.
-
-    Raises:
-        ConfigError: it is no number.
-    """
-    if text is None:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(
-            _("{flag} is '{given}'; allowed: a number", flag=flag, given=text)
-        ) from None
-
-
-def whole_number(flag: str, text: str | None) -> int | None:
-    """The whole number that a flag was given, None where it was not.
-
-    Raises:
-        ConfigError: it is no whole number.
-    """
-    value = number(flag, text)
-    if value is not None and not value.is_integer():
-        raise ConfigError(_("{flag} is '{given}'; allowed: a whole number", flag=flag, given=text))
-    return None if value is None else int(value)
 
 
 def print_json(value: Any) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
-from olhar.cli.options import Subparsers, add_json, add_model, print_json, whole_number
-from olhar.errors import ConfigError, DataError, OlharError, explain_os_errors
+from olhar.cli.options import Subparsers, add_json, add_model, print_json
+from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.i18n import _
+from olhar.settings import Whole
 
 if TYPE_CHECKING:
     from olhar.classifier import Classifier
@@ -38,9 +39,7 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Label each file; the bad ones are named, and make the exit status 2."""
-    top_k = whole_number("--top", args.top) or 0
-    if top_k < 1:
-        raise ConfigError(_("--top is '{given}'; allowed: 1 or more", given=args.top))
+    top_k = Whole(1).check(args.top, "--top")
     from olhar.registry import load
 
     classifier = load(args.model)

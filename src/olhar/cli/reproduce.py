@@ -11,11 +11,11 @@ from olhar.cli.options import (
     add_recipe_flags,
     collect_settings,
     print_json,
-    whole_number,
 )
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.settings import Whole
 
 
 def add_command(commands: Subparsers) -> None:
@@ -42,9 +42,7 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train what is not there yet, and print the table as Markdown or JSON."""
-    seeds = whole_number("--seeds", args.seeds) or 0
-    if seeds < 1:
-        raise ConfigError(_("--seeds is '{given}'; allowed: 1 or more", given=args.seeds))
+    seeds = Whole(1).check(args.seeds, "--seeds")
     settings = collect_settings(args)
     for name in ("seed", "recipe"):
         if name in settings or (name == "recipe" and args.recipe is not None):

@@ -9,6 +9,7 @@ from typing import Any
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
+from olhar.settings import Number, OneOf
 from olhar.stores import parse_store
 
 MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
@@ -46,14 +47,9 @@ class EndpointSettings:
         object.__setattr__(self, "bucket", _check_common(self))
         if self.instance is not None:
             _check(_("--instance"), self.instance, _INSTANCE, "ml.m5.large")
-        elif self.memory_mb not in MEMORY_MB:
-            raise ConfigError(
-                _(
-                    "--memory-mb is {given}; allowed: {allowed}",
-                    given=self.memory_mb,
-                    allowed=", ".join(map(str, MEMORY_MB)),
-                )
-            )
+        else:
+            memory_mb = OneOf(*MEMORY_MB).check(self.memory_mb, "--memory-mb")
+            object.__setattr__(self, "memory_mb", memory_mb)
 
 
 @dataclass(frozen=True)
@@ -90,10 +86,8 @@ class JobSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "bucket", _check_common(self))
         _check(_("--instance"), self.instance, _INSTANCE, "ml.m5.xlarge")
-        if not 0 < self.hours <= 28 * 24:
-            raise ConfigError(
-                _("--hours is {given}; allowed: above 0 to {most}", given=self.hours, most=28 * 24)
-            )
+        hours = Number(0, 28 * 24, above=True).check(self.hours, "--hours")
+        object.__setattr__(self, "hours", hours)
 
 
 def default_name(stem: str) -> str:

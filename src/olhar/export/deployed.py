@@ -70,7 +70,7 @@ def _mean_over_views(network: nn.Module, x: torch.Tensor, views: str) -> torch.T
     if views.startswith("mirror"):
         weights = torch.cat([weights, weights]) / 2
     return torch.einsum(
-        "v,vnd->nd", weights.to(outputs.device), outputs.unflatten(0, (len(shown), -1))
+        "v,vnd->nd", weights.to(outputs.device), outputs.reshape(len(shown), -1, outputs.shape[1])
     )
 
 

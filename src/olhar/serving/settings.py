@@ -34,6 +34,8 @@ class _Token(Kind):
 class _Origins(Kind):
     """Origins of web pages, or * for all."""
 
+    repeated = True
+
     def read(self, value: Any) -> tuple[str, ...]:
         """From a list of them."""
         for one in value:
