@@ -22,10 +22,9 @@ from filelock import FileLock
 
 from warm import Forked, Warm
 
-# Tests that run side by side share the cores: two trainings with a thread a core each wait for
-# each other (docs/experiments.md).
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests share the cores with each other and with other programs: a training whose threads are more
+# than the cores that are free waits for itself (docs/experiments.md).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files of tests that take minutes; they are begun first, so that no process ends long after another.
 _LONG = ("train", "tutorials", "sweep", "sweep_kill", "ray", "distributed", "stores", "verify")
