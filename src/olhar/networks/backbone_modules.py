@@ -215,7 +215,7 @@ class VGG16(nn.Module):
 class ToSide(nn.Module):
     """Adaptive average pooling between two fixed sides, as products with a constant matrix.
 
-    The ONNX exporter knows it only where one side is a multiple of the other.
+    ONNX has no operator for it; two products are the same.
     """
 
     matrix: torch.Tensor

@@ -193,7 +193,7 @@ class AvgPool(nn.Module):
     """Average pooling as a product with a constant matrix.
 
     Five times as fast as torch's own on the CPU for the few channels of a LeNet-5, which spends a
-    third of its time there otherwise (docs/experiments.md).
+    third of its time there otherwise (docs/experiments.md). `model.onnx` has an AveragePool.
     """
 
     matrix: torch.Tensor

@@ -21,9 +21,14 @@ class _Token(Kind):
 
     def read(self, value: Any) -> str:
         """As HTTP can carry it."""
-        if not value or not value.isascii() or not value.isprintable():
+        if (
+            not isinstance(value, str)
+            or not value
+            or not value.isascii()
+            or not value.isprintable()
+        ):
             raise ValueError
-        return str(value)
+        return value
 
     def refuse(self, called: str, value: Any) -> ConfigError:
         """Without the value."""
