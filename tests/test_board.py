@@ -292,7 +292,7 @@ def test_wrong_use_is_said_in_a_line(made: Path, tmp_path: Path) -> None:
             (("--runs", made / "good" / "config.toml"), 2, "no folder"),
             (("--runs", made / "good"), 2, "itself a run"),
             (("--runs", made, "--port", port), 1, f"port {port} of 127.0.0.1 is in use"),
-            (("--runs", made, "--port", "eighty"), 2, "a number"),
+            (("--runs", made, "--port", "eighty"), 2, "a whole number"),
             (("--runs", made, "--port", 70000), 2, "0 to 65535"),
             (("--runs", made, "--host", "no.such.host.invalid"), 2, "no.such.host.invalid"),
             (("--runs", made, "--host", "a..b"), 2, "a..b"),

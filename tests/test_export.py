@@ -214,7 +214,7 @@ def test_every_family_can_be_quantised(network: str, tmp_path: Path) -> None:
     )
     classifier = load_classifier(model)
     images = load_file(model / "golden.safetensors")["images"]
-    content = _quantise((model / "model.onnx").read_bytes(), images)
+    content = _quantise((model / "model.onnx").read_bytes(), iter([images]))
     session = onnxruntime.InferenceSession(content)
     (probs,) = session.run(None, {"images": images})
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)

@@ -421,7 +421,7 @@ def test_wrong_usage_is_told_before_anything_starts(digits_run: Path, tmp_path: 
     for words, expected in (
         ([tmp_path / "none"], "none"),
         ([digits_run, digits_run], "two models"),
-        ([digits_run, "--port", "70000"], "65535"),
+        ([digits_run, "--port", "70000"], "65,535"),
         ([digits_run, "--workers", "0"], "--workers"),
         ([digits_run, "--max-mb", "nan"], "--max-mb"),
         ([digits_run, "--cors", "example.org"], "--cors"),

@@ -357,8 +357,9 @@ def test_minutes_choose_the_epochs_and_are_recorded(tmp_path: Path) -> None:
     words = ["--data", "digits", "--network", "lenet5", "--run", run]
     done = olhar("train", *words, "--minutes", "0.2")
     assert done.status == 0, done.err
-    recipe = RunFolder(run).read_config()["recipe"]
-    assert recipe["minutes"] == 0.2
+    config = RunFolder(run).read_config()
+    recipe = config["recipe"]
+    assert config["resources"]["minutes"] == 0.2
     assert recipe["epochs"] == len(RunFolder(run).read_history())
     assert f"epochs that fit into 0.2 min: {recipe['epochs']};" in done.err
     both = olhar("train", *words, "--minutes", "1", "--epochs", "2")

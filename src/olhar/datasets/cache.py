@@ -201,7 +201,9 @@ def save_cached(key: str, fill: Callable[[Path], CacheEntry]) -> CacheEntry:
         ConfigError: other files than an entry's lie there.
     """
     folder = _entry_folder(key)
-    if folder.exists() and not is_entry(folder):
+    with explain_os_errors(folder):
+        taken = folder.exists()
+    if taken and not is_entry(folder):
         raise ConfigError(
             _(
                 "'{path}' holds files that olhar did not write; let OLHAR_CACHE name a folder that "

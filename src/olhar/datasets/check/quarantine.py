@@ -102,8 +102,9 @@ def set_aside(root: Path, findings: Sequence[Finding], kinds: Iterable[str]) -> 
 def _require_own(place: Path) -> None:
     """Raise ConfigError where a log that olhar did not write lies in the place of the quarantine's."""
     with explain_os_errors(place / LOG):
-        there = (place / LOG).is_file() and (place / LOG).stat().st_size > 0
-    if there and not read_log(place):
+        content = (place / LOG).read_bytes() if (place / LOG).is_file() else b""
+    first = content.partition(b"\n")[0][: len(_BEGINNING)]  # perhaps cut short by a kill
+    if first != _BEGINNING[: len(first)] or (content and not first):
         raise ConfigError(
             _(
                 "'{path}' is not olhar's, so that nothing is set aside there; rename the folder "
@@ -190,6 +191,9 @@ def _moves(place: Path, lines: Iterable[str]) -> Iterator[Move]:
 def _leads_out(name: str) -> bool:
     path = Path(name)
     return path.is_absolute() or bool(path.anchor) or ".." in path.parts
+
+
+_BEGINNING = Move("", "", "").line().partition('"from"')[0].encode()
 
 
 @dataclass(frozen=True)
