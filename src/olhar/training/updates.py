@@ -28,8 +28,9 @@ class Optimizer(ABC):
         state: tensors by name, of each weight that was updated.
     """
 
-    def __init__(self, groups: list[Group], *, lr: float) -> None:
+    def __init__(self, groups: list[Group], *, lr: float, momentum: float = 0.0) -> None:
         """Of groups that have params and weight_decay."""
+        self.momentum = momentum
         self.param_groups: list[Group] = [{**group, "lr": lr} for group in groups]
         self.state: dict[nn.Parameter, dict[str, torch.Tensor]] = defaultdict(dict)
 
@@ -108,10 +109,6 @@ class AdamW(Optimizer):
 class SGD(Optimizer):
     """Gradient descent with Nesterov momentum, as Sutskever et al. 2013, section 2."""
 
-    def __init__(self, groups: list[Group], *, lr: float, momentum: float) -> None:
-        super().__init__(groups, lr=lr)
-        self.momentum = momentum
-
     def update(
         self, weights: list[nn.Parameter], gradients: list[torch.Tensor], group: Group
     ) -> None:
@@ -140,10 +137,6 @@ class SGD(Optimizer):
 
 class RMSprop(Optimizer):
     """Tieleman and Hinton 2012, lecture 6.5, with momentum and torch's defaults."""
-
-    def __init__(self, groups: list[Group], *, lr: float, momentum: float) -> None:
-        super().__init__(groups, lr=lr)
-        self.momentum = momentum
 
     def update(
         self, weights: list[nn.Parameter], gradients: list[torch.Tensor], group: Group
