@@ -11,7 +11,7 @@ in `to_inputs` alone, once an image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +29,10 @@ from olhar.progress import Progress
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_BYTES = 128 * 2**20
 _BATCH, _BATCH_PIXELS = 256, 2**20
+
+# Images whose shorter side is at least this long are photos (docs/transfer.md): a backbone takes them
+# at its own size and warns of what is unlike them, and is what they are trained with by default.
+PHOTO_SIDE = 96
 
 Pixels = NDArray[np.uint8]
 ImageSource = Path | str | bytes | BinaryIO | NDArray[Any]
@@ -132,6 +136,16 @@ class Preprocess(Framing):
             raise ModelError(
                 _("the model's preprocess settings are not readable: {reason}", reason=error)
             ) from error
+
+
+def choose_side(sizes: Sequence[int], image_side: int) -> int:
+    """The input side of a backbone for images whose shorter side is so long.
+
+    Args:
+        sizes: those that it takes well, in rising order; the last is what it was trained on.
+        image_side: in pixels.
+    """
+    return sizes[-1 if image_side >= PHOTO_SIDE else 0]
 
 
 def to_inputs(pixels: Pixels) -> Pixels:

