@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.settings import Kind, OneOf, Settings, Whole, setting, table
 
@@ -22,6 +25,22 @@ class Share(Kind):
     def allowed(self) -> Text:
         """In words."""
         return _("a share between 0 and 1, or a whole number of images")
+
+
+class Pattern(Kind):
+    """A regular expression."""
+
+    def read(self, value: Any) -> str:
+        """Text that is one."""
+        try:
+            re.compile(value)
+        except (re.error, RecursionError):
+            raise ValueError from None
+        return str(value)
+
+    def allowed(self) -> Text:
+        """In words."""
+        return _("a regular expression, such as '(patient[0-9]+)'")
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,19 @@ class DataSettings(Settings):
         _("test images, where the data has no test split; default 0.2, at most 5000"),
     )
     split_seed: int = setting(0, Whole(0), _("another number divides the data otherwise"))
+    groups: str = setting(
+        "auto",
+        OneOf("auto", "none"),
+        _("auto (near-duplicates, bursts and other groups stay in one split) or none"),
+    )
+    group_column: str | None = setting(
+        None, Kind("NAME"), _("column of a table that says which photos belong together")
+    )
+    group_by: str | None = setting(
+        None,
+        Pattern("REGEX"),
+        _("photos belong together whose paths have the same match (its first group, if any)"),
+    )
     channels: int | None = setting(None, OneOf(1, 3), _("grey or colour; default as the data is"))
     size: int | None = setting(
         None, Whole(1, 2048, "PIXELS"), _("side of the input; default the network's own")
@@ -49,6 +81,37 @@ class DataSettings(Settings):
     resize: str = setting(
         "crop", OneOf("crop", "squash"), _("crop (cut out the centre) or squash (to a square)")
     )
+    folds: int | None = setting(
+        None,
+        Whole(1, 20),
+        _(
+            "with the head of a backbone: measure by cross-validation too, each photo by a head that "
+            "has not seen it; default 1, which does not"
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [
+            one.flag for one in (DATA["group_column"], DATA["group_by"]) if getattr(self, one.name)
+        ]
+        if len(given) > 1:
+            raise ConfigError(
+                _(
+                    "{first} and {second} are both given; give one of them",
+                    first=given[0],
+                    second=given[1],
+                )
+            )
+        if given and self.groups == "none":
+            raise ConfigError(
+                _("groups is none, but {flag} is given; leave one of them out", flag=given[0])
+            )
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> Self:
+        """Those that a run has recorded; one that is older than groups divided without them."""
+        return cls.pick({"groups": "none", **values})
 
 
 DATA = table(DataSettings)

@@ -187,13 +187,15 @@ def compute_rows(
     images: Pixels,
     rows: NDArray[np.int64],
     progress: Progress | None = None,
+    change: Callable[[Pixels], Pixels] | None = None,
 ) -> NDArray[np.float32]:
     """What `compute` gives for network inputs (b, C, size, size), of all rows: (n, ...) float32.
 
-    The pool and its rows are as `input_batches` takes them; `progress` hears how many are done.
+    The pool, its rows and `change` are as `input_batches` takes them; `progress` hears how many are
+    done.
     """
     found, done = [], 0
-    for inputs in input_batches(images, rows):
+    for inputs in input_batches(images, rows, change):
         found.append(compute(inputs))
         done += len(inputs)
         if progress:

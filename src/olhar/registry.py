@@ -366,6 +366,7 @@ def _files_of(path: Path, *, photos: bool) -> dict[str, Path]:
     if folder == path:
         return files
     figures = [run.learning_curve, run.confusion_matrix, run.per_class, run.reliability]
+    figures.append(run.learning_curve_photos)
     if photos:
         figures += [run.samples, run.worst_errors, run.augmentation]
     for file in (run.card, run.card_pt_br, run.metrics, *figures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from olhar.card.estimates import cross_validation, photo_curve
 from olhar.card.facts import Facts
 from olhar.card.markdown import (
     Block,
@@ -37,9 +38,10 @@ def quantitative_analyses(facts: Facts) -> list[Block]:
     blocks: list[Block] = []
     if facts.measured:
         blocks += [*_scores(facts.measured), *_calibration(facts, facts.measured), *_classes(facts)]
+        blocks += cross_validation(facts)
     else:
         blocks += [_("Nothing has been measured yet: this run has no metrics.json.")]
-    blocks += _learning_curve(facts)
+    blocks += [*_learning_curve(facts), *photo_curve(facts)]
     if facts.measured:
         blocks += [*_confusions(facts, facts.measured), *_errors(facts)]
     return [*blocks, *_energy(facts)]

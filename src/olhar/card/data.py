@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from olhar.card.analyses import split_title
 from olhar.card.facts import Facts
@@ -54,6 +55,7 @@ def evaluation_data(facts: Facts) -> list[Block]:
         )
     if split == "test":
         blocks += [_origin_of_test(facts.data_name, str(data.get("split_seed", 0)))]
+        blocks += _groups(data)
         read = _("This run read it once, after training, and chose nothing by it.")
         blocks += [read if report else _("This run has not read it yet.")]
     blocks.append(
@@ -68,6 +70,28 @@ def evaluation_data(facts: Facts) -> list[Block]:
 
 def _digest(facts: Facts) -> str:
     return "".join(c for c in facts.config["data"]["fingerprint"] if c.isalnum())
+
+
+def _groups(data: Mapping[str, Any]) -> list[Block]:
+    """Whether images that belong together are on one side."""
+    if data["leaks"]:
+        return [
+            _(
+                "**{groups} group(s) of near-duplicates lie in more than one split**; {test} test images "
+                "have one among the images of training or validation, so that the figures are better "
+                "than those on new images would be.",
+                groups=number(data["leaks"]["groups"]),
+                test=number(data["leaks"]["test"]),
+            )
+        ]
+    if data.get("grouped"):
+        return [
+            _(
+                "Images that belong together (near-duplicates, photos taken one after another, or what "
+                "the data says) are in one split."
+            )
+        ]
+    return []
 
 
 def _origin_of_test(name: str, seed: str) -> Text:

@@ -79,6 +79,7 @@ def read_facts(folder: RunFolder) -> Facts:
     facts = Facts(folder.path)
     _read = facts.config, facts.network, facts.measured, facts.energy, facts.history, facts.model
     _read_too = facts.answers, facts.details, facts.search
+    _estimated = facts.cross_validation, facts.photo_curve
     return facts
 
 
@@ -91,6 +92,7 @@ def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     data["sizes"] = {part: int(data["sizes"][part]) for part in ("train", "val", "test")}
     data["fingerprint"] = str(data["fingerprint"])
     data["set_aside"] = int(data.get("set_aside", {}).get("count", 0))
+    data["leaks"] = {k: int(n) for k, n in data.get("grouped", {}).get("leaks", {}).items()}
     recipe["epochs"], recipe["batch_size"] = int(recipe["epochs"]), int(recipe["batch_size"])
     for key in ("size", "channels", "num_classes"):
         network[key] = int(network[key])

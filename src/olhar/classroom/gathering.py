@@ -9,6 +9,7 @@ from olhar.classroom.archive import Source
 from olhar.classroom.manifest import DATA, WEIGHTS
 from olhar.datasets import NAMED, PhotoFolder, open_source
 from olhar.datasets.found import named_files
+from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError, MissingFileError, explain_os_errors
 from olhar.i18n import _
 from olhar.networks.backbones import BACKBONES
@@ -56,8 +57,9 @@ def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Sour
                 path=root,
             )
         )
-    photos = {f"{DATA}/{root.name}/{Path(file).as_posix()}": root / file for file in source.files}
-    return root.name, "folder", dict(photos)
+    files = [*source.files, *([GROUPS] if (root / GROUPS).is_file() else [])]
+    found = {f"{DATA}/{root.name}/{Path(file).as_posix()}": root / file for file in files}
+    return root.name, "folder", dict(found)
 
 
 def _by_path(name: str, files: Iterable[Path]) -> dict[str, Source]:

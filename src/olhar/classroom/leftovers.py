@@ -18,7 +18,7 @@ from olhar.errors import OlharError, explain_os_errors
 _ABANDONED_S = 3600.0
 # What olhar writes below the cache. OLHAR_CACHE may name a folder with other things in it, and only
 # what is called as olhar calls it may go.
-_ROOMS = ("datasets", "downloads", "features", "models", "unpacked", "weights")
+_ROOMS = ("datasets", "downloads", "features", "groups", "models", "unpacked", "weights")
 _ASIDE = re.compile(r"\..+\.(?:[a-z0-9_]{8}|[0-9]+(?:\.[a-z]+)?)")  # see files
 _MODEL = re.compile(r"[0-9a-f]{64}")
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from olhar.data_settings import DATA
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.networks.specs import SETTINGS as NETWORK
@@ -57,6 +58,18 @@ def add_flags(
             form["action"] = "append"
         group.add_argument(one.flag, dest=one.name, help=str(text), **form)
     return group
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting of the data; --no-groups is short for --groups none."""
+    group = add_flags(parser, _("data"), DATA)
+    group.add_argument(
+        "--no-groups",
+        dest="groups",
+        action="store_const",
+        const="none",
+        help=str(_("divide near-duplicates and bursts like any other photos; scores may flatter")),
+    )
 
 
 def collect(args: argparse.Namespace, settings: Table) -> dict[str, Any]:

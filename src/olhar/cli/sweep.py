@@ -9,6 +9,7 @@ from typing import Any
 from olhar.cli.options import (
     TRAINING,
     Subparsers,
+    add_data_flags,
     add_flags,
     add_json,
     add_recipe_flags,
@@ -47,7 +48,7 @@ def add_command(commands: Subparsers) -> None:
     _add_search_flags(parser)
     add_flags(parser, _("where it runs"), PLACE)
     add_recipe_flags(parser, _TRIALS)
-    add_flags(parser, _("data"), DATA)
+    add_data_flags(parser)
     parser.set_defaults(run_command=run)
 
 

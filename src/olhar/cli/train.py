@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from olhar.cli.options import (
     Subparsers,
-    add_flags,
+    add_data_flags,
     add_json,
     add_recipe_flags,
     collect,
@@ -57,7 +57,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="COUNTRY",
         help=str(_("estimate energy and CO2 for a country, three letters such as BRA")),
     )
-    add_flags(parser, _("data"), DATA)
+    add_data_flags(parser)
     parser.set_defaults(run_command=run)
 
 
@@ -127,6 +127,8 @@ def print_run(done: Run, *, as_json: bool) -> None:
         print_json(done.to_dict())
         return
     print(done.report.summary())
+    for line in done.estimates:
+        print(line)
     print()
     print(
         _(

@@ -4,6 +4,8 @@ from olhar.datasets.class_names import match_class_names
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset
 from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.folds import group_folds
+from olhar.datasets.groups import Groups, divide, find_groups
 from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
 from olhar.datasets.prepare import frame_lazily, prepare_dataset
 from olhar.datasets.source import ALL_NAMES, Source, open_source
@@ -14,11 +16,15 @@ __all__ = [
     "NAMED",
     "NAMED_SHAPES",
     "Dataset",
+    "Groups",
     "PhotoFolder",
     "Source",
     "Splits",
     "describe_dataset",
+    "divide",
+    "find_groups",
     "frame_lazily",
+    "group_folds",
     "load_named",
     "match_class_names",
     "open_source",

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from olhar.data_settings import DataSettings
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.groups import find_groups
 from olhar.datasets.prepare import prepare_dataset
 from olhar.datasets.source import Source
 from olhar.datasets.splits import split_dataset
@@ -36,23 +39,27 @@ def describe_dataset(source: Source, progress: Progress) -> dict[str, Any]:
         skipped = dict(source.skipped)
     else:
         dataset, skipped = source, {}
-    splits = split_dataset(dataset).sizes()
+    groups = find_groups(source, DataSettings(source.name), progress).of(source, dataset)
+    splits = split_dataset(dataset, groups=groups.ids).sizes()
     names, mark = dataset.shown_names, dataset.fingerprint
     return _facts(dataset, source.image_shape, names, splits, mark, skipped)
 
 
-def describe_photos(folder: PhotoFolder, fingerprint: str) -> dict[str, Any]:
+def describe_photos(
+    folder: PhotoFolder, fingerprint: str, groups: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
     """The same of a folder whose bad photos are known and left out already.
 
     Args:
         folder: the good photos; the bad ones in its `set_aside`.
         fingerprint: of the good photos.
+        groups: (N,) int64, equal where photos stay together.
 
     Returns:
         As describe_dataset; splits is None where the folder cannot be divided.
     """
     try:
-        splits = split_dataset(folder).sizes()
+        splits = split_dataset(folder, groups=groups).sizes()
     except DataError:
         splits = None
     shape, names = folder.image_shape, folder.class_names

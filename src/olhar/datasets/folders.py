@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class PhotoFolder:
         set_aside: empty; what is bad is known only once it is decoded (see datasets.decode).
         origin: the table or archive that the photos are listed in or come from; None for a plain
             folder of photos. Where there is one, folders are no classes, and no file may be moved.
+        rows: of the table, if any: the columns of each photo's row, by its path in `path`.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PhotoFolder:
     notes: tuple[Text, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     origin: Path | None = None
+    rows: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -26,6 +26,7 @@ PART_NAMES = {
     "validation": "val",
     "test": "test",
 }
+GROUPS = "groups.csv"  # says which photos belong together; no table of labels
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # tables that list photos
 _ALLOWED = ", ".join(sorted(IMAGE_SUFFIXES))
 

@@ -22,7 +22,7 @@ from olhar.run.report import SPLITS, short_name
 
 SIGNIFICANT = 0.05
 _SETTINGS = ("data", "network", "transfer", "recipe", "machine")  # tables of config.toml
-_NO_SETTINGS = frozenset({"data.fingerprint", "data.set_aside", "network.name"}) | {
+_NO_SETTINGS = frozenset({"data.fingerprint", "data.set_aside", "data.grouped", "network.name"}) | {
     f"recipe.{name}"
     for name in ("device", "minutes", "workers")  # in older runs; how they ran, not what they did
 }

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from olhar import i18n
 from olhar.evaluation import metrics, style
 from olhar.evaluation.calibration import apply_temperature
+from olhar.evaluation.photo_curve import plot_photo_curve
 from olhar.evaluation.photos import (
     plot_augmentation,
     plot_explanation,
@@ -35,6 +36,7 @@ __all__ = [
     "plot_explanation",
     "plot_learning_curve",
     "plot_per_class",
+    "plot_photo_curve",
     "plot_reliability",
     "plot_samples",
     "plot_worst_errors",

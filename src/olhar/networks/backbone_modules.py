@@ -126,7 +126,8 @@ class SameConv2d(nn.Conv2d):
         if top == bottom and left == right:
             return F.conv2d(x, self.weight, None, self.stride, (top, left), groups=self.groups)
         padded = F.pad(x, (left, right, top, bottom))
-        return F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
+        out: torch.Tensor = F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
+        return out
 
 
 class WideningBlock(nn.Module):

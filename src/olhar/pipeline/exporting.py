@@ -255,7 +255,7 @@ def _open_data(
     source = open_source(data or str(table["name"]))
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, progress)
-    splits = splits_of(dataset, table, progress)
+    splits = splits_of(source, dataset, table, progress)
     return dataclasses.replace(dataset, labels=order[dataset.labels]), splits
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,13 +23,14 @@ from olhar.pipeline.top import fit_top
 from olhar.pipeline.transfer import as_tensor, fit_head_epoch, frozen_features, head_probs
 from olhar.preprocess import batch_rows, input_batches, to_inputs
 from olhar.progress import Progress
+from olhar.run import RunFolder
+from olhar.training.trackers import Trackers
 
 if TYPE_CHECKING:
     import torch
 
     from olhar.training.distributed import Share
     from olhar.training.fit import FitState, Training
-    from olhar.training.trackers import Trackers
 
 _WHITENED_FROM, _WHITENED_BYTES = 5000, 16 * 2**20  # training images, at most
 
@@ -86,6 +89,28 @@ def fit_job(
     if share is not None:
         validate = share.validation(validate, len(own), len(val))
     return fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
+
+
+def predict_fold(job: Job) -> NDArray[np.bool_]:
+    """Train as `fit_job` does, keep nothing, and label the validation images.
+
+    Returns:
+        (m,) whether each was labelled rightly.
+    """
+    from olhar.export import predict_network
+    from olhar.networks.build import build_network
+
+    with tempfile.TemporaryDirectory() as folder:
+        aside = dataclasses.replace(job, folder=RunFolder(folder))
+        state = fit_job(aside, None, Progress(), Trackers([], Progress().note))
+    network = build_network(job.spec)
+    network.load_state_dict(state.network)
+    val = job.splits.val
+    probs = predict_network(
+        network, job.preprocess, job.dataset.images, val, views=job.recipe.views
+    )
+    right: NDArray[np.bool_] = probs.argmax(axis=1) == job.dataset.labels[val]
+    return right
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from olhar.datasets import (
     PhotoFolder,
     Source,
     Splits,
+    divide,
     match_class_names,
     open_source,
     prepare_dataset,
@@ -114,13 +114,13 @@ def open_inputs(
         network, network_settings, framing.size, framing.channels, source.num_classes
     )
     check_size(spec)
-    cut = partial(split_dataset, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
-    cut(source)  # refuses before photos are decoded
+    # Refuses before photos are decoded.
+    split_dataset(source, val=wanted.val, test=wanted.test, split_seed=wanted.split_seed)
     dataset = prepare_dataset(source, framing, progress, workers, lazily=lazily)
-    splits = cut(dataset)
+    splits = divide(source, dataset, wanted, progress, workers)
     if dataset.files:
-        sizes = splits.sizes()
-        progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **sizes))
+        counts = splits.sizes()
+        progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **counts))
     if isinstance(framing, Preprocess):
         return dataset, splits, spec, framing
     mean, std = channel_statistics(dataset.images, splits.train)
@@ -152,11 +152,24 @@ def _check_channels(network: str, asked: int | None, channels: int) -> None:
         )
 
 
-def splits_of(dataset: Dataset, table: Mapping[str, Any], progress: Progress) -> Splits:
-    """The splits of the model's own run where this is its data, else the data's own."""
+def splits_of(
+    source: Source, dataset: Dataset, table: Mapping[str, Any], progress: Progress
+) -> Splits:
+    """The splits of the model's own run where this is its data, else the data's own.
+
+    Args:
+        source: as open_source gives it.
+        dataset: the same, prepared.
+        table: the [data] table of the run.
+        progress: hears of the progress.
+
+    Raises:
+        DataError: its groups are not what they were.
+    """
     if dataset.fingerprint == table["fingerprint"]:
-        sizes = {key: table.get(key) for key in ("val", "test")}
-        return split_dataset(dataset, **sizes, split_seed=table["split_seed"])
+        splits = divide(source, dataset, DataSettings.recorded(table), progress)
+        check_groups(splits, table)
+        return splits
     progress.note(
         _(
             "this is other data than the model was trained on ({name}); its own splits are used; "
@@ -186,6 +199,8 @@ def data_table(wanted: DataSettings, dataset: Dataset, splits: Splits) -> dict[s
     """The [data] table of config.toml."""
     settings = {**wanted.to_dict(), "name": hide_secrets(wanted.name)}
     table = {**settings, "fingerprint": dataset.fingerprint, "sizes": splits.sizes()}
+    if splits.facts:
+        table["grouped"] = dict(splits.facts)
     if dataset.set_aside:
         files = [file for file, _reason in dataset.set_aside[:_SET_ASIDE_NAMED]]
         table["set_aside"] = {"count": len(dataset.set_aside), "files": files}
@@ -202,6 +217,20 @@ def check_fingerprint(dataset: Dataset, expected: str) -> None:
                 name=dataset.name,
                 found=dataset.fingerprint[:12],
                 expected=expected[:12],
+            )
+        )
+
+
+def check_groups(splits: Splits, table: Mapping[str, Any]) -> None:
+    """Raise DataError if the groups of the data are not what they were when a run began."""
+    expected = table.get("grouped", {}).get("digest", "")
+    if splits.facts.get("digest", "") != expected:
+        raise DataError(
+            _(
+                "the groups of photos in '{name}' are not what they were when the run began, so the same "
+                "split cannot be made; bring the old groups (groups.csv, or the table) back, or start "
+                "a new run",
+                name=table["name"],
             )
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,9 @@ from olhar.i18n import _, number, significant
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.backbone import Origin, Transfer, mode_of
+from olhar.pipeline.estimating import check_folds, check_pool
 from olhar.pipeline.fitting import build_training
-from olhar.pipeline.inputs import Job, check_fingerprint, data_table, open_inputs
+from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
@@ -69,6 +70,7 @@ class Plan:
         own: settings of the network that were asked for.
         origin: the backbone, where there is one.
         named: whether a network was named.
+        choice: how the mode was chosen, for config.toml; empty where it was named.
     """
 
     data: DataSettings
@@ -80,6 +82,7 @@ class Plan:
     own: Mapping[str, Any]
     origin: Origin | None = None
     named: bool = True
+    choice: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transfer(self) -> Transfer | None:
@@ -121,6 +124,7 @@ def plan_training(
     elif recipe is None:
         kept, kept_own = _kept(canonical, data.name)
         network_settings = resolve_network(canonical, {**kept_own, **own})[1]
+    check_folds(data.folds or 1, mode_of(origin.transfer if origin else None))
     final, resources = build_settings({**kept, **wanted})
     if resources.minutes and "epochs" in wanted:
         raise ConfigError(
@@ -187,6 +191,7 @@ def prepare_job(
         from olhar.pipeline.transfer import check_backbone
 
         check_backbone(job)
+    check_pool(job, plan.data.folds or 1)
     return _timed(job, progress) if plan.resources.minutes else job
 
 
@@ -201,6 +206,7 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
         "network": job.spec.to_dict(),
         "preprocess": job.preprocess.to_dict(),
         **({"transfer": job.transfer.to_dict()} if job.transfer else {}),
+        **({"choice": dict(plan.choice)} if plan.choice else {}),
         "recipe": job.recipe.to_dict(),
         "resources": job.resources.to_dict(),
         "machine": {**describe_machine(job.machine), **describe_group()},
@@ -221,7 +227,7 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
     config = folder.read_config()
     try:
         table, network = config["data"], config["network"]
-        data_settings = DataSettings.pick(table)
+        data_settings = DataSettings.recorded(table)
         recipe, resources = read_settings(config)
         keys = [field.name for field in dataclasses.fields(Machine)]
         machine = Machine(**{key: config["machine"][key] for key in keys})
@@ -246,6 +252,7 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
         lazily=mode_of(transfer).reads_once,
     )
     check_fingerprint(dataset, fingerprint)
+    check_groups(splits, table)
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, prepared, recipe, resources, machine, transfer)
     return job, state

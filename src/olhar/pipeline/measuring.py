@@ -61,7 +61,7 @@ def evaluate(
     dataset = prepare_dataset(source, classifier.preprocess, progress, lazily=True)
     indices = np.arange(len(dataset))
     if split != "all":
-        indices = getattr(splits_of(dataset, table, progress), split)
+        indices = getattr(splits_of(source, dataset, table, progress), split)
     dataset = dataclasses.replace(
         dataset, labels=order[dataset.labels], class_names=classifier.class_names
     )

@@ -33,7 +33,14 @@ from olhar.files import write_atomic_with
 from olhar.i18n import _
 from olhar.networks.backbones import BACKBONES
 from olhar.pipeline.inputs import Job
-from olhar.pipeline.transfer import as_tensor, load_array, load_network, solve_head
+from olhar.pipeline.transfer import (
+    as_tensor,
+    load_array,
+    load_network,
+    mirror,
+    put_head,
+    solve_head,
+)
 from olhar.preprocess import compute_rows, input_batches
 from olhar.progress import Progress
 
@@ -41,29 +48,148 @@ if TYPE_CHECKING:
     import torch
 
     from olhar.networks.build import Normalise
-    from olhar.training.fit import FitState
+    from olhar.training.fit import FitState, Training
+    from olhar.training.head import Head
     from olhar.training.recipe import Recipe
 
 _RANGE_FROM = 512  # training images
+_AT_ONCE = 256  # images that are labelled at once
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
 OnStep = Callable[[int, float, float], None]
 OnEpoch = Callable[["FitState"], None]
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """What the front gives for the training images, then for the validation images.
+    """What the front gives: the training images, in each of their copies, then the validation images.
 
     Attributes:
-        images: (n, H, W, C) uint8, memory-mapped.
-        labels: (n,) int64.
+        images: (copies · n + m, H, W, C) uint8, memory-mapped.
+        labels: (copies · n + m,) int64.
         normalise: uint8 (n, C, H, W) → the float32 numbers that they stand for.
+        count: n, of the training images.
+        copies: of each of them.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     normalise: Normalise
+    count: int
+    copies: int
+
+    def copies_of(self, rows: Rows) -> torch.Tensor:
+        """Rows of the pool that are copies of some training images, one copy behind the other."""
+        import torch
+
+        return torch.from_numpy(np.concatenate([rows + c * self.count for c in range(self.copies)]))
+
+    @property
+    def val(self) -> Rows:
+        """Rows of the validation images."""
+        return np.arange(self.copies * self.count, len(self.labels))
+
+
+class Top:
+    """The last blocks of a backbone, and what the first give for its images.
+
+    Attributes:
+        job: its mode keeps the front.
+        network: without its front.
+        whole: the weights of all of it, as they came.
+        pool: what it is trained on.
+    """
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        """Load the network, and find the pool in the cache or compute it."""
+        import torch
+
+        torch.set_num_threads(job.machine.threads)
+        self.job = job
+        self.network = load_network(job)
+        state = self.network.state_dict()
+        self.whole = {name: value.detach().clone() for name, value in state.items()}
+        self.pool = _build_pool(job, self.network, progress)
+        for name in _front(job):
+            self.network.set_submodule(name, torch.nn.Identity())
+
+    def features(self, rows: Rows) -> Floats:
+        """What the last layer takes, (n, F), of rows of the pool."""
+        import torch
+
+        from olhar.export import open_module
+        from olhar.networks.weights import find_head
+
+        network, pool, machine = self.network, self.pool, self.job.machine
+        name = find_head(network)
+        head = network.get_submodule(name)
+        network.set_submodule(name, torch.nn.Identity())
+        _n, height, width, channels = pool.images.shape
+        shape = (channels, height, width)
+        module = torch.nn.Sequential(pool.normalise, network)
+        rest = open_module(module, shape, machine.device, machine.threads)
+        features = compute_rows(rest, pool.images.numpy(), rows)
+        network.set_submodule(name, head)
+        return features
+
+    def training(self, rows: Rows) -> Training:
+        """Ready to train on the copies of some of the training images."""
+        from olhar.training.fit import Training
+        from olhar.training.unfreezing import Stages
+
+        return Training(
+            self.network,
+            self.pool.images,
+            self.pool.labels,
+            self.pool.copies_of(rows),
+            _without_augmentation(self.job.recipe),
+            self.job.machine,
+            self.pool.normalise,
+            None,
+            Stages(self.network, body_stages=1),
+        )
+
+    def try_fold(self, head: Head, train: Rows, held: Rows) -> NDArray[np.bool_]:
+        """Train on some of the training images, from a head that was solved on them, and label others.
+
+        Args:
+            head: its last layer to begin with.
+            train: (t,) positions among the training images.
+            held: (m,) likewise.
+
+        Returns:
+            (m,) whether each was labelled rightly.
+        """
+        import torch
+
+        from olhar.training.fit import FitState, fit
+
+        own = self.network.state_dict()
+        self.network.load_state_dict({key: self.whole[key] for key in own})
+        put_head(self.network, head)
+        weights = {name: value.detach().clone() for name, value in own.items()}
+        state = FitState(epoch=1, network=weights, history=[])
+        fit(self.training(train), validate=lambda _network: (0.0, 0.0), state=state)
+        pool, copies = self.pool, 2 if self.job.recipe.views == "mirror" else 1
+        rows = torch.from_numpy(held)
+        probs = sum(self._probs(rows + copy * pool.count) for copy in range(copies))
+        assert isinstance(probs, torch.Tensor)
+        right: NDArray[np.bool_] = (probs.argmax(1) == pool.labels[rows]).numpy()
+        return right
+
+    def _probs(self, rows: torch.Tensor) -> torch.Tensor:
+        """Probabilities (n, K) of rows of the pool."""
+        import torch
+
+        device = self.job.machine.device
+        self.network.eval()
+        found = []
+        with torch.inference_mode():
+            for part in torch.split(rows, _AT_ONCE):
+                pixels = self.pool.images[part].permute(0, 3, 1, 2).to(device)
+                found.append(torch.softmax(self.network(self.pool.normalise(pixels)), 1).cpu())
+        return torch.cat(found)
 
 
 def fit_top(
@@ -83,39 +209,28 @@ def fit_top(
     """
     import torch
 
-    from olhar.training.fit import Training, build_validation, fit
-    from olhar.training.unfreezing import Stages
+    from olhar.training.fit import build_validation, fit
 
     begun = time.perf_counter()
-    torch.set_num_threads(job.machine.threads)
-    network = load_network(job)
-    whole = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    pool = _build_pool(job, network, progress)
-    for name in _front(job):
-        network.set_submodule(name, torch.nn.Identity())
+    top = Top(job, progress)
+    pool, rows = top.pool, np.arange(top.pool.count)
     if state is None:
-        state = solve_head(job, network, _features(job, network, pool), progress)
+        features = top.features(np.concatenate([rows, pool.val]))
+        state = solve_head(job, top.network, features, progress)
         state.history[0]["seconds"] = time.perf_counter() - begun
         on_epoch(state)
-    rows, count = torch.arange(len(pool.labels)), len(job.splits.train)
-    training = Training(
-        network,
-        pool.images,
-        pool.labels,
-        rows[:count],
-        _without_augmentation(job.recipe),
-        job.machine,
-        pool.normalise,
-        None,
-        Stages(network, body_stages=1),
-    )
+    training = top.training(rows)
     progress.start(_("training"), job.recipe.epochs * training.steps)
     validate = build_validation(
-        training.images, training.labels, rows[count:], job.machine, training.normalise
+        training.images,
+        training.labels,
+        torch.from_numpy(pool.val),
+        job.machine,
+        training.normalise,
     )
     state = fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
     return dataclasses.replace(
-        state, network={**whole, **state.network}, best={**whole, **state.best}
+        state, network={**top.whole, **state.network}, best={**top.whole, **state.best}
     )
 
 
@@ -147,9 +262,10 @@ def _build_pool(job: Job, network: torch.nn.Module, progress: Progress) -> _Pool
     key = _key(job, network)
     open_front = functools.cache(functools.partial(_open_front, job, network))
     low, high = _range(job, open_front, cache_folder() / "features" / f"{key}.npy")
+    copies, train = job.recipe.copies, job.splits.train
     # Other ranges would give the same codes another meaning.
     key = f"front-{hashlib.sha256(key.encode() + low.tobytes() + high.tobytes()).hexdigest()[:32]}"
-    indices = np.concatenate([job.splits.train, job.splits.val])
+    indices = np.concatenate([*[train] * copies, job.splits.val])
 
     def fill(folder: Path) -> CacheEntry:
         progress.start(_("computing what the first blocks give"), len(indices))
@@ -169,7 +285,8 @@ def _build_pool(job: Job, network: torch.nn.Module, progress: Progress) -> _Pool
     entry = load_cached(key) or save_cached(key, fill)
     scale = 1 / (high - low)  # code / 255 · (high - low) + low, as Normalise has it
     normalise = Normalise(tuple((-low * scale).tolist()), tuple(scale.tolist()))
-    return _Pool(as_tensor(entry.images), torch.from_numpy(entry.labels), normalise)
+    labels = torch.from_numpy(entry.labels)
+    return _Pool(as_tensor(entry.images), labels, normalise, len(train), copies)
 
 
 def _key(job: Job, network: torch.nn.Module) -> str:
@@ -184,6 +301,7 @@ def _key(job: Job, network: torch.nn.Module) -> str:
         hash_body(network),
         job.preprocess.to_dict(),
         {name: value for name, value in recipe.items() if value != still[name]},
+        job.recipe.copies,
         job.recipe.seed,
     ]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
@@ -221,40 +339,27 @@ def _range(
 
 
 def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:
-    """Network inputs (n, C, size, size) uint8: training images, augmented, then validation images."""
+    """Network inputs (n, C, size, size) uint8: training images in their copies, then validation images.
+
+    A single copy is augmented. Of several the first is the image as it is, and the second its mirror
+    image where the recipe mirrors; the others are augmented.
+    """
     import torch
 
     from olhar.networks.build import Normalise
     from olhar.training.augment import preview_augmented
 
+    images, train, recipe = job.dataset.images, job.splits.train, job.recipe
     normalise = Normalise(job.preprocess.mean, job.preprocess.std)
-    generator = torch.Generator().manual_seed(job.recipe.seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
 
     def augment(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         pixels = torch.from_numpy(images)
-        return preview_augmented(pixels, job.recipe, normalise, generator).numpy()
+        return preview_augmented(pixels, recipe, normalise, generator).numpy()
 
-    yield from input_batches(job.dataset.images, job.splits.train, augment)
-    yield from input_batches(job.dataset.images, job.splits.val)
-
-
-def _features(job: Job, network: torch.nn.Module, pool: _Pool) -> Floats:
-    """What the last layer takes, (n, F), of all rows of the pool."""
-    import torch
-
-    from olhar.export import open_module
-    from olhar.networks.weights import find_head
-
-    name = find_head(network)
-    head = network.get_submodule(name)
-    network.set_submodule(name, torch.nn.Identity())
-    _n, height, width, channels = pool.images.shape
-    rest = open_module(
-        torch.nn.Sequential(pool.normalise, network),
-        (channels, height, width),
-        job.machine.device,
-        job.machine.threads,
-    )
-    features = compute_rows(rest, pool.images.numpy(), np.arange(len(pool.labels)))
-    network.set_submodule(name, head)
-    return features
+    changes: list[Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None] = [augment]
+    if recipe.copies > 1:
+        changes = [None, mirror if recipe.flip else augment, *[augment] * (recipe.copies - 2)]
+    for change in changes:
+        yield from input_batches(images, train, change)
+    yield from input_batches(images, job.splits.val)

@@ -6,6 +6,7 @@ The run folder appears once settings, data and machine are accepted.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,16 @@ from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
-from olhar.pipeline.backbone import Origin, default_mode, open_backbone
+from olhar.pipeline.auto import choose_plan, plan_auto, suits_auto
+from olhar.pipeline.backbone import (
+    AUTO,
+    DEFAULTS,
+    Origin,
+    default_backbone,
+    default_mode,
+    open_backbone,
+)
+from olhar.pipeline.estimating import estimate
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
 from olhar.pipeline.inputs import Job, require_training
@@ -66,10 +76,11 @@ def train(
         track: trackers that log the run too: tensorboard, wandb, mlflow.
         energy: estimate energy and CO2 for this country, three letters such as BRA.
         backbone: a network with weights to start from, instead of `network`: mobilenet_v2 and its
-            like, a run or its address, timm:NAME, transformers:NAME (see pipeline.backbone).
+            like, a run or its address, timm:NAME, transformers:NAME (see pipeline.backbone); auto,
+            which photos get where neither is named, is the best whose weights can be had.
         weights: the backbone's: a file, or "pretrained".
         mode: what is done with a backbone: head, top, finetune or scratch; by default head, of
-            10,000 images and more top.
+            10,000 images and more top; with the backbone auto what is best in cross-validation.
         **settings: any setting of the data, the recipe, the network, and of how it runs, such as
             val, size, epochs, lr, width, device (see docs/training.md).
 
@@ -84,10 +95,18 @@ def train(
     begun = run_to_go_on_with(run)
     if begun is not None:
         return resume(begun, progress=progress)
+    started = time.perf_counter()
     wanted = DataSettings.pick({**settings, "name": data})
     settings = {key: value for key, value in settings.items() if key not in DATA}
-    origin = _origin(data, backbone, weights, mode, progress)
-    plan = plan_training(wanted, network, recipe, settings, progress, origin)
+    if backbone == AUTO or (backbone is None and suits_auto(wanted, network, recipe, settings)):
+        backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
+        auto = plan_auto(mode, settings, progress) if backbone else None
+    else:
+        auto = None
+    origin = _origin(data, backbone, weights, auto.mode.name if auto else mode, progress)
+    plan = plan_training(
+        wanted, network, recipe, auto.settings if auto else settings, progress, origin
+    )
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)
@@ -96,6 +115,8 @@ def train(
     inputs = open_plan(plan, progress)
     stem = f"{Path(data).resolve().name}-{plan.network}"  # of a folder its last name
     path = Path(run) if run is not None else free_run_path(stem)
+    if auto and auto.chooses:
+        plan = choose_plan(plan, inputs, auto, started, progress)
     job = prepare_job(plan, inputs, path, progress)
     folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     with hold(folder):
@@ -174,9 +195,10 @@ def _run(
             save_model(job, state)
         report, probs = measure(job, progress)
         draw(job, state, report, probs, preview_images(job))
+        estimates = estimate(job, state, report, progress)
         energy = {"energy": meter.result} if meter.result else {}
         # Last: a run that has it has ended.
-        job.folder.write_metrics({**report.to_dict(), **energy})
+        job.folder.write_metrics({**report.to_dict(), **estimates, **energy})
         write_card(job.folder)
         trackers.finish(build_results(Run(job.folder.path)))
 

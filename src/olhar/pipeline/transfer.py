@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from olhar.training.head import Head
 
 
+MIRRORED = "mirrored"  # the mirror image alone; the view "mirror" is the mean with it
+
 Features = NDArray[np.float32]
 
 
@@ -133,9 +135,7 @@ def solve_head(
     Returns:
         The state after a first epoch; `seconds` of its row is 0.
     """
-    import torch
 
-    from olhar.networks.weights import find_head
     from olhar.training.fit import FitState
     from olhar.training.head import fit_head
 
@@ -148,13 +148,10 @@ def solve_head(
         job.spec.num_classes,
         seed=job.recipe.seed,
         balanced=balanced,
+        groups=splits.groups[splits.train],
     )
     _tell(job, head, progress)
-    layer = network.get_submodule(find_head(network))
-    assert isinstance(layer, torch.nn.Linear)
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(head.weight))
-        layer.bias.copy_(torch.from_numpy(head.bias))
+    put_head(network, head)
     weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
     row = {
         "epoch": 1,
@@ -165,6 +162,19 @@ def solve_head(
         "seconds": 0.0,
     }
     return FitState(epoch=1, network=weights, best=weights, best_epoch=1, history=[row])
+
+
+def put_head(network: torch.nn.Module, head: Head) -> None:
+    """Give a network's last layer the weights of a head."""
+    import torch
+
+    from olhar.networks.weights import find_head
+
+    layer = network.get_submodule(find_head(network))
+    assert isinstance(layer, torch.nn.Linear)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(head.weight))
+        layer.bias.copy_(torch.from_numpy(head.bias))
 
 
 def _scores(
@@ -218,29 +228,55 @@ def _tell(job: Job, head: Head, progress: Progress) -> None:
     )
 
 
-def frozen_features(job: Job, network: torch.nn.Module, progress: Progress) -> Features:
+def frozen_features(
+    job: Job,
+    network: torch.nn.Module,
+    progress: Progress,
+    views: str | None = None,
+    indices: NDArray[np.int64] | None = None,
+) -> Features:
     """What a network without its head gives for the training, then the validation images, (n, F).
 
     It is found again in the cache.
+
+    Args:
+        job: whose images.
+        network: with its weights.
+        progress: hears how many images are done.
+        views: that it is a mean over; by default the recipe's.
+        indices: rows of the pool instead of these.
     """
     from olhar.networks.weights import hash_body
 
-    indices = np.concatenate([job.splits.train, job.splits.val])
+    views = job.recipe.views if views is None else views
+    if indices is None:
+        indices = np.concatenate([job.splits.train, job.splits.val])
+    if views == "mirror":  # in two halves, which are of use alone too
+        halves = ("none", MIRRORED)
+        return mean_of([frozen_features(job, network, progress, v, indices) for v in halves])
     what = [
         job.dataset.fingerprint,
         hashlib.sha256(indices.tobytes()).hexdigest(),
         job.spec.to_dict() | {"num_classes": 0},
         hash_body(network),
         job.preprocess.to_dict(),
-        job.recipe.views,
+        views,
     ]
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / "features" / f"{key}.npy"
     found = load_array(path, len(indices))
     if found is None:
-        found = _compute(job, network, indices, progress)
+        found = _compute(job, network, indices, views, progress)
         write_atomic_with(path, lambda aside: np.save(aside, found))
     return found
+
+
+def mean_of(views: list[Features]) -> Features:
+    """The mean of several views, as the model computes it."""
+    total = views[0].copy()
+    for view in views[1:]:
+        total += view
+    return total / np.float32(len(views))
 
 
 def head_probs(network: torch.nn.Module, features: Features) -> Features:
@@ -265,7 +301,7 @@ def load_array(path: Path, count: int) -> Features | None:
 
 
 def _compute(
-    job: Job, network: torch.nn.Module, indices: NDArray[np.int64], progress: Progress
+    job: Job, network: torch.nn.Module, indices: NDArray[np.int64], views: str, progress: Progress
 ) -> Features:
     import torch
 
@@ -276,14 +312,19 @@ def _compute(
     head = network.get_submodule(name)
     network.set_submodule(name, torch.nn.Identity())
     machine = job.machine
-    compute = open_features(
-        network, job.preprocess, job.recipe.views, machine.device, machine.threads
-    )
+    change = mirror if views == MIRRORED else None
+    seen = "none" if change else views
+    compute = open_features(network, job.preprocess, seen, machine.device, machine.threads)
     progress.start(_("computing features"), len(indices))
-    features = compute_rows(compute, job.dataset.images, indices, progress)
+    features = compute_rows(compute, job.dataset.images, indices, progress, change)
     network.to("cpu")
     network.set_submodule(name, head)
     return features
+
+
+def mirror(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images (n, H, W, C), left to right."""
+    return pixels[:, :, ::-1]
 
 
 def as_tensor(images: NDArray[np.uint8]) -> torch.Tensor:

@@ -137,8 +137,9 @@ def measure_gap(trial: Run, most: int) -> float:
     """
     classifier = trial.classifier
     table = classifier.config.data
-    dataset = prepare_dataset(open_source(str(table["name"])), classifier.preprocess, Progress())
-    train = splits_of(dataset, table, Progress()).train
+    source = open_source(str(table["name"]))
+    dataset = prepare_dataset(source, classifier.preprocess, Progress())
+    train = splits_of(source, dataset, table, Progress()).train
     rows = spread(train, most)
     probs = predict_split(classifier, dataset, rows, Progress())
     on_train = float((probs.argmax(axis=1) == dataset.labels[rows]).mean())

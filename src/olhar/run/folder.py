@@ -49,6 +49,7 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.model = self.path / "model"
         self.learning_curve = self.path / "learning_curve.png"
+        self.learning_curve_photos = self.path / "learning_curve_photos.png"
         self.confusion_matrix = self.path / "confusion_matrix.png"
         self.samples = self.path / "samples.png"
         self.worst_errors = self.path / "worst_errors.png"
@@ -155,6 +156,14 @@ class RunFolder:
     def write_head(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write head.csv, how the last layer on a backbone was chosen; the first row is its header."""
         write_atomic(self.head, csv_text(rows))
+
+    def read_head(self) -> list[tuple[float, float, float]]:
+        """(strength, log loss, accuracy), the rows of head.csv; none where there is none."""
+        if not is_file(self.head):
+            return []
+        with damaged(self.head):
+            rows = list(csv.reader(_content(self.head).decode().splitlines()))[1:]
+            return [(float(row[0]), float(row[1]), float(row[2])) for row in rows]
 
     def write_predictions(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write predictions.csv; the first row is its header."""

@@ -18,9 +18,10 @@ from olhar.errors import MissingFileError, OlharError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network
 from olhar.run.answers import Answer
+from olhar.run.estimates import CrossValidation, PhotoCurve
 from olhar.run.folder import RunFolder, damage, damaged, is_file
 from olhar.run.history import Row, best_epoch
-from olhar.run.report import Report
+from olhar.run.report import Report, short_name
 from olhar.run.search import SearchRecord
 
 if TYPE_CHECKING:
@@ -137,6 +138,40 @@ class Run:
             return {**{key: float(values[key]) for key in ("kwh", "co2_kg")}, **text}
 
     @cached_property
+    def cross_validation(self) -> CrossValidation | None:
+        """What `folds` measured; None where it was not asked for."""
+        return self._estimate("cross_validation", CrossValidation.from_dict)
+
+    @cached_property
+    def photo_curve(self) -> PhotoCurve | None:
+        """How accuracy grows with photos; None where it was not measured."""
+        return self._estimate("learning_curve", PhotoCurve.from_dict)
+
+    def _estimate(self, key: str, build: Callable[[Any], T]) -> T | None:
+        def read() -> T | None:
+            with damaged(self.folder.metrics):
+                record = self.folder.read_metrics().get(key)
+                return build(record) if record else None
+
+        return self._take(self.folder.metrics, read, None)
+
+    @property
+    def estimates(self) -> list[Text]:
+        """What was estimated on photos that the last layer had not seen, in words."""
+        curve = self.photo_curve
+        found = [self.cross_validation.sentence()] if self.cross_validation else []
+        if curve is not None:
+            found.append(curve.sentence())
+            if curve.weakest:
+                found.append(curve.advice(short_name(self._shown(curve.weakest.name), 30)))
+        return found
+
+    def _shown(self, name: str) -> str:
+        """A class in the language in force."""
+        names = self.measured.class_names if self.measured else []
+        return self.class_names[names.index(name)] if name in names else name
+
+    @cached_property
     def answers(self) -> list[Answer]:
         """What the model said of each image that it was measured on; empty where it was not."""
         return self._take(self.folder.predictions, self.folder.read_predictions, [])
@@ -191,7 +226,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """As `olhar train --json` prints it."""
-        best = self.best
+        best, folds, curve = self.best, self.cross_validation, self.photo_curve
         return {
             "run": str(self.path),
             **self.report.to_dict(),
@@ -199,6 +234,8 @@ class Run:
             "best_epoch": int(best["epoch"]) if best else None,
             "val_accuracy": best["val_accuracy"] if best else None,
             "seconds": round(self.seconds, 3),
+            **({"cross_validation": folds.to_dict()} if folds else {}),
+            **({"learning_curve": curve.to_dict()} if curve else {}),
         }
 
     def _repr_html_(self) -> str:

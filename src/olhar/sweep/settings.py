@@ -200,7 +200,11 @@ class SweepSettings(Settings):
         return {
             "network": self.network,
             **{key: getattr(self, key) for key in SWEEP if getattr(self, key) is not None},
-            "data": self.data.to_dict(),
+            "data": {
+                key: value
+                for key, value in self.data.to_dict().items()
+                if (key, value) != ("groups", "none")
+            },
             "set": dict(self.fixed),
             "param": {
                 name: list(one.values) if isinstance(one, Choice) else str(one)
@@ -216,6 +220,7 @@ class SweepSettings(Settings):
             UnknownNameError, ConfigError: as the class; also an entry that means nothing.
             MissingFileError: the recipe file is not there.
         """
+        recorded = "format" in values  # then, as in older sweeps, no word of groups means none
         given = {key: value for key, value in values.items() if key != "format"}
         known = {one.name for one in dataclasses.fields(cls)} - {"fixed", "space"}
         known |= {"param", "recipe", "set"}
@@ -232,7 +237,7 @@ class SweepSettings(Settings):
             name: _read_distribution(name, one)
             for name, one in _table("param", given.pop("param", {})).items()
         }
-        data = _read_data(given.pop("data"))
+        data = _read_data(given.pop("data"), {"groups": "none"} if recorded else {})
         fixed = {key: value for key, value in base.items() if key not in space} | fixed
         return cls(
             **{**given, "network": str(given["network"])}, data=data, fixed=fixed, space=space
@@ -294,12 +299,12 @@ def _read_distribution(name: str, value: Any) -> Distribution:
     return Choice(tuple(value) if isinstance(value, list | tuple) else (value,))
 
 
-def _read_data(value: Any) -> DataSettings:
+def _read_data(value: Any, defaults: Mapping[str, Any]) -> DataSettings:
     given = {"name": value} if isinstance(value, str) else _table("data", value)
     check_names(given, {"name", *DATA}, _("entry of a sweep's data"))
     if not isinstance(given.get("name"), str):
         raise ConfigError(_("a sweep's data has no name; give [data] a name"))
-    return DataSettings(**given)
+    return DataSettings(**{**defaults, **given})
 
 
 def _whole_recipe(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ mean log loss of stratified folds (Hastie, Tibshirani and Friedman 2009, section
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +14,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.datasets import group_folds
+
 # C: the variance of the prior of each weight, from the strongest regularisation to the weakest.
 STRENGTHS = tuple(float(f"{10 ** (power / 2):.3g}") for power in range(-8, 1))
+USUAL_STRENGTH = STRENGTHS[-2]  # where it cannot be chosen
 _FOLDS, _FOLDS_OF_MANY, _MANY = 5, 3, 2000
 _CHOSEN_ON = 4000  # training images, at most
 _STEPS = 100
+TOLERANCE = 1e-4
 _ABSENT = -30.0  # bias of a class that no training image has
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How heads of each strength did on images that they had not seen.
+
+    Attributes:
+        candidates: (strength, mean log loss, accuracy) of each; empty where a class has too few
+            images to divide.
+        strength: of `STRENGTHS`, with the lowest log loss.
+        rows: (m,) positions of the images that it was chosen on, at most 4,000.
+        folds: (training, held-out) positions in `rows`.
+        logits: (m, K) of each image, by the head that had not seen it, at `strength`.
+    """
+
+    candidates: list[tuple[float, float, float]]
+    strength: float
+    rows: Labels
+    folds: list[tuple[Labels, Labels]]
+    logits: Features
 
 
 @dataclass(frozen=True)
@@ -32,8 +57,7 @@ class Head:
         weight: (K, F) float32.
         bias: (K,) float32.
         strength: of `STRENGTHS`, that was chosen.
-        candidates: (strength, mean log loss, accuracy) in cross-validation; empty where a class has
-            too few images for it.
+        candidates: as in `Trial`; empty where the strength was given.
     """
 
     weight: NDArray[np.float32]
@@ -43,7 +67,13 @@ class Head:
 
 
 def fit_head(
-    features: Features, labels: Labels, num_classes: int, *, seed: int, balanced: bool = False
+    features: Features,
+    labels: Labels,
+    num_classes: int,
+    *,
+    seed: int,
+    balanced: bool = False,
+    groups: Labels | None = None,
 ) -> Head:
     """Choose the strength of regularisation, and fit on all rows.
 
@@ -53,19 +83,40 @@ def fit_head(
         num_classes: K; a class without images is never predicted.
         seed: of the folds.
         balanced: whether a class counts the same however few images it has.
+        groups: (n,) equal where images stay in one fold; by default each is its own group.
     """
-    candidates = _cross_validate(features, labels, seed=seed, balanced=balanced)
-    best = min(candidates, key=lambda row: row[1], default=(STRENGTHS[-2], 0.0, 0.0))
-    mean, scale = _statistics(features)
-    model = _regression(balanced=balanced)
-    _fit(model, (features - mean) / scale, labels, best[0])
-    coefficients, intercept = _layer(model)
+    trial = try_heads(features, labels, num_classes, seed=seed, balanced=balanced, groups=groups)
+    head = fit_at(features, labels, num_classes, trial.strength, balanced=balanced)
+    return dataclasses.replace(head, candidates=trial.candidates)
+
+
+def fit_at(
+    features: Features,
+    labels: Labels,
+    num_classes: int,
+    strength: float,
+    *,
+    balanced: bool = False,
+    tolerance: float = TOLERANCE,
+) -> Head:
+    """Fit on all rows with a strength of regularisation that is known; else as `fit_head`.
+
+    Where all rows are of one class it is always predicted. The solver stops where the largest
+    entry of the gradient is below `tolerance`.
+    """
     weight = np.zeros((num_classes, features.shape[1]), np.float32)
     bias = np.full(num_classes, _ABSENT, np.float32)
+    if (labels == labels[0]).all():
+        bias[labels[0]] = 0
+        return Head(weight, bias, strength, [])
+    mean, scale = _statistics(features)
+    model = _regression(balanced=balanced, tolerance=tolerance)
+    _fit(model, (features - mean) / scale, labels, strength)
+    coefficients, intercept = _layer(model)
     # Centring and scale go into the layer: w·(x - mean)/scale + b.
     weight[model.classes_] = coefficients / scale
     bias[model.classes_] = intercept - (coefficients / scale) @ mean
-    return Head(weight, bias, best[0], candidates)
+    return Head(weight, bias, strength, [])
 
 
 def apply_head(head: Head, features: Features) -> NDArray[np.float32]:
@@ -76,60 +127,77 @@ def apply_head(head: Head, features: Features) -> NDArray[np.float32]:
 
 def log_loss(logits: NDArray[np.floating[Any]], labels: Labels) -> float:
     """Mean cross-entropy of logits (n, K)."""
+    return float(row_losses(logits, labels).mean())
+
+
+def row_losses(logits: NDArray[np.floating[Any]], labels: Labels) -> NDArray[np.floating[Any]]:
+    """The cross-entropy of each row of logits (n, K), (n,)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     normalised = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-normalised[np.arange(len(labels)), labels].mean())
+    losses: NDArray[np.floating[Any]] = -normalised[np.arange(len(labels)), labels]
+    return losses
 
 
-def _cross_validate(
-    features: Features, labels: Labels, *, seed: int, balanced: bool
-) -> list[tuple[float, float, float]]:
-    """(strength, mean log loss, accuracy) of each, until the loss has risen twice."""
-    from sklearn.model_selection import StratifiedKFold
-
+def try_heads(
+    features: Features,
+    labels: Labels,
+    num_classes: int,
+    *,
+    seed: int,
+    balanced: bool = False,
+    groups: Labels | None = None,
+) -> Trial:
+    """Cross-validate heads of rising strength until the log loss has risen twice; see `fit_head`."""
+    rows = np.arange(len(labels))
     if len(labels) > _CHOSEN_ON:
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:_CHOSEN_ON])
-        features, labels = features[chosen], labels[chosen]
-    counts = np.bincount(labels)
-    count = min(_FOLDS if len(labels) < _MANY else _FOLDS_OF_MANY, int(counts[counts > 0].min()))
-    if count < 2 or (counts > 0).sum() < 2:
-        return []
-    cuts = StratifiedKFold(count, shuffle=True, random_state=seed).split(features, labels)
+        rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:_CHOSEN_ON])
+    groups = np.arange(len(labels)) if groups is None else groups
+    features, labels, groups = features[rows], labels[rows], groups[rows]
+    k = min(_FOLDS if len(labels) < _MANY else _FOLDS_OF_MANY, _fewest_groups(labels, groups))
+    if k < 2 or len(np.unique(labels)) < 2:
+        return Trial([], USUAL_STRENGTH, rows, [], np.zeros((0, num_classes), np.float32))
+    cuts = group_folds(labels, groups, k, seed)
     folds = [_Fold(features, labels, *cut, balanced=balanced) for cut in cuts]
-    rows: list[tuple[float, float, float]] = []
+    candidates: list[tuple[float, float, float]] = []
+    logits: list[Features] = []
     for strength in STRENGTHS:
-        figures = np.array([fold.measure(strength) for fold in folds])  # (folds, 2)
-        loss, accuracy = figures.mean(axis=0).tolist()
-        rows.append((strength, loss, accuracy))
-        if len(rows) > 2 and min(rows[-1][1], rows[-2][1]) > min(row[1] for row in rows[:-2]):
+        found = np.full((len(labels), num_classes), _ABSENT, np.float32)
+        for fold in folds:
+            fold.predict_into(found, strength)
+        accuracy = float((found.argmax(axis=1) == labels).mean())
+        candidates.append((strength, log_loss(found, labels), accuracy))
+        logits.append(found)
+        losses = [row[1] for row in candidates]
+        if len(losses) > 2 and min(losses[-2:]) > min(losses[:-2]):
             break
-    return rows
+    best = min(range(len(candidates)), key=lambda at: candidates[at][1])
+    return Trial(candidates, candidates[best][0], rows, cuts, logits[best])
+
+
+def _fewest_groups(labels: Labels, groups: Labels) -> int:
+    """How many groups the class has that has fewest."""
+    pairs = np.unique(np.stack([labels, groups]), axis=1)
+    counts = np.bincount(pairs[0])
+    return int(counts[counts > 0].min())
 
 
 class _Fold:
     """A part of the rows to fit on, and the rest to measure on; each fit begins where the last ended."""
 
     def __init__(
-        self,
-        features: Features,
-        labels: Labels,
-        train: Labels,
-        held_out: Labels,
-        *,
-        balanced: bool,
+        self, features: Features, labels: Labels, train: Labels, held_out: Labels, *, balanced: bool
     ) -> None:
         mean, scale = _statistics(features[train])
         self._x, self._y = (features[train] - mean) / scale, labels[train]
-        self._held_x, self._held_y = (features[held_out] - mean) / scale, labels[held_out]
+        self._held_x, self._held_out = (features[held_out] - mean) / scale, held_out
         self._model = _regression(balanced=balanced)
 
-    def measure(self, strength: float) -> tuple[float, float]:
-        """(mean log loss, accuracy) of the held-out rows."""
+    def predict_into(self, logits: Features, strength: float) -> None:
+        """Fit, and write what it gives for the held-out rows into logits (n, K)."""
         _fit(self._model, self._x, self._y, strength)
         coefficients, intercept = _layer(self._model)
-        logits = self._held_x @ coefficients.T + intercept
-        columns = np.searchsorted(self._model.classes_, self._held_y)
-        return log_loss(logits, columns), float((logits.argmax(axis=1) == columns).mean())
+        columns = np.ix_(self._held_out, self._model.classes_)
+        logits[columns] = self._held_x @ coefficients.T + intercept
 
 
 def _statistics(features: Features) -> tuple[NDArray[np.float32], np.float32]:
@@ -142,11 +210,14 @@ def _statistics(features: Features) -> tuple[NDArray[np.float32], np.float32]:
     return features.mean(axis=0), scale if scale > 1e-6 else np.float32(1)
 
 
-def _regression(*, balanced: bool) -> Any:
+def _regression(*, balanced: bool, tolerance: float = TOLERANCE) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(
-        max_iter=_STEPS, class_weight="balanced" if balanced else None, warm_start=True
+        max_iter=_STEPS,
+        tol=tolerance,
+        class_weight="balanced" if balanced else None,
+        warm_start=True,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from olhar.errors import ConfigError
@@ -29,6 +29,7 @@ class Mode:
         offer: what it does, for --help.
         done: what was done, for the model card.
         recipe: its settings; None takes those that are kept for a network without weights.
+        many: those that are others from 10,000 images on.
         uses_weights: the backbone's weights are loaded, and the first epoch solves for the head.
         has_steps: weights are trained step by step; else the head's epoch is all.
         keeps_front: only the last blocks are trained, on what the blocks before them give.
@@ -43,6 +44,7 @@ class Mode:
     offer: Text
     done: Text
     recipe: Mapping[str, Any] | None = None
+    many: Mapping[str, Any] = field(default_factory=lambda: {"views": "none"})
     uses_weights: bool = True
     has_steps: bool = True
     keeps_front: bool = False
@@ -67,16 +69,17 @@ class Mode:
                 )
 
     def suited_recipe(self, recipe: Recipe, asked: Collection[str], images: int) -> Recipe:
-        """The mode's recipe for so many images: many have one view, which takes half the time.
+        """The mode's recipe for so many images: of many, each is seen less often.
 
         Args:
             recipe: the mode's own, with what was asked for.
             asked: names of the settings that the user gave.
             images: of the whole data set.
         """
-        if self.recipe is None or images < MANY_IMAGES or "views" in asked:
+        if self.recipe is None or images < MANY_IMAGES:
             return recipe
-        return dataclasses.replace(recipe, views="none")
+        changes = {key: value for key, value in self.many.items() if key not in asked}
+        return dataclasses.replace(recipe, **changes)
 
 
 # What has a meaning where one layer is solved for and nothing else is trained.
@@ -101,14 +104,32 @@ TOP = Mode(
     _("top (then train the last blocks, minutes)"),
     _("its last blocks were trained further"),
     {
+        "epochs": 2,
+        "copies": 4,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "warmup": 0.6,  # the head's epoch is half of the schedule
+        "weight_decay": 0.02,
+        "label_smoothing": 0.1,
+        "flip": True,
+        "translate": 0.08,
+        "rotate": 8.0,
+        "zoom": 0.15,
+        "colour": 0.15,
+        "views": "mirror",
+    },
+    {
         "epochs": 3,
+        "copies": 1,
         "batch_size": 64,
         "lr": 2e-3,
         "warmup": 0.45,  # the head's epoch is a third of the schedule
         "weight_decay": 0.01,
-        "flip": True,
-        "translate": 0.08,
-        "views": "mirror",
+        "label_smoothing": 0.0,
+        "rotate": 0.0,
+        "zoom": 0.0,
+        "colour": 0.0,
+        "views": "none",
     },
     keeps_front=True,
     reads_once=True,

@@ -97,6 +97,14 @@ class Recipe(Settings):
     colour: float = setting(
         0.0, _SHARE, _("largest change of brightness, contrast and saturation, as a share")
     )
+    copies: int = setting(
+        1,
+        Whole(1, 64),
+        _(
+            "how many copies of each image --mode top is trained on: one is augmented; of several the "
+            "first is the image as it is, the second its mirror image"
+        ),
+    )
     early_share: float = setting(
         0.0,
         _SHARE,

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.check import near
+from olhar.data_settings import DataSettings
+from olhar.datasets import near
+from olhar.datasets.alike import Alike, find_bursts, join
 from olhar.datasets.check.finding import KINDS, Finding
 from olhar.datasets.check.findings import (
     Pool,
@@ -29,6 +31,7 @@ from olhar.datasets.check.measure import Photo, measure_photos
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset, describe_photos
 from olhar.datasets.folders import PhotoFolder
+from olhar.datasets.groups import find_groups
 from olhar.datasets.layout import readable_name
 from olhar.datasets.source import Source
 from olhar.datasets.splits import split_dataset
@@ -121,7 +124,6 @@ def _check_folder(
     findings = list(photo_findings(folder.files, photos))
     if not len(good):
         return describe_photos(left, ""), findings
-    facts = describe_photos(left, _fingerprint(left, [photos[row] for row in good]))
     part_of = _parts_of(folder)
     pool = Pool(
         names=folder.files,
@@ -131,16 +133,20 @@ def _check_folder(
         digests=[photo.sha256 for photo in photos],
         root=folder.path,
     )
+    pool, groups = _same_pictures(pool, images, good, photos, progress)
     divided: list[str] = [""] * len(folder)
+    kept = None
     try:
-        splits = split_dataset(left)
+        alike = _alike(left, good, groups, images)
+        kept = find_groups(left, DataSettings(folder.name), progress, alike=alike).ids
+        splits = split_dataset(left, groups=kept)
     except DataError as error:
         findings.append(Finding("cannot_train", str(error)))
     else:
         for split in ("train", "val", "test") if not folder.parts else ():
             for place in getattr(splits, split):
                 divided[good[place]] = split
-    pool, groups = _same_pictures(pool, images, good, photos, progress)
+    facts = describe_photos(left, _fingerprint(left, [photos[row] for row in good]), kept)
     findings += duplicate_findings(pool, groups, divided)
     train = [row for row in good if part_of[row] in {"", "train"}]
     findings += class_findings(folder.labels[train], folder.class_names, files=True)
@@ -171,6 +177,20 @@ def _without_bad(
         parts=parts,
         set_aside=tuple(bad),
     )
+
+
+def _alike(
+    left: PhotoFolder,
+    good: NDArray[np.int64],
+    groups: Sequence[Sequence[int]],
+    images: NDArray[np.uint8],
+) -> Alike:
+    """What belongs together of the readable photos, from what the check has found already."""
+    place = {row: at for at, row in enumerate(good.tolist())}
+    pairs = [(place[group[0]], place[row]) for group in groups for row in group[1:]]
+    greys = near.small_greys(images, good)
+    rows = np.arange(len(good), dtype=np.int64)
+    return Alike(join(len(good), pairs), find_bursts(left, rows, greys))
 
 
 def _fingerprint(folder: PhotoFolder, photos: Sequence[Photo]) -> str:

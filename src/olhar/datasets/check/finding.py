@@ -67,7 +67,7 @@ KINDS: dict[str, Kind] = {  # the codes are stable; in the order in which they a
     "near_duplicate": Kind(
         WARNING,
         _("Nearly the same photo"),
-        _("keep one, or put all of them into the same split: train/, val/ or test/"),
+        _("nothing has to be done: olhar keeps them in one split; else keep one of them"),
     ),
     "few_photos": Kind(
         WARNING, _("Classes with few photos"), _("add photos, or start from a trained backbone")

@@ -15,6 +15,7 @@ from olhar.datasets.forms.arrow import EMBEDDED, open_shards
 from olhar.datasets.forms.numpy_files import holds_arrays, open_array_folder, open_npz
 from olhar.datasets.forms.shards import find_shards
 from olhar.datasets.forms.tables import TABLES, Table, find_tables, read_tables
+from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError
 from olhar.i18n import _
 
@@ -42,6 +43,13 @@ def open_path(name: str, path: Path) -> Dataset | PhotoFolder:
     if path.is_dir():
         return _open_folder(name, path)
     suffix = path.suffix.lower()
+    if path.name == GROUPS:
+        raise DataError(
+            _(
+                "'{path}' says which photos belong together, and is no data; give the folder that it is in",
+                path=name,
+            )
+        )
     if suffix in EMBEDDED:
         return open_shards(name, path.parent, [("", path)], path)
     if suffix in TABLES:

@@ -62,6 +62,7 @@ class _Row:
     file: str  # path from the root, with forward slashes
     label: str
     part: str
+    values: Mapping[Any, Any]  # all of its columns
 
 
 def find_tables(name: str, root: Path) -> tuple[list[Table], Text | None]:
@@ -128,7 +129,8 @@ def read_tables(name: str, root: Path, tables: Sequence[Table], origin: Path) ->
     listing = _listing(name, rows, photos)
     if origin.name in METADATA:
         _note_unlisted(root, photos, listing)
-    return dataclasses.replace(photos_of(name, root, listing), origin=origin)
+    found = {row.file: row.values for row, _photo in photos.values()}
+    return dataclasses.replace(photos_of(name, root, listing), origin=origin, rows=found)
 
 
 # From files to rows
@@ -230,7 +232,7 @@ def _rows(name: str, root: Path, table: Table, problems: list[Text]) -> list[_Ro
         part = table.part if not split_key else PART_NAMES.get(split.lower(), "")
         problem = _problem(values, file, file_key, label, split, part, divided=bool(split_key))
         if problem is None:
-            rows.append(_Row(place, file, label, part))
+            rows.append(_Row(place, file, label, part, values))
         else:
             problems.append(_("{place}: {problem}", place=place, problem=problem))
     return rows

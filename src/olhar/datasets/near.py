@@ -9,6 +9,7 @@ brought into register at 32×32.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +30,9 @@ _MIN_COARSE = 0.87
 _MIN_FINE, _MIN_EDGES = 0.91, 0.6  # of the greys, and of their edges
 _MIN_OVERLAP = 0.6  # of the area
 _MAX_ZOOM = 0.3
-_STEPS = 8
+_COARSE_STEPS, _FINE_STEPS = 4, 4
 _MIN_CONTRAST = 4.0  # standard deviation of greys; below it there is nothing to compare
-_BLOCK, _PAIRS = 1024, 2048  # rows and pairs at once: some 50 MB
+_BLOCK, _PAIRS = 1024, 256  # rows and pairs at once: some 6 MB, more of them would be slower
 
 
 def near_pairs(
@@ -50,17 +51,20 @@ def near_pairs(
     Returns:
         (i, j, likeness) by rows of `images`, i < j; likeness is a correlation, 0.91 to 1.
     """
-    greys = _small_greys(images, rows)  # (n, 32, 32) uint8
+    greys = small_greys(images, rows)  # (n, 32, 32) uint8
     pairs = _candidates(greys, progress)  # (P, 2) int64
     progress.start(_("comparing photos that are alike"), max(1, len(pairs)))
     found = []
     for start in range(0, len(pairs), _PAIRS):
         some = pairs[start : start + _PAIRS]
         first, second = (greys[some[:, side]].astype(np.float32) for side in (0, 1))
-        alike = register(_halve(first), _halve(second))[0] >= _MIN_COARSE
+        coarse = register(_halve(first), _halve(second), _COARSE_STEPS)
+        alike = coarse.likeness >= _MIN_COARSE
         some = some[alike]
         if len(some):
-            likeness, edges = register(first[alike], second[alike])
+            begin = coarse.zoom[alike], coarse.shift[alike]
+            fine = register(first[alike], second[alike], _FINE_STEPS, begin)
+            likeness, edges = fine.likeness, fine.edges
             same = (likeness >= _MIN_FINE) & (edges >= _MIN_EDGES)
             for (i, j), value in zip(some[same].tolist(), likeness[same].tolist(), strict=True):
                 found.append((int(rows[i]), int(rows[j]), value))
@@ -88,7 +92,7 @@ def groups(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return [members[first] for first in sorted(members)]
 
 
-def _small_greys(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+def small_greys(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Some of (N, H, W, C) uint8 → (n, 32, 32) uint8 greys."""
     from PIL import Image
 
@@ -116,14 +120,14 @@ def _candidates(greys: NDArray[np.uint8], progress: Progress) -> NDArray[np.int6
     most = min(_CANDIDATES, len(rows) - 1)
     if most < 1:
         return np.empty((0, 2), np.int64)
-    whole = np.concatenate([_directions(greys[some], None) for some in _blocks(rows)])
+    whole = np.concatenate([directions(greys[some]) for some in _blocks(rows)])
     cuts = _CUTS if len(rows) <= _MANY else _CUTS[:2]
     progress.start(_("looking for photos that are alike"), len(rows))
     found = [np.empty((0, 2), np.int64)]
     for start, some in zip(range(0, len(rows), _BLOCK), _blocks(rows), strict=True):
         here = np.arange(len(some))
         for cut in cuts:
-            likeness = _directions(greys[some], cut) @ whole.T  # (block, N) float32
+            likeness = directions(greys[some], cut) @ whole.T  # (block, N) float32
             likeness[here, here + start] = -1
             places = np.argwhere(_nearest(likeness, most))
             places[:, 0] += start
@@ -147,8 +151,11 @@ def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
 
 
-def _directions(greys: NDArray[np.uint8], cut: tuple[float, float] | None) -> Floats:
-    """(n, 32, 32) uint8 → (n, 256) float32: greys at 16×16 without mean, of length 1."""
+def directions(greys: NDArray[np.uint8], cut: tuple[float, float] | None = None) -> Floats:
+    """(n, 32, 32) uint8 → (n, 256) float32: greys at 16×16 without mean, of length 1.
+
+    `cut` says which tenth is cut away before, at the top and at the left.
+    """
     images = greys.astype(np.float32)
     if cut is not None:
         top, left = cut
@@ -157,8 +164,8 @@ def _directions(greys: NDArray[np.uint8], cut: tuple[float, float] | None) -> Fl
     small = _halve(images).reshape(len(images), -1)
     small -= small.mean(axis=1, keepdims=True)
     length = np.linalg.norm(small, axis=1, keepdims=True)
-    directions: Floats = small / np.maximum(length, 1e-3)
-    return directions
+    unit: Floats = small / np.maximum(length, 1e-3)
+    return unit
 
 
 def _stretch(shift: float) -> Floats:
@@ -172,28 +179,47 @@ def _stretch(shift: float) -> Floats:
     return weights
 
 
-def register(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-    """How well each first image agrees with its second once it is zoomed and shifted onto it.
+@dataclass(frozen=True)
+class Registered:
+    """How well pairs of images agree once the first of each is zoomed and shifted onto the second.
+
+    Attributes:
+        likeness: (P,) float32, correlation of the greys over the part that both show; -1 where they
+            share too little.
+        edges: (P,) float32, that of their edges.
+        zoom, shift: (P, 2) float32, along columns and rows, where they agree best.
+    """
+
+    likeness: Floats
+    edges: Floats
+    zoom: Floats
+    shift: Floats
+
+
+def register(
+    first: Floats, second: Floats, steps: int, begin: tuple[Floats, Floats] | None = None
+) -> Registered:
+    """Zoom and shift each first image onto its second.
 
     Args:
         first, second: (P, S, S) float32 greys.
-
-    Returns:
-        (P,) and (P,) float32: the correlation of the greys over the part that both show, -1 where
-        they share too little; and that of their edges.
+        steps: of Gauss and Newton.
+        begin: zoom and shift to begin with, (P, 2) float32 each; by default none.
     """
     count, side, _side = first.shape
     axis = np.linspace(-1, 1, side, dtype=np.float32)
-    zoom = np.zeros((count, 2), np.float32)  # along columns, along rows
-    shift = np.zeros((count, 2), np.float32)
+    none = np.zeros((count, 2), np.float32), np.zeros((count, 2), np.float32)
+    zoom, shift = begin or none
     best = np.full(count, -1, np.float32)
     detail = np.full(count, -1, np.float32)
-    for _step in range(_STEPS):
+    best_zoom, best_shift = zoom.copy(), shift.copy()
+    for _step in range(steps):
         warped, mask = _warp(first, axis, zoom, shift)
         likeness = _correlation(warped, second, mask)
         better = likeness > best
         best[better] = likeness[better]
         detail[better] = _detail(warped[better], second[better], mask[better])
+        best_zoom[better], best_shift[better] = zoom[better], shift[better]
         rise_y, rise_x = (np.gradient(warped, 2 / (side - 1), axis=along) for along in (1, 2))
         rise_x /= 1 + zoom[:, 0, None, None]
         rise_y /= 1 + zoom[:, 1, None, None]
@@ -210,7 +236,7 @@ def register(first: Floats, second: Floats) -> tuple[Floats, Floats]:
         step = np.clip(solved[:, 2:] / gain, -0.15, 0.15)
         zoom = np.clip(zoom + step[:, 0::2], -_MAX_ZOOM, _MAX_ZOOM)
         shift = np.clip(shift + step[:, 1::2], -_MAX_ZOOM, _MAX_ZOOM)
-    return best, detail
+    return Registered(best, detail, best_zoom, best_shift)
 
 
 def _detail(first: Floats, second: Floats, mask: Floats) -> Floats:

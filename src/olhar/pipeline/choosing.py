@@ -1,0 +1,311 @@
+"""What is done with a backbone where nobody says, measured on the training images alone.
+
+The head is solved for first, and is always an answer. What takes longer is tried where the head leaves
+room and the time is there, on the same folds, and is taken where it is better by more than one standard
+error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.i18n import Text, _, number
+from olhar.pipeline.fitting import predict_fold
+from olhar.pipeline.inputs import Job
+from olhar.pipeline.top import Top
+from olhar.pipeline.transfer import MIRRORED, frozen_features, load_network, mean_of
+from olhar.preprocess import input_batches
+from olhar.progress import Progress
+from olhar.training.estimates import head_curve
+from olhar.training.head import Trial, fit_at, row_losses, try_heads
+from olhar.training.modes import HEAD, Mode
+
+if TYPE_CHECKING:
+    import torch
+
+MINUTES = 2.0  # for all that is tried, and the training that follows
+_ROOM = 0.01  # share of errors below which nothing more is tried
+_AFTER_S = 8.0  # saving, measuring, drawing
+_TIMED = 32  # images
+# What a step takes, as multiples of the time that the whole network takes for an image when it only
+# computes, on two cores (docs/experiments.md).
+_TRAINED_TOP, _FRONT, _TRAINED_ALL = 1.6, 0.8, 8.0
+
+Rows = NDArray[np.int64]
+Right = NDArray[np.bool_]
+JobFor = Callable[[Mode, str], Job]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        mode: what is done with the backbone.
+        views: what a prediction is a mean over.
+        story: what was tried and what was taken, as plain values for config.toml.
+    """
+
+    mode: Mode
+    views: str
+    story: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What heads did on images that they had not seen.
+
+    Attributes:
+        views: that were better.
+        features: (n, F) of the training images, a mean over the views.
+        trial: by which its regularisation was chosen.
+        right: (m,) of the trial's rows, whether they were labelled rightly.
+        has_room: whether anything better can be expected of more training.
+    """
+
+    views: str
+    features: NDArray[np.float32]
+    trial: Trial
+    right: Right
+    has_room: bool
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a mode did on some of the head's folds.
+
+    Attributes:
+        mode: which.
+        rows: (r,) of the trial's rows, that it was measured on.
+        right: (r,), whether they were labelled rightly.
+    """
+
+    mode: Mode
+    rows: Rows
+    right: Right
+
+
+def choose(
+    job_for: JobFor, modes: Sequence[Mode], minutes: float, begun: float, progress: Progress
+) -> Choice:
+    """Choose views and mode for a job.
+
+    Args:
+        job_for: a mode and views → the job with them; nothing of it is written.
+        modes: that may be tried beside the head, from the quickest to the slowest.
+        minutes: for all of it, the training that follows included; 0 is `MINUTES`.
+        begun: when the command began, by time.perf_counter().
+        progress: hears of what is tried, and in two lines of what was taken and why.
+    """
+    end = begun + 60 * (minutes or MINUTES) - _AFTER_S
+    job = job_for(HEAD, "mirror")
+    network = load_network(job)
+    head = _try_head(job, network, progress)
+    tried: list[_Tried] = []
+    mode, wanted_s = HEAD, 0.0
+    image_s = _measure_image_s(job, network) if head.has_room and modes else 0.0
+    for other in modes if head.has_room else ():
+        candidate = job_for(other, head.views)
+        needed_s = _needed_s(candidate, image_s)
+        if needed_s > end - time.perf_counter():
+            wanted_s = time.perf_counter() - begun + needed_s + _AFTER_S
+            break
+        found = _try_mode(candidate, head, end, progress)
+        tried.append(found)
+        if _is_better(found.right, head.right[found.rows]):
+            mode = other
+            break
+    _tell(head, tried, mode, wanted_s, progress)
+    return Choice(mode, head.views, _story(head, tried, mode))
+
+
+def _try_head(job: Job, network: torch.nn.Module, progress: Progress) -> _Head:
+    """The head's cross-validation, with the mirror image and without, and its learning curve."""
+    train = job.splits.train
+    count, labels, groups = len(train), job.dataset.labels[train], job.splits.groups[train]
+    plain, mirrored = (
+        frozen_features(job, network, progress, views)[:count] for views in ("none", MIRRORED)
+    )
+    seen = {"mirror": mean_of([plain, mirrored]), "none": plain}
+    balanced = job.recipe.balance in {"weights", "sampling"}
+    trials = {
+        views: try_heads(
+            features,
+            labels,
+            job.spec.num_classes,
+            seed=job.recipe.seed,
+            balanced=balanced,
+            groups=groups,
+        )
+        for views, features in seen.items()
+    }
+    labels_tried = labels[trials["mirror"].rows]
+    views = "mirror"
+    if trials["mirror"].folds:
+        # Things that are told apart by left and right alone are one thing to a mean with the mirror image.
+        losses = [row_losses(trials[v].logits, labels_tried) for v in ("mirror", "none")]
+        views = "none" if exceeds_chance(losses[0] - losses[1]) else "mirror"
+    trial = trials[views]
+    if not trial.folds:
+        return _Head(views, seen[views], trial, np.zeros(0, np.bool_), has_room=False)
+    right = trial.logits.argmax(axis=1) == labels_tried
+    return _Head(views, seen[views], trial, right, _has_room(job, seen[views], trial, right))
+
+
+def _has_room(job: Job, features: NDArray[np.float32], trial: Trial, right: Right) -> bool:
+    """Whether the head errs, and erred more when it was fitted on half of the images.
+
+    A head that has learnt all that its features tell does not gain by more images; nor, as a rule, do
+    features that are trained further.
+    """
+    if 1 - right.mean() < _ROOM:
+        return False
+    train = job.splits.train[trial.rows]
+    labels, groups = job.dataset.labels[train], job.splits.groups[train]
+    points = head_curve(features[trial.rows], labels, groups, job.recipe.seed, trial.strength)
+    return bool(points) and exceeds_chance(points[-2].wrong - points[-1].wrong)
+
+
+def _measure_image_s(job: Job, network: torch.nn.Module) -> float:
+    """Seconds that the whole network takes for an image."""
+    from olhar.export import open_features
+
+    compute = open_features(
+        network, job.preprocess, "none", job.machine.device, job.machine.threads
+    )
+    inputs = next(input_batches(job.dataset.images, job.splits.train[:_TIMED]))
+    compute(inputs)
+    begun = time.perf_counter()
+    compute(inputs)
+    return (time.perf_counter() - begun) / len(inputs)
+
+
+def _needed_s(job: Job, image_s: float) -> float:
+    """Seconds for one fold and for the training after it, with what both need."""
+    count, epochs = len(job.splits.train), job.recipe.epochs - 1
+    if job.mode.keeps_front:
+        copies = job.recipe.copies * count
+        return image_s * copies * (_FRONT + 1.8 * epochs * _TRAINED_TOP)
+    return image_s * count * 1.8 * epochs * _TRAINED_ALL
+
+
+def _try_mode(job: Job, head: _Head, end: float, progress: Progress) -> _Tried:
+    """Train on the head's folds, one at least, as long as the time is there for the training after it."""
+    try_fold = _open_top(job, head, progress) if job.mode.keeps_front else _open_all(job)
+    rows: list[Rows] = []
+    right: list[Right] = []
+    train_s = 0.0
+    for number_, (train, held) in enumerate(head.trial.folds):
+        if (
+            right
+            and end - time.perf_counter() < train_s * (1 + 1 / len(head.trial.folds)) + train_s
+        ):
+            break
+        progress.start(_("trying mode {mode}", mode=job.mode.name), len(head.trial.folds))
+        progress.advance(number_)
+        begun = time.perf_counter()
+        rows.append(held)
+        right.append(try_fold(head.trial.rows[train], head.trial.rows[held]))
+        train_s = time.perf_counter() - begun
+    return _Tried(job.mode, np.concatenate(rows), np.concatenate(right))
+
+
+def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows], Right]:
+    top = Top(job, progress)
+
+    def try_fold(train: Rows, held: Rows) -> Right:
+        layer = fit_at(
+            head.features[train],
+            job.dataset.labels[job.splits.train[train]],
+            job.spec.num_classes,
+            head.trial.strength,
+        )
+        return top.try_fold(layer, train, held)
+
+    return try_fold
+
+
+def _open_all(job: Job) -> Callable[[Rows, Rows], Right]:
+    def try_fold(train: Rows, held: Rows) -> Right:
+        splits = dataclasses.replace(
+            job.splits, train=job.splits.train[train], val=job.splits.train[held]
+        )
+        return predict_fold(dataclasses.replace(job, splits=splits))
+
+    return try_fold
+
+
+def exceeds_chance(differences: NDArray[np.floating[Any]]) -> bool:
+    """Whether the mean of some differences (n,) is greater than its standard error."""
+    mean, error = differences.mean(), differences.std() / len(differences) ** 0.5
+    return bool(mean > error)
+
+
+def _is_better(right: Right, than: Right) -> bool:
+    return exceeds_chance(right.astype(np.float64) - than)
+
+
+def _story(head: _Head, tried: Sequence[_Tried], mode: Mode) -> dict[str, Any]:
+    rows = [{"mode": HEAD.name, "accuracy": _share(head.right), "images": len(head.right)}]
+    for one in tried:
+        accuracy, beside = _share(one.right), _share(head.right[one.rows])
+        rows.append(
+            {"mode": one.mode.name, "accuracy": accuracy, "images": len(one.rows), "head": beside}
+        )
+    return {"taken": mode.name, "views": head.views, "tried": rows}
+
+
+def _share(right: Right) -> float:
+    return round(float(right.mean()), 4) if len(right) else 0.0
+
+
+def _tell(
+    head: _Head, tried: Sequence[_Tried], mode: Mode, wanted_s: float, progress: Progress
+) -> None:
+    """In two lines what was tried, what was taken and why, and what more minutes would try."""
+    if not len(head.right):
+        progress.note(_("too few photos of a class to compare modes; taking the head"))
+        return
+    parts = [
+        _(
+            "head {accuracy} on {count} photos",
+            accuracy=number(float(head.right.mean()), 3),
+            count=len(head.right),
+        ),
+        *(
+            _(
+                "{mode} {accuracy} on {count} of them, where the head has {head}",
+                mode=one.mode.name,
+                accuracy=number(float(one.right.mean()), 3),
+                count=len(one.rows),
+                head=number(float(head.right[one.rows].mean()), 3),
+            )
+            for one in tried
+        ),
+    ]
+    progress.note(
+        _(
+            "tried by cross-validation on the training photos: {what}",
+            what="; ".join(map(str, parts)),
+        )
+    )
+    if mode is not HEAD:
+        why: Text = _("better by more than one standard error")
+    elif tried:
+        why = _("nothing that was tried is better by more than one standard error")
+    elif not head.has_room:
+        why = _("it leaves no room that more training could be seen to fill")
+    else:
+        why = _("there is no time for more")
+    more: Text | str = ""
+    if wanted_s:
+        more = _("; --minutes {minutes} would try more", minutes=math.ceil(wanted_s / 60))
+    progress.note(_("taking mode {mode}: {why}{more}", mode=mode.name, why=why, more=more))
