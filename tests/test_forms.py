@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import DATA, needs_data, olhar
+from olhar.data_settings import SourceSettings
 from olhar.datasets import (
     Dataset,
     PhotoFolder,
@@ -43,6 +44,7 @@ from olhar.errors import (
     ConfigError,
     DataError,
     MissingExtraError,
+    MissingFileError,
     OlharError,
     RunExistsError,
     StorageError,
@@ -50,6 +52,7 @@ from olhar.errors import (
 )
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
+from olhar.run import load_run
 
 LOOK = Preprocess(16, 3, (0.0,) * 3, (1.0,) * 3)
 QUIET = Progress()
@@ -209,12 +212,36 @@ GOOD = {
         f"{'cão' if index % 2 else 'gato'},7,./img/../img/{index}.png,9\n" for index in range(6)
     ),
     "quoted": '"file_name","label"\n' + ROWS.replace("gato", '"gato"'),
+    "a comma in a quoted column": '"file_name";"label, in words"\n'.replace(
+        '"label, in words"', "label"
+    )
+    + ROWS.replace(",", ";"),
+    "rows of separators": "file_name;label;\n"
+    + ROWS.replace(",", ";").replace("\n", ";\n")
+    + ";;\n;;\n",
+    "sep=;": "sep=;\nfile_name;label\n" + ROWS.replace(",", ";"),
+    "sep=; with BOM, Windows": ("\ufeffsep=;\nfile_name;label\n" + ROWS.replace(",", ";")).replace(
+        "\n", "\r\n"
+    ),
+    "sep=tab": "sep=\t\nfile_name\tlabel\n" + ROWS.replace(",", "\t"),
+    "Windows-1252": ("file_name,label\n" + ROWS).encode("cp1252"),
+    "names of its own": "id,diagnosis\n" + ROWS,
+    "names of its own, no endings": "id,diagnosis,place\n"
+    + "".join(f"img/{i},{'cão' if i % 2 else 'gato'},place {i}\n" for i in range(6)),
+    "the table's folder in the names": "Path,Label\n" + ROWS,  # see test_tables
+    "photos in another folder": "id_code,diagnosis\n"
+    + ROWS.replace("img/", "").replace(".png", ""),
 }
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_tables(kind: str, tmp_path: Path) -> None:
-    source = opened(table(tmp_path, GOOD[kind]))
+    text = GOOD[kind]
+    if kind == "the table's folder in the names":
+        text = text.replace("img/", f"{tmp_path.name}/img/")
+        assert opened(table(tmp_path, text)).path == tmp_path.parent
+        return
+    source = opened(table(tmp_path, text))
     assert source.class_names == ("cão", "gato")
     assert source.files == tuple(f"img/{index}.png" for index in (1, 3, 5, 0, 2, 4))
     assert source.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -224,6 +251,109 @@ def test_tables(kind: str, tmp_path: Path) -> None:
 def test_absolute_paths_in_the_folder_and_numbers_as_labels(tmp_path: Path) -> None:
     rows = "".join(f"{tmp_path / 'img'}/{index}.png,{index % 3}\n" for index in range(6))
     assert opened(table(tmp_path, "file,target\n" + rows)).class_names == ("0", "1", "2")
+
+
+def test_what_is_guessed_is_said(tmp_path: Path) -> None:
+    ids = "".join(f"{i},{i % 2}\n" for i in range(6))
+    source = opened(table(tmp_path, "id_code,diagnosis\n" + ids))
+    assert source.class_names == ("0", "1")
+    assert source.files[0] == "img/0.png"
+    assert "img/NAME.png, their names from the column id_code" in notes(source)
+    assert "classes are those of the column diagnosis" in notes(source)
+    said = notes(opened(table(tmp_path, GOOD["Windows-1252"])))
+    assert "read as Windows-1252 (is 'cão' right?)" in said
+
+
+def test_photos_are_found_by_name_in_several_folders(tmp_path: Path) -> None:
+    path = table(
+        tmp_path, "image_id,dx\n" + "".join(f"{i},{'nv' if i % 2 else 'mel'}\n" for i in range(6))
+    )
+    (tmp_path / "more").mkdir()
+    for index in range(3):
+        (tmp_path / "img" / f"{index}.png").rename(tmp_path / "more" / f"{index}.png")
+    source = opened(path)
+    assert set(source.files) == {
+        *(f"more/{i}.png" for i in range(3)),
+        *(f"img/{i}.png" for i in range(3, 6)),
+    }
+    assert "anywhere below" in notes(source)
+
+
+def test_photos_that_may_be_in_several_places_are_asked_for(tmp_path: Path) -> None:
+    ids = "".join(f"{i},{'nv' if i % 2 else 'mel'},{i % 3}\n" for i in range(6))
+    path = table(tmp_path, "id,dx,sex\n" + ids)
+    shutil.copytree(tmp_path / "img", tmp_path / "masks")
+    with pytest.raises(
+        DataError, match=r"several ways: id \(img/….png\), id \(masks/….png\).*--photos"
+    ):
+        open_source(str(path))
+    with pytest.raises(DataError, match=r"it has: id, dx, sex; .*--label-column"):
+        open_source(SourceSettings(str(path), photos="img"))
+    for folder in ("img", str(tmp_path / "img")):
+        source = open_source(SourceSettings(str(path), photos=folder, label_column="sex"))
+        assert isinstance(source, PhotoFolder)
+        assert source.class_names == ("0", "1", "2")
+        assert source.files[0] == "img/0.png"
+    outside = tmp_path / "tables"
+    outside.mkdir()
+    moved = path.rename(outside / "list.csv")
+    source = open_source(SourceSettings(str(moved), "id", "dx", str(tmp_path / "img"), ".png"))
+    assert isinstance(source, PhotoFolder)
+    assert source.path == tmp_path / "img"
+    assert len(decoded(source)) == 6
+    with pytest.raises(DataError, match=r"no column name \(--file-column\); it has: id, dx, sex"):
+        open_source(SourceSettings(str(moved), file_column="name"))
+    for other in ("digits", str(tmp_path / "img")):
+        with pytest.raises(ConfigError, match="--label-column is for a table that names files"):
+            open_source(SourceSettings(other, label_column="dx"))
+    with pytest.raises(MissingFileError, match="no folder 'nowhere'"):
+        open_source(SourceSettings(str(moved), photos="nowhere"))
+    with pytest.raises(DataError, match=r"there is no file '0\.jpg'"):
+        open_source(SourceSettings(str(moved), "id", "dx", str(tmp_path / "img"), ".jpg"))
+
+
+def test_how_a_table_is_read_goes_with_the_run(tmp_path: Path) -> None:
+    rows = [f"{i},{'nv' if i % 2 else 'mel'},{i % 3}\n" for i in range(24)]
+    path = table(tmp_path, "id,dx,sex\n" + "".join(rows))
+    for index in range(24):
+        photo(tmp_path / "img" / f"{index}.png", index)
+    shutil.copytree(tmp_path / "img", tmp_path / "masks")
+    flags = ["--label-column", "sex", "--photos", "img", "--ending", ".png"]
+    refused = olhar("train", "--data", path, "--network", "lenet5", "--run", tmp_path / "r")
+    assert "several ways" in refused.err
+    done = olhar(
+        *("train", "--data", path, "--network", "lenet5", "--epochs", "1", *flags),
+        *("--run", tmp_path / "r"),
+    )
+    assert done.status == 0, done.err
+    run = load_run(tmp_path / "r")
+    assert " ".join(flags) in run.config["command"]
+    assert " ".join(flags) in (tmp_path / "r" / "README.md").read_text()
+    assert run.classifier.class_names == ("0", "1", "2")
+    assert olhar("evaluate", tmp_path / "r", "--json").json["n"] == run.report.n
+    for name in ("model", "metrics.json"):
+        target = tmp_path / "r" / name
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+    assert olhar("resume", tmp_path / "r", "--json").json["n"] == run.report.n
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (("0", "0.0", "1"), ("0", "1")),
+        (("1.0", "2.0", "2.00"), ("1", "2")),
+        (("0.5", "0.50", "1"), ("0.5", "1")),
+        (("001", "002", "010"), ("001", "002", "010")),
+        (("1", "cat", "2"), ("1", "2", "cat")),
+    ],
+)
+def test_numbers_as_labels(
+    labels: tuple[str, ...], classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    rows = "".join(f"img/{i}.png,{labels[i % len(labels)]}\n" for i in range(6))
+    source = opened(table(tmp_path, "file_name,label\n" + rows))
+    assert source.class_names == classes
+    assert ("same number" in notes(source)) == (len(set(labels)) > len(classes))
 
 
 def test_splits_of_a_table(tmp_path: Path) -> None:
@@ -238,9 +368,14 @@ def test_splits_of_a_table(tmp_path: Path) -> None:
 BAD = {
     "a missing column": (
         "file_name,animal\nimg/0.png,cat\n",
-        "column label.*has: file_name, animal",
+        "column label.*has: file_name, animal.*--label-column",
     ),
-    "no header": (ROWS, r"it has: img/0\.png"),
+    "no header": (ROWS, r"first line .* names a photo \(img/0\.png\).*such as file_name,label"),
+    "no photos in any column": (
+        "name,kind\nx.png,cat\n",
+        "column file_name.*has: name, kind.*--file-column.*--photos",
+    ),
+    "a column twice": ("file_name,label,Label\nimg/0.png,cat,dog\n", "column label twice"),
     "two that may be it": (
         "file_name,class,category\nimg/0.png,1,cat\n",
         "several columns that may be the label: class, category; call the right one label",
@@ -255,8 +390,26 @@ BAD = {
     "no split": ("file_name,label,split\nimg/0.png,cat,holdout\n", "'holdout' is no split"),
     "no train": ("file_name,label,split\nimg/0.png,cat,test\n", "rows of test only"),
     "two labels": ("file_name,label\nimg/0.png,cat\nimg/0.png,dog\n", "there twice.*cat and dog"),
+    "a value without end": (f"file_name,label\n{'a' * 2000},cat\n", "a value of 2000 characters"),
     "too many values": ("file_name,label\nimg/0.png,cat,1,2\n", "more values than"),
-    "Latin-1": ("file_name,label\nimg/0.png,cão\n".encode("latin-1"), "save it as CSV in UTF-8"),
+    "an unknown encoding": (b"file_name,label\nimg/0.png,c\x8do\n", "save it as CSV in UTF-8"),
+    "zeros, no text": (("file_name,label\n" + ROWS).encode("utf-16-le"), "save it as CSV in UTF-8"),
+    "one number in two spellings, among words": (
+        "file_name,label\nimg/0.png,1\nimg/1.png,1.0\nimg/2.png,cat\n",
+        "labels '1' and '1.0', which are the same number",
+    ),
+    "no number among numbers": (
+        "file_name,label\nimg/0.png,1.0\nimg/1.png,2.0\nimg/2.png,nan\n",
+        "label 'nan' among numbers",
+    ),
+    "files by other paths than theirs": (
+        "file_name,label\nelsewhere/0.png,1\nelsewhere/1.png,2\n",
+        "there is no file 'elsewhere/0.png'",
+    ),
+    "one number, once with a zero before": (
+        "file_name,label\nimg/0.png,1\nimg/1.png,01\nimg/2.png,2\n",
+        "labels '1' and '01', which are the same number",
+    ),
     "no text": (b"\0\1\2\3", "no rows|cannot be read"),
     "an open quote": ('file_name,label\n"img/0.png,cat\n', "cannot be read as a table"),
     "other classes in test": (
@@ -331,6 +484,46 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(MissingExtraError, match=r"olhar\[parquet\]"):
         open_source(str(tmp_path / "t.parquet"))
     assert len(opened(path)) == 6
+
+
+def tiny_imagenet(root: Path) -> Path:
+    for number, wnid in enumerate(("n01443537", "n01629819", "n02012849", "n03126707")):
+        for index in range(4):
+            photo(root / "train" / wnid / "images" / f"{wnid}_{index}.JPEG", 10 * number + index)
+        (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("x\t0\t0\t9\t9\n")
+    for index in range(4):
+        photo(root / "val" / "images" / f"val_{index}.JPEG", 100 + index)
+        photo(root / "test" / "images" / f"test_{index}.JPEG", 200 + index)
+    (root / "val" / "val_annotations.txt").write_text(
+        "val_0.JPEG\tn01443537\t0\t0\t9\t9\nval_2.JPEG\tn02012849\t0\t0\t9\t9\n"
+    )
+    return root
+
+
+def test_tiny_imagenet(tmp_path: Path) -> None:
+    root = tiny_imagenet(tmp_path / "tiny")
+    source = opened(root)
+    assert source.class_names == ("n01443537", "n01629819", "n02012849", "n03126707")
+    assert {part: len(rows) for part, rows in source.parts.items()} == {"train": 16, "val": 2}
+    assert source.files[-1] == "val/images/val_2.JPEG"
+    assert source.labels[-2:].tolist() == [0, 2]
+    assert "test/ has no class folders" in notes(source)
+    assert "val/ is the test split" in notes(source)
+    assert "2 photo(s) that the table does not list" in notes(source)
+    assert len(decoded(source)) == 18
+    words = ("goldfish, Carassius auratus", "salamander", "crane", "crane, lift", "none")
+    wnids = ("n01443537", "n01629819", "n02012849", "n03126707", "n99999999")
+    lines = [f"{wnid}\t{word}\n" for wnid, word in zip(wnids, words, strict=True)]
+    (root / "words.txt").write_text("".join(lines))
+    named = ("crane (n02012849)", "crane (n03126707)", "goldfish", "salamander")
+    assert opened(root).class_names == named
+    with (root / "val" / "val_annotations.txt").open("a") as file:
+        file.write("val_9.JPEG\tn01443537\t0\t0\t9\t9\n")
+    with pytest.raises(DataError, match=r"val_annotations\.txt:3: there is no file 'val_9\.JPEG'"):
+        open_source(str(root))
+    (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn00000000\t0\t0\t9\t9\n")
+    with pytest.raises(DataError, match=r"classes of val/.*val/ has n00000000"):
+        open_source(str(root))
 
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=20).filter(
@@ -446,6 +639,24 @@ def test_what_push_to_hub_writes(tmp_path: Path) -> None:
     assert not source.path.exists()
 
 
+@pytest.mark.parametrize("inner", ["plain_text", "default/train", "data", "train"])
+def test_parquet_in_one_folder(inner: str, tmp_path: Path) -> None:
+    folder, first = tmp_path / "hub" / inner, Path(inner).parts[0]
+    folder.mkdir(parents=True)
+    (tmp_path / "hub" / ".cache").mkdir()
+    pq.write_table(hf_table(rows_of(8)), folder / "train-00000-of-00001.parquet")
+    assert list(opened(tmp_path / "hub").parts) == ["train"]
+    photo(tmp_path / "hub" / "cat" / "0.png", 1)
+    assert len(opened(tmp_path / "hub")) == 8
+    (tmp_path / "hub" / "small").mkdir()
+    pq.write_table(hf_table(rows_of(8)), tmp_path / "hub" / "small" / "train.parquet")
+    if inner == "train":
+        assert len(opened(tmp_path / "hub")) == 8
+        return
+    with pytest.raises(DataError, match=rf"in {first}/, small/; give one of them"):
+        open_source(str(tmp_path / "hub"))
+
+
 def test_bad_tables_of_photos(tmp_path: Path) -> None:
     def refused(columns: dict[str, list[Any]], message: str, features: Any = FEATURES) -> None:
         pq.write_table(hf_table(columns, features), tmp_path / "t.parquet")
@@ -463,6 +674,15 @@ def test_bad_tables_of_photos(tmp_path: Path) -> None:
     pq.write_table(both.replace_schema_metadata(metadata), tmp_path / "t.parquet")
     with pytest.raises(DataError, match="it has: img, fine_label, coarse_label"):
         open_source(str(tmp_path / "t.parquet"))
+    bytes_of = rows_of(1)["image"][0]["bytes"]
+    for column, label in (("fine_label", "a"), ("coarse_label", "a"), ("n", "7")):
+        numbered = both.set_column(0, "img", pa.array([bytes_of])).append_column("n", pa.array([7]))
+        numbered = numbered.replace_schema_metadata(metadata)
+        pq.write_table(numbered, tmp_path / "t.parquet")
+        source = open_source(SourceSettings(str(tmp_path / "t.parquet"), label_column=column))
+        assert source.class_names == (label,)
+    with pytest.raises(ConfigError, match="--photos is for a table that names files"):
+        open_source(SourceSettings(str(tmp_path / "t.parquet"), label_column="n", photos="x"))
     with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as out:
         out.write(b"\xff\xff\xff\xff not arrow at all")
     with pytest.raises(DataError, match="Parquet or Arrow"):
@@ -701,7 +921,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "objects": ({"images": np.array([1, "a"], object), "labels": LABELS}, "Python objects"),
     "lengths": ({"images": PIXELS, "labels": LABELS[:5]}, "12 images and 5 labels"),
     "no labels": ({"images": PIXELS}, "it has the arrays images; allowed"),
-    "other names": ({"a": PIXELS, "b": LABELS}, "it has the arrays -"),
+    "other names": ({"a": PIXELS, "b": LABELS}, "it has the arrays a, b"),
     "normalised": ({"x": PIXELS / 127.5 - 1, "y": LABELS}, "go from -1.0 to 1.0"),
     "not a number": ({"x": np.full((12, 4, 4), np.nan), "y": LABELS}, "go from nan"),
     "too large": ({"x": PIXELS.astype(int) + 1000, "y": LABELS}, "go from 1000"),
@@ -738,6 +958,131 @@ def test_wrong_arrays(kind: str, tmp_path: Path) -> None:
     values, message = WRONG[kind]
     with pytest.raises(DataError, match=message):
         open_source(str(npz(tmp_path / "w.npz", **values)))
+
+
+POOL = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4)
+
+
+def test_arrays_without_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", POOL, np.arange(12) % 3)
+    np.savez(tmp_path / "b.npz", np.eye(3)[np.arange(12) % 3], POOL)
+    plain = arrays(npz(tmp_path / "c.npz", images=POOL, labels=np.arange(12) % 3)).fingerprint
+    assert arrays(tmp_path / "a.npz").fingerprint == plain
+    assert arrays(tmp_path / "b.npz").fingerprint == plain
+    for some in (
+        (POOL, np.arange(11)),
+        (POOL, POOL),
+        (POOL, np.arange(12), POOL, np.arange(12)),
+        (POOL,),
+    ):
+        np.savez(tmp_path / "d.npz", *some)
+        with pytest.raises(DataError, match=r"it has the arrays arr_0.*np\.savez"):
+            open_source(str(tmp_path / "d.npz"))
+
+
+def test_a_folder_of_npz_files(tmp_path: Path) -> None:
+    root = tmp_path / "km"
+    root.mkdir()
+    for part, count in (("train", 9), ("test", 3)):
+        np.savez(root / f"kmnist-{part}-imgs.npz", POOL[:count])
+        np.savez(root / f"kmnist-{part}-labels.npz", np.arange(count) % 3)
+    source = arrays(root)
+    assert {part: len(rows) for part, rows in source.parts.items()} == {"train": 9, "test": 3}
+    assert np.array_equal(source.images[:9, ..., 0], POOL[:9])
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    npz(pairs / "train.npz", x=POOL[:9], y=np.arange(9) % 3)
+    np.savez(pairs / "test.npz", POOL[:3], np.arange(3) % 3)
+    assert arrays(pairs).fingerprint == source.fingerprint
+    (root / "kmnist-train-imgs.npz").rename(root / "part-one.npz")
+    with pytest.raises(DataError, match="it has the arrays x_test, y_test, y_train"):
+        open_source(str(root))
+    npz(pairs / "k49-train.npz", x=POOL[:9], y=np.arange(9) % 3)
+    with pytest.raises(DataError, match="means the same as another"):
+        open_source(str(pairs))
+    other = tmp_path / "other"
+    other.mkdir()
+    npz(other / "1.npz", a=POOL)
+    npz(other / "2.npz", a=POOL)
+    with pytest.raises(DataError, match=r"names of its files do not say .*: 1\.npz, 2\.npz"):
+        open_source(str(other))
+
+
+@pytest.mark.parametrize(
+    ("file", "advice"),
+    [
+        ("a.mat", r"MATLAB.*scipy\.io\.loadmat\('.*a\.mat'\).*savez\('.*a\.npz'"),
+        ("a.h5", r"HDF5.*h5py\.File\('.*a\.h5'\).*savez"),
+        ("a.hdf5", "HDF5"),
+        ("a.pkl", r"pickle, which can run programs and is never opened.*savez"),
+        ("a.xlsx", "spreadsheet; save it as CSV"),
+        ("a.npy", r"images\.npy and labels\.npy, into one folder"),
+        ("a.json", "JSON lines"),
+        ("a.pt", "PyTorch"),
+    ],
+)
+def test_files_of_other_kinds_say_what_to_do(file: str, advice: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / file
+    path.write_bytes(b"\x80\x04.")
+    for place in (path, path.parent):
+        with pytest.raises(DataError, match=advice):
+            open_source(str(place))
+
+
+def test_a_folder_whose_files_are_the_data(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("label,pixel0\n")
+    (tmp_path / "test.csv").write_text("pixel0\n")
+    with pytest.raises(DataError, match=r"it holds test\.csv, train\.csv: give one of them"):
+        open_source(str(tmp_path))
+    zipped(tmp_path / "x.zip", tmp_path)
+    with pytest.raises(DataError, match=r"unpack it first"):
+        open_source(str(tmp_path / "x.zip"))
+
+
+def test_a_table_beside_folders_that_are_no_classes(tmp_path: Path) -> None:
+    root = tmp_path / "aptos"
+    for index in range(6):
+        photo(root / "train_images" / f"a{index}.png", index)
+        photo(root / "test_images" / f"b{index}.png", 50 + index)
+    rows = "".join(f"a{index},{index % 2},{index % 3}\n" for index in range(6))
+    (root / "train.csv").write_text("id_code,diagnosis,eye\n" + rows)
+    (root / "sample_submission.csv").write_text("id_code,diagnosis\nb1,0\nb2,0\n")
+    with pytest.raises(DataError, match=r"it has: id_code, diagnosis, eye; .*--label-column"):
+        open_source(str(root))
+    source = open_source(SourceSettings(str(root), label_column="eye"))
+    assert isinstance(source, PhotoFolder)
+    assert source.class_names == ("0", "1", "2")
+    assert source.files[0] == "train_images/a0.png"
+    (root / "train.csv").write_text(
+        "id_code,diagnosis\n" + "".join(f"a{index},{index % 2}\n" for index in range(6))
+    )
+    for place in (root, zipped(tmp_path / "aptos.zip", root)):
+        assert opened(place).class_names == ("0", "1")
+        assert "table train.csv says which class" in notes(opened(place))
+    (root / "more.csv").write_text("id_code,diagnosis\nb1,0\nb2,1\nb3,1\nb4,0\n")
+    with pytest.raises(DataError, match=r"several tables .*: more\.csv, train\.csv"):
+        open_source(str(root))
+
+
+def test_a_table_beside_folders_that_are_classes(tmp_path: Path) -> None:
+    plain = photos(tmp_path / "plain", {"cat": 4, "dog": 4})
+    lines = "".join(f"{kind}/{i}.png,{kind}\n" for kind in ("cat", "dog") for i in range(3))
+    (plain / "list.csv").write_text("file_name,label\n" + lines)
+    (plain / "sizes.csv").write_text("what,how many\nx,1\n")
+    assert opened(plain).class_names == ("cat", "dog")
+    assert len(opened(plain)) == 10
+    (plain / "list.csv").write_text(
+        "file_name,blurred\n" + "".join(f"cat/{i}.png,{i % 2}\n" for i in range(4))
+    )
+    with pytest.raises(
+        DataError, match=r"list\.csv says that photos of the folder cat are of several"
+    ):
+        open_source(str(plain))
+    divided = photos(tmp_path / "divided", DIVIDED)
+    lines = "".join(f"train/cat/{i}.png,{i % 2}\n" for i in range(4))
+    (divided / "list.csv").write_text("file_name,blurred\n" + lines)
+    assert opened(divided).class_names == ("cat", "dog")
 
 
 def test_damaged_arrays(tmp_path: Path) -> None:

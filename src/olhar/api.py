@@ -97,6 +97,7 @@ def check_data(
     backbone: str | None = None,
     weights: str | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> CheckReport:
     """What is in a data set, and what is wrong with it.
 
@@ -107,11 +108,13 @@ def check_data(
         backbone: a network whose features doubtful labels are found by.
         weights: the backbone's.
         progress: hears of the progress.
+        **reading: how a table is read, such as file_column (see docs/data.md).
 
     Raises:
         DataError: data that cannot be used.
         RunExistsError: something else lies where the page is to go.
     """
+    from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
     from olhar.datasets.check import check_page, check_source
     from olhar.files import check_replaceable, write_atomic
@@ -120,7 +123,7 @@ def check_data(
     progress = progress or Progress()
     if html is not None:
         check_replaceable(Path(html))
-    source = open_source(data)
+    source = open_source(SourceSettings(data, **source_settings(reading)))
     features = label_features(source, backbone, weights, progress) if backbone else None
     report = check_source(source, progress, labels=labels, features=features)
     if html is not None:
@@ -135,6 +138,7 @@ def push_data(
     *,
     size: int | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> StoredDataset:
     """Store a data set's arrays as a version; the next training can name its address.
 
@@ -144,11 +148,13 @@ def push_data(
         name: what to call it there; by default the folder's name.
         size: side of the arrays' images in pixels; by default the set's own, of photos 224.
         progress: hears of the bytes.
+        **reading: how a table is read, such as file_column (see docs/data.md).
 
     Raises:
         ConfigError: a name that a store cannot have.
         StoreError: the store cannot be reached, or refuses the login.
     """
+    from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
     from olhar.datasets.arrays import as_arrays
     from olhar.datasets.stored import push_dataset
@@ -157,7 +163,8 @@ def push_data(
     progress = progress or Progress()
     called = name or Path(data).absolute().name
     check_name(called, _("the name of a data set (choose another with --name)"))
-    return push_dataset(as_arrays(open_source(data), size, progress), store, called, progress)
+    source = open_source(SourceSettings(data, **source_settings(reading)))
+    return push_dataset(as_arrays(source, size, progress), store, called, progress)
 
 
 def export_data(
@@ -167,6 +174,7 @@ def export_data(
     *,
     size: int | None = None,
     progress: Progress | None = None,
+    **reading: Any,
 ) -> Exported:
     """Write a data set in another form.
 
@@ -176,15 +184,18 @@ def export_data(
         out: what to write; it must not exist.
         size: side of the images in pixels, for npz and npy.
         progress: hears of the progress.
+        **reading: how a table is read, such as file_column (see docs/data.md).
 
     Raises:
         UnknownNameError: no such form.
         RunExistsError: `out` is there.
     """
+    from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
     from olhar.datasets.forms.export import export_dataset
 
-    return export_dataset(open_source(data), to, Path(out), size, progress or Progress())
+    source = open_source(SourceSettings(data, **source_settings(reading)))
+    return export_dataset(source, to, Path(out), size, progress or Progress())
 
 
 def card(run: Path | str, **details: str) -> list[Path]:

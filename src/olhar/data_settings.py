@@ -1,4 +1,4 @@
-"""What may be asked of the data: how it is divided, and brought to the network's input."""
+"""What may be asked of the data: how a table is read, how it is divided, and brought to the input."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
-from olhar.settings import Kind, OneOf, Settings, Whole, setting, table
+from olhar.settings import Kind, OneOf, Settings, Whole, check_names, setting, table
 
 
 class Share(Kind):
@@ -44,14 +44,35 @@ class Pattern(Kind):
 
 
 @dataclass(frozen=True)
-class DataSettings(Settings):
-    """Which data, and how it is divided and brought to the network.
+class SourceSettings(Settings):
+    """Which data, and how a table of it is read.
 
     Attributes:
         name: a named data set, or the path of a folder of photos, as it was given.
     """
 
     name: str
+    file_column: str | None = setting(
+        None, Kind("COLUMN"), _("column of a table that names the photos"), searched=False
+    )
+    label_column: str | None = setting(
+        None, Kind("COLUMN"), _("column of a table that names the classes"), searched=False
+    )
+    photos: str | None = setting(
+        None, Kind("FOLDER"), _("folder of the photos that a table names"), searched=False
+    )
+    ending: str | None = setting(
+        None,
+        Kind("ENDING"),
+        _("what the names of photos in a table leave out, such as .png"),
+        searched=False,
+    )
+
+
+@dataclass(frozen=True)
+class DataSettings(SourceSettings):
+    """Which data, and how it is divided and brought to the network."""
+
     val: float | None = setting(
         None, Share("SHARE|COUNT"), _("validation images; default 0.1, at most 5000")
     )
@@ -112,6 +133,20 @@ class DataSettings(Settings):
     def recorded(cls, values: Mapping[str, Any]) -> Self:
         """Those that a run has recorded; one that is older than groups divided without them."""
         return cls.pick({"groups": "none", **values})
+
+
+SOURCE = table(SourceSettings)
+
+
+def source_settings(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords that say how a table is read, checked.
+
+    Raises:
+        UnknownNameError: one is none of them.
+        ConfigError: a value that cannot be used.
+    """
+    check_names(reading, SOURCE, _("setting of how data is read"))
+    return {name: SOURCE[name].check(value) for name, value in reading.items()}
 
 
 DATA = table(DataSettings)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from olhar.cli import data_check, data_store
-from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.options import Subparsers, add_flags, add_json, collect, print_json
 from olhar.cli.progress import build_progress
+from olhar.data_settings import SOURCE, SourceSettings
 from olhar.i18n import _, language, using
 
 
@@ -27,6 +28,7 @@ def add_command(commands: Subparsers) -> None:
     )
     data_check.add_flags(parser)
     data_store.add_flags(parser)
+    add_flags(parser, _("data in a table"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -52,11 +54,13 @@ def run(args: argparse.Namespace) -> int:
     name = args.words[0]
     if args.undo:
         return data_check.undo(name, args)
-    source = datasets.open_source(name)
+    source = datasets.open_source(SourceSettings(name, **collect(args, SOURCE)))
     if isinstance(source, datasets.PhotoFolder) or data_check.wants_check(args):
         return data_check.run(source, args)
     # The record's sentences and class names are for programs, and so in English, with --json.
     with build_progress() as progress, using("en" if args.json else language()):
+        for note in source.notes:
+            progress.note(note)
         facts = datasets.describe_dataset(source, progress)
     if args.json:
         print_json(facts)

@@ -105,9 +105,8 @@ def run(source: Source, args: argparse.Namespace) -> int:
         )
     # The record's sentences are for programs, and so in English, with --json; the page is not.
     with build_progress() as progress, using("en" if args.json else language()):
-        if isinstance(source, PhotoFolder):
-            for note in source.notes:
-                progress.note(note)
+        for note in source.notes:
+            progress.note(note)
         report = check_source(
             source,
             progress,

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from olhar import api
-from olhar.cli.options import print_json
+from olhar.cli.options import collect, print_json
 from olhar.cli.progress import build_progress
+from olhar.data_settings import SOURCE
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.settings import Whole
@@ -75,7 +76,9 @@ def _size(args: argparse.Namespace) -> int | None:
 def _push(name: str, store: str, args: argparse.Namespace) -> int:
     size = _size(args)
     with build_progress() as progress:
-        stored = api.push_data(name, store, args.called, size=size, progress=progress)
+        stored = api.push_data(
+            name, store, args.called, size=size, progress=progress, **collect(args, SOURCE)
+        )
     if args.json:
         print_json(stored.to_dict())
     else:
@@ -107,7 +110,9 @@ def _export(name: str, args: argparse.Namespace) -> int:
             )
         )
     with build_progress() as progress:
-        done = api.export_data(name, args.to, args.out, size=size, progress=progress)
+        done = api.export_data(
+            name, args.to, args.out, size=size, progress=progress, **collect(args, SOURCE)
+        )
     if args.json:
         print_json(done.to_dict())
     else:

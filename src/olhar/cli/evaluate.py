@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from olhar.cli.options import Subparsers, add_json, add_model, print_json
+from olhar.cli.options import Subparsers, add_flags, add_json, add_model, collect, print_json
 from olhar.cli.progress import build_progress
+from olhar.data_settings import SOURCE
 from olhar.i18n import _
 
 
@@ -25,6 +26,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="SPLIT",
         help=str(_("train, val or test, as the model's own run divided the data; or all")),
     )
+    add_flags(parser, _("data in a table"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -34,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     from olhar import pipeline
 
     with build_progress() as progress:
-        report = pipeline.evaluate(args.model, args.data, split=args.split, progress=progress)
+        report = pipeline.evaluate(
+            args.model, args.data, split=args.split, progress=progress, **collect(args, SOURCE)
+        )
     if args.json:
         print_json(report.to_dict())
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from olhar.cli.options import Subparsers, add_json, print_json
+from olhar.cli.options import Subparsers, add_flags, add_json, collect, print_json
+from olhar.data_settings import SOURCE
 from olhar.i18n import _, in_english, number
 
 
@@ -18,6 +19,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="DATA",
         help=str(_("count for the images and classes of this data set or folder; default mnist")),
     )
+    add_flags(parser, _("data in a table"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """List the networks."""
     from olhar import pipeline
 
-    rows = pipeline.list_networks(args.data)
+    rows = pipeline.list_networks(args.data, **collect(args, SOURCE))
     if args.json:
         print_json([{**row, "source": in_english(row["source"])} for row in rows])
         return 0

@@ -40,8 +40,8 @@ _WORDS = (
 _VALUES = {
     name.literal: name
     for name in (
-        *(_("ADDRESS"), _("ARCHIVE"), _("CASE"), _("COMMAND"), _("COUNT")),
-        *(_("COUNTRY"), _("DATA"), _("DEVICE"), _("FILE"), _("FOLDER")),
+        *(_("ADDRESS"), _("ARCHIVE"), _("CASE"), _("COLUMN"), _("COMMAND"), _("COUNT")),
+        *(_("COUNTRY"), _("DATA"), _("DEVICE"), _("ENDING"), _("FILE"), _("FOLDER")),
         *(_("FORMAT"), _("KEY"), _("KINDS"), _("LANG"), _("MINUTES")),
         *(_("MODE"), _("MODEL"), _("NAME"), _("NAMES"), _("ORIGIN")),
         *(_("OUT"), _("PATH"), _("PHOTO"), _("PIXELS"), _("PORT")),

@@ -32,6 +32,7 @@ class Dataset:
             names.
         files: the relative path of each item, or () where items are not files.
         set_aside: (relative path, reason) of each file that cannot be read.
+        notes: what the user should know of how it was read.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Dataset:
     translated_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
+    notes: tuple[i18n.Text, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

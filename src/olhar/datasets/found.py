@@ -91,8 +91,7 @@ def _idx_file(name: str, stem: str, *, download: bool) -> Path:
     fetched = download_folder(name) / f"{stem}-idx{3 if 'images' in stem else 1}-ubyte.gz"
     rejected: ChecksumError | None = None
     for path in (*data_files(), *([fetched] if fetched.is_file() else [])):
-        match = named._IDX_FILE.fullmatch(path.name)
-        if match is None or match[1] != stem:
+        if named._idx_stem(path) != stem:
             continue
         try:
             found = md5_bytes(named._unpack_idx(path, stem))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from olhar.data_settings import DATA, DataSettings
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.forms.tables import read_rows
+from olhar.datasets.forms.rows import read_rows
 from olhar.datasets.layout import GROUPS, label_text, readable_name
 from olhar.datasets.source import Source
 from olhar.errors import ConfigError, DataError, explain_os_errors
@@ -95,7 +95,7 @@ def _column(source: PhotoFolder, column: str) -> list[str]:
 def _listed(source: PhotoFolder, path: Path) -> list[str]:
     """Groups of groups.csv."""
     group_of: dict[str, str] = {}
-    for number, row in enumerate(read_rows(path), start=2):
+    for number, row in read_rows(path):
         values = {str(key).strip().lower(): value for key, value in row.items()}
         if not {"file", "group"} <= set(values):
             raise DataError(

@@ -7,9 +7,7 @@ archive may have been packed anew.
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import pickle
 import re
 from collections.abc import Iterator
@@ -35,6 +33,7 @@ from olhar.datasets.places import (
     data_folder,
     download_folder,
     explain_damage,
+    open_packed,
     waiting,
 )
 from olhar.errors import ChecksumError, unknown_name
@@ -119,9 +118,11 @@ _IDX_MD5 = {  # of the .gz file as published, and of its content
         "t10k-labels": ("bb300cfdad3c16e7a12a480ee83cd310", "15d484375f8d13e6eb1aabb0c3f46965"),
     },
 }
-# `train-images-idx3-ubyte.gz`, also unpacked, in .xz, and spelt `train-images.idx3-ubyte`.
+# `train-images-idx3-ubyte.gz`, also unpacked, in .xz, spelt `train-images.idx3-ubyte`, without its end, or
+# as browsers call a second copy: ` (1)`.
 _IDX_FILE = re.compile(
-    r"(train-images|t10k-images|train-labels|t10k-labels)[-.]idx[13]-ubyte(\.gz|\.xz)?"
+    r"(train|t10k)[-_.](images|labels)"
+    r"([-_.]idx[13])?([-_.]ubyte)?( ?\(\d+\))?(\.gz|\.xz)?"
 )
 # Sets with the file names of MNIST, by the folders they are found in.
 _MNIST_LIKE = ("fashion", "kmnist", "kuzushiji", "emnist")
@@ -288,8 +289,7 @@ def _read_idx(name: str, stem: str, files: list[Path]) -> bytes:
     known = {md5s[stem][1] for md5s in _IDX_MD5.values()}
     rejected = []
     for path in files:
-        match = _IDX_FILE.fullmatch(path.name)
-        if match is None or match[1] != stem:
+        if _idx_stem(path) != stem:
             continue
         try:
             content = _unpack_idx(path, stem)
@@ -311,12 +311,25 @@ def _read_idx(name: str, stem: str, files: list[Path]) -> bytes:
     return _unpack_idx(fetch(_IDX_URL[name] + path.name, path, gz_md5), stem)
 
 
+def _idx_stem(path: Path) -> str:
+    """Which of a set's four files it is by its name; "" where none."""
+    match = _IDX_FILE.fullmatch(path.name)
+    return f"{match[1]}-{match[2]}" if match else ""
+
+
 def _unpack_idx(path: Path, stem: str) -> bytes:
-    """The content of a .gz, .xz or unpacked file; one byte more than right tells that it is not."""
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-    with explain_damage(path), openers.get(path.suffix, open)(path, "rb") as file:
+    """The content of a packed or unpacked file; one byte more than right tells that it is not."""
+    with explain_damage(path), open_packed(path) as file:
         content: bytes = file.read(_IDX_SIZE_BYTES[stem] + 1)
     return content
+
+
+def known_class_names(md5: str) -> tuple[str, ...]:
+    """The class names of the set that an IDX file with this content belongs to, () where none is known."""
+    for name, files in _IDX_MD5.items():
+        if any(md5 == content for _packed, content in files.values()):
+            return CLASS_NAMES[name]
+    return ()
 
 
 def _is_meant(path: Path, name: str) -> bool:

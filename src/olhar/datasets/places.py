@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Container, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
 from olhar.datasets.cache import cache_folder
 from olhar.errors import ChecksumError, MissingFileError, explain_os_errors
@@ -73,6 +74,17 @@ def explain_damage(path: Path) -> Iterator[None]:
                     reason=error,
                 )
             ) from error
+
+
+def open_packed(path: Path) -> BinaryIO:
+    """A file for reading, unpacked where its first bytes say that it is packed by gzip or xz."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return cast("BinaryIO", gzip.open(path, "rb"))
+    if head == b"\xfd7zXZ\0":
+        return cast("BinaryIO", lzma.open(path, "rb"))
+    return path.open("rb")
 
 
 def download_folder(name: str) -> Path:

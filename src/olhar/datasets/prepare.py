@@ -50,6 +50,8 @@ def prepare_dataset(
     """
     if isinstance(source, PhotoFolder):
         return decode_folder(source, framing, progress, workers)
+    for note in source.notes:
+        progress.note(note)
     return _resize_dataset(source, framing, progress, lazily=lazily)
 
 

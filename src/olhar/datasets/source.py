@@ -5,10 +5,12 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path
 
+from olhar.data_settings import SourceSettings
 from olhar.datasets.caltech101 import CALTECH101, open_caltech101
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms import open_path
+from olhar.datasets.forms.columns import refuse_settings
 from olhar.datasets.layout import readable_name
 from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_stored, load_stored
@@ -19,21 +21,26 @@ Source = Dataset | PhotoFolder
 ALL_NAMES = tuple(sorted((*NAMED, CALTECH101)))
 
 
-def open_source(name: str) -> Source:
+def open_source(wanted: str | SourceSettings) -> Source:
     """A named data set, decoded; photos, listed only (see prepare_dataset); arrays, brought into the
     cache once; or a data set in a store, fetched once.
 
     Args:
-        name: one of `ALL_NAMES`, a path (see forms.open_path), or an address; for a folder with the
-            name of a set write ./NAME.
+        wanted: one of `ALL_NAMES`, a path (see forms.open_path), or an address, perhaps with how a
+            table is read; for a folder with the name of a set write ./NAME.
 
     Raises:
         UnknownNameError: it is neither.
+        ConfigError: it is no table, and how one is read was said.
         DataError: the folder or file cannot be used as data.
         ChecksumError: an archive is damaged.
         MissingExtraError: a library that reads it is not installed.
         NoPermissionError: the folder or one in it may not be read.
     """
+    settings = SourceSettings(wanted) if isinstance(wanted, str) else wanted
+    name = settings.name
+    if name in ALL_NAMES:
+        refuse_settings(settings)
     if name in NAMED:
         return load_named(name)
     if name == CALTECH101:
@@ -43,8 +50,9 @@ def open_source(name: str) -> Source:
         is_there = bool(name.strip()) and path.exists()
     if is_there:
         _check_path(name)
-        return open_path(name, path)
+        return open_path(settings, path)
     if is_stored(name):
+        refuse_settings(settings)
         return load_stored(name)
     raise UnknownNameError(
         _(

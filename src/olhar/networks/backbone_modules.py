@@ -150,9 +150,9 @@ class WideningBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, inputs, H, W) → (N, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        wide = F.relu6(self._bn0(self._expand_conv(x))) if self.widens else x
+        wide = F.relu6(self._bn1(self._depthwise_conv(wide)))
+        y: torch.Tensor = self._bn2(self._project_conv(wide))
         return x + y if self.is_residual else y
 
 

@@ -55,7 +55,7 @@ def suits_auto(
         return False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return False
-    source = open_source(wanted.name)
+    source = open_source(wanted)
     return isinstance(source, PhotoFolder) and min(source.image_shape[1:]) >= PHOTO_SIDE
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import WEIGHTS, load_classifier
+from olhar.data_settings import SourceSettings
 from olhar.datasets import open_source
 from olhar.datasets.cache import cache_folder
 from olhar.datasets.fetch import fetch_sha256
@@ -177,7 +178,7 @@ def _no_top(name: str) -> ConfigError:
     )
 
 
-def default_mode(backbone: str, data: str) -> str:
+def default_mode(backbone: str, data: str | SourceSettings) -> str:
     """What is done with a backbone where nobody says: top where it can be and images are many, else head.
 
     The data is opened, to be counted.

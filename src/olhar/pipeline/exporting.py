@@ -36,7 +36,7 @@ from olhar.errors import (
 )
 from olhar.files import write_atomic
 from olhar.i18n import _
-from olhar.pipeline.inputs import class_order, splits_of
+from olhar.pipeline.inputs import class_order, source_of, splits_of
 from olhar.pipeline.measuring import predict_split
 from olhar.pipeline.rebuilding import network_probs, read_golden, require_libraries
 from olhar.preprocess import input_batches, to_inputs
@@ -252,7 +252,7 @@ def _open_data(
 ) -> tuple[Dataset, Splits]:
     """The data set with labels in the model's order, and its splits."""
     table = classifier.config.data
-    source = open_source(data or str(table["name"]))
+    source = open_source(source_of(table, data))
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, progress)
     splits = splits_of(source, dataset, table, progress)

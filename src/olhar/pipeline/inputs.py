@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.data_settings import DataSettings
+from olhar.data_settings import DataSettings, SourceSettings, source_settings
 from olhar.datasets import (
     NAMED_SHAPES,
     Dataset,
@@ -97,7 +97,7 @@ def open_inputs(
         lazily: see datasets.prepare_dataset.
         advise: tell of backbones where photos are large.
     """
-    source = open_source(wanted.name)
+    source = open_source(wanted)
     channels, height, width = source.image_shape
     side = min(height, width)
     if advise and isinstance(source, PhotoFolder) and side >= _BACKBONE_FROM:
@@ -150,6 +150,17 @@ def _check_channels(network: str, asked: int | None, channels: int) -> None:
                 channels=channels,
             )
         )
+
+
+def source_of(table: Mapping[str, Any], data: str | None = None, **reading: Any) -> SourceSettings:
+    """Where the data of a [data] table is, and how it is read; or other data, named instead.
+
+    Args:
+        table: of the model or run.
+        data: other data.
+        **reading: how its table is read.
+    """
+    return SourceSettings.pick({**({"name": data} if data else table), **source_settings(reading)})
 
 
 def splits_of(
@@ -250,10 +261,14 @@ def require_training() -> None:
         )
 
 
-def list_networks(data: str) -> list[dict[str, Any]]:
+def list_networks(data: str, **reading: Any) -> list[dict[str, Any]]:
     """The listed networks with their parameter counts for a data set's images and classes.
 
     A named set need not be there: what its images are like is known.
+
+    Args:
+        data: name of a data set, or path of a folder of photos.
+        **reading: how a table is read (see data_settings.SourceSettings).
 
     Returns:
         name, input [C, H, W], parameters (running statistics included), trainable_parameters,
@@ -262,7 +277,7 @@ def list_networks(data: str) -> list[dict[str, Any]]:
     if data in NAMED_SHAPES:
         (channels, height, width), num_classes = NAMED_SHAPES[data]
     else:
-        source = open_source(data)
+        source = open_source(SourceSettings(data, **source_settings(reading)))
         (channels, height, width), num_classes = source.image_shape, source.num_classes
     rows = []
     for name in (*LISTED, *BACKBONES):

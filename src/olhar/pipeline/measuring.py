@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from olhar.evaluation.report import build_report, prediction_rows
 from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.images import encode_png
-from olhar.pipeline.inputs import Job, class_order, splits_of
+from olhar.pipeline.inputs import Job, class_order, source_of, splits_of
 from olhar.preprocess import compute_rows
 from olhar.progress import Progress
 from olhar.registry import load
@@ -37,6 +37,7 @@ def evaluate(
     *,
     split: str = "test",
     progress: Progress | None = None,
+    **reading: Any,
 ) -> Report:
     """Measure a saved model on a split of a data set; needs no torch.
 
@@ -46,6 +47,7 @@ def evaluate(
             was then. Its classes are matched to the model's by name.
         split: train, val or test, or all.
         progress: hears of the progress.
+        **reading: how a table is read (see data_settings.SourceSettings).
 
     Raises:
         ConfigError: no such split.
@@ -56,7 +58,7 @@ def evaluate(
         raise unknown_name(_("split"), split, (*SPLITS, "all"))
     classifier = load(model, progress)
     table = classifier.config.data
-    source = open_source(data or str(table["name"]))
+    source = open_source(source_of(table, data, **reading))
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, progress, lazily=True)
     indices = np.arange(len(dataset))

@@ -103,7 +103,7 @@ def train(
         auto = plan_auto(mode, settings, progress) if backbone else None
     else:
         auto = None
-    origin = _origin(data, backbone, weights, auto.mode.name if auto else mode, progress)
+    origin = _origin(wanted, backbone, weights, auto.mode.name if auto else mode, progress)
     plan = plan_training(
         wanted, network, recipe, auto.settings if auto else settings, progress, origin
     )
@@ -141,7 +141,11 @@ def _check_apart(data: str, run: Path) -> None:
 
 
 def _origin(
-    data: str, backbone: str | None, weights: str | None, mode: str | None, progress: Progress
+    data: DataSettings,
+    backbone: str | None,
+    weights: str | None,
+    mode: str | None,
+    progress: Progress,
 ) -> Origin | None:
     """The backbone to start from, if one was named."""
     if backbone is None:

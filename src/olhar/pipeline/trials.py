@@ -16,7 +16,7 @@ from olhar.data_settings import DataSettings
 from olhar.datasets import open_source, prepare_dataset, spread
 from olhar.files import folder_aside
 from olhar.pipeline.fitting import explain_memory, fit_job, save_model
-from olhar.pipeline.inputs import splits_of
+from olhar.pipeline.inputs import source_of, splits_of
 from olhar.pipeline.jobs import (
     Plan,
     describe_job,
@@ -137,7 +137,7 @@ def measure_gap(trial: Run, most: int) -> float:
     """
     classifier = trial.classifier
     table = classifier.config.data
-    source = open_source(str(table["name"]))
+    source = open_source(source_of(table))
     dataset = prepare_dataset(source, classifier.preprocess, Progress())
     train = splits_of(source, dataset, table, Progress()).train
     rows = spread(train, most)

@@ -214,9 +214,12 @@ class _Remote:
         files, data = read_files(Path(task.folder), {}), dict(task.data)
         named = data["name"] in ALL_NAMES or is_stored(data["name"])
         if not named:  # on its node it runs in another folder
-            data["name"] = str(Path(data["name"]).resolve())
+            places = {"name": str(Path(data["name"]).resolve())}
+            if data.get("photos") and Path(data["photos"]).is_dir():
+                places["photos"] = str(Path(data["photos"]).resolve())
+            data |= places
             if CONFIG in files:
-                files[CONFIG] = change_config(files[CONFIG], data=data["name"])
+                files[CONFIG] = change_config(files[CONFIG], data=places)
         self.actor.train.remote(asdict(replace(task, data=data)), files, __version__)
         self.hear()
 

@@ -16,6 +16,7 @@ from typing import Any
 import tomli_w
 
 from olhar._version import __version__
+from olhar.data_settings import SourceSettings
 from olhar.datasets import open_source
 from olhar.errors import ClusterError, OlharError
 from olhar.files import folder_aside, write_atomic
@@ -35,7 +36,7 @@ class Worker:
     def __init__(self) -> None:
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._opened: set[str] = set()
+        self._opened: set[SourceSettings] = set()
 
     def hear(self) -> dict[str, Any]:
         """What the worker says next."""
@@ -54,7 +55,7 @@ class Worker:
     def _train(self, task: Task, files: Files, version: str) -> None:
         host = socket.gethostname()
         try:
-            self._check(str(task.data["name"]), version)
+            self._check(SourceSettings.pick(task.data), version)
             with tempfile.TemporaryDirectory(prefix="olhar-") as place:
                 self._train_in(Path(place) / "run", task, files, host)
         except Exception as error:  # noqa: BLE001 - the driver must hear of it, or it would wait
@@ -77,7 +78,7 @@ class Worker:
 
         tell(result=asdict(run_task(replace(task, folder=str(folder)), on_epoch)))
 
-    def _check(self, data: str, version: str) -> None:
+    def _check(self, data: SourceSettings, version: str) -> None:
         """Raise OlharError where this node cannot train: a trial must not fail for it."""
         if version != __version__:
             raise ClusterError(
@@ -129,18 +130,21 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def change_config(
-    content: bytes, *, data: str | None = None, folders: tuple[str, Path] | None = None
+    content: bytes,
+    *,
+    data: Mapping[str, str] | None = None,
+    folders: tuple[str, Path] | None = None,
 ) -> bytes:
     """A run's config.toml for another place.
 
     Args:
         content: of the file.
-        data: the name of the data there.
+        data: entries of its [data] table there.
         folders: the run folder that its command names, and the one that it is to name.
     """
     config = tomllib.loads(content.decode())
     if data is not None:
-        config["data"]["name"] = data
+        config["data"] |= data
     if folders is not None:
         before, after = shlex.quote(folders[0]), shlex.quote(folders[1].as_posix())
         config["command"] = config["command"].replace(before, after)

@@ -4,6 +4,7 @@ Each reader gives what a folder of photos or a named set gives, a PhotoFolder or
 decoding, splits, fingerprints and checks are the same for all.
 """
 
-from olhar.datasets.forms.opening import READABLE, open_path
+from olhar.datasets.forms.loose import READABLE
+from olhar.datasets.forms.opening import open_path
 
 __all__ = ["READABLE", "open_path"]

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.datasets.forms.label_texts import unify_numbers
 from olhar.datasets.layout import readable_name
 from olhar.errors import DataError
 from olhar.i18n import Text, _
 
-_ALLOWED = _("images and labels, or x_train, y_train, x_test and y_test")
+_ALLOWED = _(
+    "images and labels, or x_train, y_train, x_test and y_test, as np.savez(FILE, images=…, "
+    "labels=…) names them"
+)
 
 
 def wrong(name: str, problem: Text) -> DataError:
@@ -44,6 +48,9 @@ def index_labels(
     flat = [_flat(name, labels) for labels in given]
     if flat[0].dtype.kind in "US":
         words = [np.array(texts(labels)) for labels in flat]
+        if not class_names:
+            called = unify_numbers(name, (word for some in words for word in some.tolist()))[0]
+            words = [np.array([called[word] for word in some.tolist()]) for some in words]
         names = class_names or tuple(sorted(set(words[0].tolist())))
         flat = [_positions(name, labels, names) for labels in words]
     elif class_names:

@@ -16,18 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from olhar.data_settings import SourceSettings
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms.arrow_files import batches, class_name, label_names, pyarrow, schema
-from olhar.datasets.forms.shards import Shard, read_json
-from olhar.datasets.forms.tables import (
-    FILE_COLUMNS,
+from olhar.datasets.forms.columns import (
     LABEL_COLUMNS,
     SPLIT_COLUMNS,
-    Table,
     choose_column,
-    read_tables,
+    refuse_settings,
 )
+from olhar.datasets.forms.rows import listed
+from olhar.datasets.forms.shards import Shard, read_json
+from olhar.datasets.forms.tables import Table, read_tables
 from olhar.datasets.layout import METADATA, PART_NAMES
 from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
@@ -59,11 +60,13 @@ class _Columns:
     embedded: bool  # photos as bytes, rather than names of files
 
 
-def open_shards(name: str, root: Path, shards: Sequence[Shard], origin: Path) -> PhotoFolder:
+def open_shards(
+    settings: SourceSettings, root: Path, shards: Sequence[Shard], origin: Path
+) -> PhotoFolder:
     """The photos of Parquet or Arrow files.
 
     Args:
-        name: what to call the data.
+        settings: what to call the data, and which columns matter.
         root: the folder they lie in.
         shards: each with the split that all its rows are in, "" where a column says so, or none.
         origin: what PhotoFolder.origin is to be.
@@ -79,17 +82,27 @@ def open_shards(name: str, root: Path, shards: Sequence[Shard], origin: Path) ->
         notes.append(_("splits that are not used: {names}", names=", ".join(others)))
     if not used:  # one split with a name of its own
         used = [("", path) for _split, path in shards]
-    if not _columns(name, used[0][1]).embedded:
+    if not _columns(settings, used[0][1]).embedded:
         tables = [Table(path, PART_NAMES.get(split.lower(), "")) for split, path in used]
-        return read_tables(name, root, tables, origin)
-    with explain_os_errors(name):
+        return read_tables(settings, root, tables, origin)
+    refuse_settings(dataclasses.replace(settings, file_column=None, label_column=None))
+    with explain_os_errors(settings.name):
         facts = [(str(path), path.stat()) for _split, path in used]
     stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in facts]
+    stamps += [(f"{flag} {column}", 0, 0) for flag, column in _asked(settings)]
     with waiting(_("reading {file}, this once", file=origin.name)):
-        folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(name, used, aside))
-    photos = read_tables(name, folder, [Table(folder / METADATA[0])], origin)
+        folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(settings, used, aside))
+    photos = read_tables(
+        SourceSettings(settings.name), folder, [Table(folder / METADATA[0])], origin
+    )
     notes += _tally_notes(read_json(folder / _TALLY))
     return dataclasses.replace(photos, notes=(*photos.notes, *notes))
+
+
+def _asked(settings: SourceSettings) -> list[tuple[str, str]]:
+    """The columns that were asked for."""
+    given = {"file_column": settings.file_column, "label_column": settings.label_column}
+    return [(flag, column) for flag, column in given.items() if column is not None]
 
 
 def _tally_notes(tally: Mapping[str, Any]) -> list[Text]:
@@ -100,7 +113,7 @@ def _tally_notes(tally: Mapping[str, Any]) -> list[Text]:
     ]
 
 
-def _columns(name: str, path: Path) -> _Columns:
+def _columns(settings: SourceSettings, path: Path) -> _Columns:
     """Which columns of a file matter.
 
     Raises:
@@ -116,22 +129,29 @@ def _columns(name: str, path: Path) -> _Columns:
             embedded.append(field.name)
         elif types.is_string(field.type) or types.is_large_string(field.type):
             plain.append(field.name)
-    image = choose_column(name, embedded, _IMAGE_COLUMNS) or (
-        embedded[0] if len(embedded) == 1 else ""
+    name, asked = settings.name, dict(_asked(settings))
+    if asked.get("file_column") in plain:
+        embedded = []
+    file = asked.get("file_column")
+    image = choose_column(
+        name, embedded, _IMAGE_COLUMNS, "--file-column", file if embedded else None
     )
+    image = image or (embedded[0] if len(embedded) == 1 else "")
     names = label_names(path)
-    label = choose_column(name, names, LABEL_COLUMNS) or (
-        next(iter(names)) if len(names) == 1 else ""
-    )
+    if "label_column" in asked:
+        label = choose_column(name, fields.names, (), "--label-column", asked["label_column"])
+    else:
+        label = choose_column(name, names, LABEL_COLUMNS, "--label-column") or (
+            next(iter(names)) if len(names) == 1 else ""
+        )
     if not label and len(names) < 2:
-        label = choose_column(name, fields.names, LABEL_COLUMNS)
-    if not label or not (image or choose_column(name, plain, FILE_COLUMNS)):
+        label = choose_column(name, fields.names, LABEL_COLUMNS, "--label-column")
+    if image and not label:
         raise DataError(
             _(
-                "'{path}' needs a column image with photos, or file_name with their paths, and a column "
-                "label; it has: {given}",
+                "'{path}' needs a column label; it has: {given}; name it: --label-column COLUMN",
                 path=name,
-                given=", ".join(fields.names),
+                given=listed(fields.names),
             )
         )
     split = choose_column(name, fields.names, SPLIT_COLUMNS)
@@ -141,14 +161,14 @@ def _columns(name: str, path: Path) -> _Columns:
 # Photos out of tables
 
 
-def _write_photos(name: str, shards: Sequence[Shard], folder: Path) -> None:
+def _write_photos(settings: SourceSettings, shards: Sequence[Shard], folder: Path) -> None:
     """Write every labelled photo into `folder`, their list and what was left out beside them."""
     rows: list[tuple[str, str, str]] = []
     taken = {METADATA[0], _TALLY}
     unlabelled: Counter[str] = Counter()
     divided = False
     for given_split, path in shards:
-        columns = _columns(name, path)
+        columns = _columns(settings, path)
         wanted = [columns.image, columns.label, *([columns.split] if columns.split else [])]
         for batch in batches(path, wanted):
             for row in batch.to_pylist():
@@ -165,7 +185,7 @@ def _write_photos(name: str, shards: Sequence[Shard], folder: Path) -> None:
                 divided = divided or bool(split)
                 rows.append((file, label, split))
     if not rows:
-        raise DataError(_("'{path}' has no rows with a photo and a label", path=name))
+        raise DataError(_("'{path}' has no rows with a photo and a label", path=settings.name))
     width = 3 if divided else 2
     table = [("file_name", "label", "split")[:width], *(row[:width] for row in rows)]
     (folder / METADATA[0]).write_text(csv_text(table), encoding="utf-8")

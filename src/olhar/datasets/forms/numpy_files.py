@@ -4,6 +4,9 @@
     x_train, y_train, x_test, y_test          as Keras has it; also x_val, y_val
     train_images, train_labels, …             as MedMNIST has it
     class_names                               texts, in index order
+    arr_0, arr_1                              one pool, as np.savez(FILE, images, labels) makes it
+
+Also a folder of .npz files, whose names say what is in each (kmnist-train-imgs.npz).
 
 No pickle is read: an array of Python objects is refused.
 """
@@ -16,7 +19,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,20 +37,23 @@ from olhar.datasets.cache import (
 )
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels, texts, wrong
+from olhar.datasets.forms.rows import listed
 from olhar.datasets.forms.shards import read_json
-from olhar.datasets.layout import PART_NAMES
+from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
 from olhar.datasets.places import waiting
 from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 from olhar.images import array_to_image
 
-_IMAGES, _LABELS = ("x", "images", "image", "data"), ("y", "labels", "label", "targets", "target")
+_IMAGES = ("x", "images", "image", "imgs", "img", "data")
+_LABELS = ("y", "labels", "label", "targets", "target")
 _CLASSES = ("class_names", "classes", "label_names", "names")
 _PART = "|".join(PART_NAMES)
 _KEY = re.compile(
     rf"(?:(?P<before>{_PART})_)?(?P<what>{'|'.join((*_IMAGES, *_LABELS))})(?:_(?P<after>{_PART}))?"
 )
 _META = "meta.json"
+_MOST_NAMED = 5
 _ROWS_AT_ONCE = 1024
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -89,9 +95,79 @@ def open_npz(name: str, path: Path) -> Dataset:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError(str(_("one array alone")))
-            yield {key: file[key] for key in file.files if _is_wanted(key)}
+            yield _named(file)
 
     return _open(name, path, [path], contextmanager(read))
+
+
+def holds_npz(folder: Path) -> bool:
+    """Whether a folder has .npz files, and neither folders nor photos."""
+    there = [path for path in folder.iterdir() if not is_hidden(path.name)]
+    others = any(path.is_dir() or is_photo(path.name) for path in there)
+    return not others and any(path.suffix.lower() == ".npz" for path in there)
+
+
+def open_npz_folder(name: str, root: Path) -> Dataset:
+    """The same of a folder of .npz files, whose names say what is in them: kmnist-train-imgs.npz.
+
+    A file has one array, or images and labels of a part (train.npz).
+
+    Raises:
+        DataError: names that do not say which array is what.
+        StorageError: the disk is full.
+    """
+    files = sorted(file for file in root.iterdir() if file.suffix.lower() == ".npz")
+    if len(files) == 1:
+        return open_npz(name, files[0])
+
+    def read() -> Iterator[Arrays]:
+        with ExitStack() as stack:
+            found: dict[str, NDArray[Any]] = {}
+            for file in files:
+                opened = np.load(stack.enter_context(file.open("rb")), allow_pickle=False)
+                arrays = _named(stack.enter_context(opened))
+                for key in arrays:
+                    called = _meaning(file.stem if len(arrays) == 1 else f"{file.stem}_{key}")
+                    if called in found:
+                        raise wrong(name, _("array {key} means the same as another", key=file.name))
+                    if called:
+                        found[called] = arrays[key]
+            if not found:
+                names = ", ".join(file.name for file in files[:_MOST_NAMED])
+                raise wrong(
+                    name, _("the names of its files do not say what they are: {names}", names=names)
+                )
+            yield found
+
+    return _open(name, root, files, contextmanager(read))
+
+
+def _named(file: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The arrays of an .npz file; of np.savez(FILE, images, labels) with their names.
+
+    Unnamed are exactly two arrays, of which one has three or four dimensions, the other one or two, and
+    both the same length.
+    """
+    if set(file) != {"arr_0", "arr_1"}:
+        return file
+    images, labels = sorted((file["arr_0"], file["arr_1"]), key=lambda array: -array.ndim)
+    fit = images.ndim in {3, 4} and labels.ndim in {1, 2} and len(images) == len(labels)
+    return {"images": images, "labels": labels} if fit else file
+
+
+def _meaning(name: str) -> str:
+    """What an array is by the name of its file, as a key: "x_train"; "" where it does not say.
+
+    What stands before is the name of the data: kmnist-train-imgs.
+    """
+    words = re.split(r"[-_. ]+", name.lower())
+    known = [word in _IMAGES or word in _LABELS or word in PART_NAMES for word in words]
+    said = words[known.index(True) :] if True in known else []
+    what = [word for word in said if word in _IMAGES or word in _LABELS]
+    part = [PART_NAMES[word] for word in said if word in PART_NAMES]
+    if len(what) != 1 or len(part) > 1 or len(said) != len(what) + len(part):
+        return ""
+    return "_".join(["x" if what[0] in _IMAGES else "y", *part])
 
 
 def open_array_folder(name: str, root: Path) -> Dataset:
@@ -185,7 +261,7 @@ def _explain(name: str) -> Iterator[None]:
 def _sort_out(name: str, arrays: Arrays) -> _Pool:
     """Which array is what."""
     pool = _Pool({}, {}, texts(next((arrays[k] for k in arrays if k.lower() in _CLASSES), None)))
-    for key, array in arrays.items():
+    for key in arrays:
         match = _KEY.fullmatch(key.lower())
         if match is None:
             continue
@@ -193,10 +269,10 @@ def _sort_out(name: str, arrays: Arrays) -> _Pool:
         slot = pool.images if match["what"] in _IMAGES else pool.labels
         if part in slot or (match["before"] and match["after"]):
             raise wrong(name, _("array {key} means the same as another", key=key))
-        slot[part] = array
+        slot[part] = arrays[key]
     parts = set(pool.images)
     if not parts or parts != set(pool.labels):
-        raise wrong(name, _("it has the arrays {given}", given=", ".join(arrays) or "-"))
+        raise wrong(name, _("it has the arrays {given}", given=listed(arrays) or "-"))
     if parts != {""} and ("train" not in parts or "" in parts):
         raise wrong(name, _("it has parts, but not all with their names, or no train"))
     return pool

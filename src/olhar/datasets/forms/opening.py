@@ -8,29 +8,42 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from olhar.data_settings import SourceSettings
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder, scan_folder
+from olhar.datasets.forms.annotated import holds_annotations, open_annotated
 from olhar.datasets.forms.archives import inner_folder, is_archive, unpack_archive
 from olhar.datasets.forms.arrow import EMBEDDED, open_shards
-from olhar.datasets.forms.numpy_files import holds_arrays, open_array_folder, open_npz
+from olhar.datasets.forms.beside import find_list, find_pixel_tables
+from olhar.datasets.forms.columns import refuse_settings
+from olhar.datasets.forms.idx import find_idx, open_idx
+from olhar.datasets.forms.loose import refuse_file, refuse_loose
+from olhar.datasets.forms.numpy_files import (
+    holds_arrays,
+    holds_npz,
+    open_array_folder,
+    open_npz,
+    open_npz_folder,
+)
+from olhar.datasets.forms.pixels import holds_pixels, open_pixels
+from olhar.datasets.forms.rows import TABLES
 from olhar.datasets.forms.shards import find_shards
-from olhar.datasets.forms.tables import TABLES, Table, find_tables, read_tables
+from olhar.datasets.forms.tables import Table, find_tables, read_tables
 from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError
 from olhar.i18n import _
 
-READABLE = ".csv, .tsv, .jsonl, .parquet, .arrow, .npz, .zip, .tar (.gz, .bz2, .xz)"
 
-
-def open_path(name: str, path: Path) -> Dataset | PhotoFolder:
+def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     """The data in a folder or file.
 
-    A folder is, in this order: a data set that Hugging Face's `save_to_disk` wrote; photos with a
-    `metadata.csv`; arrays; Parquet files; folders of photos. An archive is unpacked into the
+    A folder is, in this order: a data set that Hugging Face's `save_to_disk` wrote; Parquet files;
+    photos with a `metadata.csv`; tables of pixels; a table beside photos that says what their folders do
+    not; Tiny ImageNet's folder; arrays; IDX files; folders of photos. An archive is unpacked into the
     cache once, and then is a folder.
 
     Args:
-        name: what the user called it.
+        settings: what the user called it, and how a table is read.
         path: where it is.
 
     Raises:
@@ -39,9 +52,9 @@ def open_path(name: str, path: Path) -> Dataset | PhotoFolder:
         MissingExtraError: a library that reads it is not installed.
         NoPermissionError, MissingFileError: a file may not be read, or is not there.
     """
-    path = path.absolute()
+    path, name = path.absolute(), settings.name
     if path.is_dir():
-        return _open_folder(name, path)
+        return _open_folder(settings, path)
     suffix = path.suffix.lower()
     if path.name == GROUPS:
         raise DataError(
@@ -51,35 +64,53 @@ def open_path(name: str, path: Path) -> Dataset | PhotoFolder:
             )
         )
     if suffix in EMBEDDED:
-        return open_shards(name, path.parent, [("", path)], path)
+        return open_shards(settings, path.parent, [("", path)], path)
+    if suffix in TABLES and holds_pixels(path):
+        return open_pixels(settings, [Table(path)], path)
     if suffix in TABLES:
-        return read_tables(name, path.parent, [Table(path)], path)
+        return read_tables(settings, path.parent, [Table(path)], path)
     if suffix == ".npz":
+        refuse_settings(settings)
         return open_npz(name, path)
     if is_archive(path):
-        source = _open_folder(name, inner_folder(unpack_archive(name, path)))
+        source = _open_folder(settings, inner_folder(unpack_archive(name, path)))
         if isinstance(source, PhotoFolder):
             source = dataclasses.replace(source, origin=path)
         return source
-    raise DataError(
-        _(
-            "'{path}' is a file of a kind that is not read as data; allowed: the folder that holds a "
-            "folder of photos for each class, or a file ending in {readable}",
-            path=name,
-            readable=READABLE,
-        )
-    )
+    raise refuse_file(name, path)
 
 
-def _open_folder(name: str, root: Path) -> Dataset | PhotoFolder:
+def _read_list(settings: SourceSettings, root: Path, table: Path) -> PhotoFolder:
+    photos = read_tables(settings, root, [Table(table)], table)
+    note = _("the table {file} says which class each photo is; folders do not", file=table.name)
+    return dataclasses.replace(photos, notes=(note, *photos.notes))
+
+
+def _open_folder(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder:
+    name = settings.name
     shards = find_shards(name, root)
     if shards:
-        return open_shards(name, root, shards, root)
-    tables, note = find_tables(name, root)
+        return open_shards(settings, root, shards, root)
+    tables, note = find_tables(settings, root)
     if tables:
-        return read_tables(name, root, tables, tables[0].path)
+        return read_tables(settings, root, tables, tables[0].path)
+    pixels = find_pixel_tables(root)
+    if pixels:
+        return open_pixels(settings, pixels, root)
+    table = find_list(settings, root)
+    if table is not None:
+        return _read_list(settings, root, table)
+    refuse_settings(settings)
+    if holds_annotations(root):
+        return open_annotated(name, root)
     if holds_arrays(root):
         return open_array_folder(name, root)
+    files = find_idx(root)
+    if files:
+        return open_idx(name, root, files)
+    if holds_npz(root):
+        return open_npz_folder(name, root)
+    refuse_loose(name, root)
     photos = scan_folder(name, root)
     if note is not None:
         photos = dataclasses.replace(photos, notes=(*photos.notes, note))

@@ -2,7 +2,8 @@
 
     save_to_disk     dataset_dict.json, SPLIT/state.json, SPLIT/data-00000-of-00001.arrow; without
                      splits state.json and the .arrow files alone
-    push_to_hub      data/SPLIT-00000-of-00001.parquet; also SPLIT/0000.parquet, or SPLIT.parquet
+    push_to_hub      data/SPLIT-00000-of-00001.parquet, or in another folder, such as plain_text/; also
+                     SPLIT/0000.parquet, or SPLIT.parquet
 
 Source: the layouts are those of the `datasets` library, versions 2 to 4.
 """
@@ -10,6 +11,7 @@ Source: the layouts are those of the `datasets` library, versions 2 to 4.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from olhar.i18n import _
 
 DICT, STATE, INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 _MOST_JSON_BYTES = 2**26
+_MOST_NAMED = 5
 
 Shard = tuple[str, Path]  # the split as its makers call it, "" where there is none; a file
 
@@ -39,7 +42,7 @@ def find_shards(name: str, root: Path) -> list[Shard]:
             return [shard for split in splits for shard in _saved(root / split, split)]
         if (root / STATE).is_file() and (root / INFO).is_file():
             return _saved(root, "")
-        return _parquet(root)
+        return _parquet(name, root)
 
 
 def _saved(folder: Path, split: str) -> list[Shard]:
@@ -90,16 +93,40 @@ def _damaged(path: Path) -> DataError:
     )
 
 
-def _parquet(root: Path) -> list[Shard]:
-    """Parquet files in a folder, in data/, or in folders of splits; none where photos lie beside."""
+def _parquet(name: str, root: Path) -> list[Shard]:
+    """Parquet files in a folder, in folders of splits, or in one, such as data/; not beside photos."""
     here = _files(root)
     if here and not any(is_photo(file.name) for file in root.iterdir()):
         return [(_split_of(file), file) for file in here]
     folders = [f for f in sorted(root.iterdir()) if f.is_dir() and not is_hidden(f.name)]
-    if [folder.name for folder in folders] == ["data"]:
-        return [(_split_of(file), file) for file in _files(folders[0])]
     splits = [folder for folder in folders if folder.name.lower() in PART_NAMES]
-    return [(folder.name.lower(), file) for folder in splits for file in _files(folder)]
+    found = [(folder.name.lower(), file) for folder in splits for file in _files(folder)]
+    others = [folder for folder in folders if folder not in splits and _holds_parquet(folder)]
+    if found or not others:
+        return found
+    if len(others) > 1:
+        raise DataError(
+            _(
+                "'{path}' holds Parquet files of several data sets, in {folders}; give one of them, such "
+                "as {path}/{first}",
+                path=name,
+                folders=", ".join(f"{folder.name}/" for folder in others[:_MOST_NAMED]),
+                first=others[0].name,
+            )
+        )
+    return _parquet(f"{name}/{others[0].name}", others[0])
+
+
+def _holds_parquet(folder: Path) -> bool:
+    """Whether Parquet files, and no photos, lie in a folder or in its folders of splits."""
+    inner = []
+    with os.scandir(folder) as entries:
+        for entry in entries:  # until the first photo: there may be a million
+            if is_photo(entry.name):
+                return False
+            if entry.name.lower() in PART_NAMES and entry.is_dir():
+                inner.append(Path(entry.path))
+    return bool(_files(folder)) or any(map(_holds_parquet, inner))
 
 
 def _files(folder: Path) -> Sequence[Path]:

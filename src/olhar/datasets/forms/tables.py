@@ -6,10 +6,7 @@ In a folder the table is `metadata.csv` (or .jsonl, .parquet), as Hugging Face's
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from olhar.data_settings import SourceSettings
 from olhar.datasets.dataset import PARTS
 from olhar.datasets.folders import PhotoFolder, photos_of
+from olhar.datasets.forms.columns import (
+    FILE_COLUMNS,
+    LABEL_COLUMNS,
+    Columns,
+    choose_columns,
+)
+from olhar.datasets.forms.label_texts import unify_numbers
+from olhar.datasets.forms.rows import WINDOWS, Row, encoding_of, read_rows
 from olhar.datasets.layout import (
     METADATA,
     PART_NAMES,
@@ -31,21 +37,15 @@ from olhar.datasets.layout import (
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import Text, _
 
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
-FILE_COLUMNS = (
-    "file_name",
-    "filename",
-    "file",
-    "path",
-    "file_path",
-    "filepath",
-    "image",
-    "image_path",
-)
-LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
-SPLIT_COLUMNS = ("split", "part", "subset", "partition")
-_DELIMITERS = ",;\t|"
+SPLIT_NAMES = {
+    **PART_NAMES,
+    "training": "train",
+    "testing": "test",
+    "publictest": "val",  # of FER2013, as the next
+    "privatetest": "test",
+}
 _MOST_NAMED = 5
+_LONGEST_VALUE = 1000
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class _Row:
     values: Mapping[Any, Any]  # all of its columns
 
 
-def find_tables(name: str, root: Path) -> tuple[list[Table], Text | None]:
+def find_tables(settings: SourceSettings, root: Path) -> tuple[list[Table], Text | None]:
     """The tables of a folder: `metadata.*` in it, or in its train/, val/ and test/.
 
     Returns:
         The tables that have labels; and a note, where there is one without.
     """
     found, note = [], None
-    with explain_os_errors(name):
+    with explain_os_errors(settings.name):
         folders = [(root, "")]
         for folder in sorted(root.iterdir()):
             if folder.name.lower() in PART_NAMES and folder.is_dir():
@@ -81,8 +81,10 @@ def find_tables(name: str, root: Path) -> tuple[list[Table], Text | None]:
             path = next((folder / file for file in METADATA if (folder / file).is_file()), None)
             if path is None:
                 continue
-            columns = list(read_rows(path)[:1])
-            if columns and _has(columns[0], FILE_COLUMNS) and _has(columns[0], LABEL_COLUMNS):
+            columns = [column for _line, row in read_rows(path)[:1] for column in row]
+            has_files = settings.file_column or _has(columns, FILE_COLUMNS)
+            has_labels = settings.label_column or _has(columns, LABEL_COLUMNS)
+            if columns and has_files and has_labels:
                 found.append(Table(path, part))
             else:
                 note = _(
@@ -93,26 +95,47 @@ def find_tables(name: str, root: Path) -> tuple[list[Table], Text | None]:
     return (inner or found), note
 
 
-def read_tables(name: str, root: Path, tables: Sequence[Table], origin: Path) -> PhotoFolder:
+def _has(columns: Iterable[Any], names: Sequence[str]) -> bool:
+    return any(str(column).strip().lower() in names for column in columns)
+
+
+def read_tables(
+    settings: SourceSettings, root: Path, tables: Sequence[Table], origin: Path
+) -> PhotoFolder:
     """The photos that tables list.
 
     Args:
-        name: what to call the data.
+        settings: what to call the data, and which columns matter.
         root: the folder that paths of photos begin in; tables lie in it or below.
         tables: with a row for each photo: its path from the table's own folder, its label, and, in
             a column `split`, perhaps train, val (valid, validation) or test.
         origin: what PhotoFolder.origin is to be.
 
     Returns:
-        The photos, by part and class; the same as a folder's.
+        The photos, by part and class; the same as a folder's. Where they lie outside of `root`, paths
+        begin in the folder they lie in.
 
     Raises:
         DataError: a column is missing or ambiguous, or rows that cannot be used: no label, or a file
             that is not there or lies outside.
         MissingExtraError: pyarrow, which reads Parquet, is not installed.
     """
+    name = settings.name
     problems: list[Text] = []
-    rows = [row for table in tables for row in _rows(name, root, table, problems)]
+    notes: list[Text] = []
+    rows: list[_Row] = []
+    lone = len(tables) == 1 or settings.photos is not None or settings.ending is not None
+    for table in tables:
+        given = read_rows(table.path)
+        if given:
+            columns = choose_columns(name, table.path.parent, given, settings, lone=lone)
+            folder = columns.folder
+            root = root if folder.is_relative_to(root) else folder
+            rows += _rows(root, table, columns, given, problems)
+            notes += [*columns.notes, *_encoding_note(table.path, rows)]
+    if not rows and not problems:
+        raise DataError(_("'{path}' has no rows; it needs one for each photo", path=name))
+    rows, more = _unified(name, rows)
     photos = _find_files(root, rows, problems)
     if problems:
         raise DataError(
@@ -124,113 +147,55 @@ def read_tables(name: str, root: Path, tables: Sequence[Table], origin: Path) ->
                 more="; …" if len(problems) > _MOST_NAMED else "",
             )
         )
-    if not rows:
-        raise DataError(_("'{path}' has no rows; it needs one for each photo", path=name))
     listing = _listing(name, rows, photos)
+    listing.notes[:0] = [*notes, *more]
     if origin.name in METADATA:
         _note_unlisted(root, photos, listing)
     found = {row.file: row.values for row, _photo in photos.values()}
     return dataclasses.replace(photos_of(name, root, listing), origin=origin, rows=found)
 
 
+def _unified(name: str, rows: Sequence[_Row]) -> tuple[list[_Row], list[Text]]:
+    """The rows with one spelling for each label; and notes."""
+    called, notes = unify_numbers(name, (row.label for row in rows))
+    return [dataclasses.replace(row, label=called[row.label]) for row in rows], notes
+
+
+def _encoding_note(path: Path, rows: Sequence[_Row]) -> list[Text]:
+    """That a table was read as Windows-1252, with a word to see whether that is right."""
+    if path.suffix.lower() in {".parquet", ".arrow"} or encoding_of(path) != WINDOWS:
+        return []
+    words = [word for row in rows for word in (row.label, row.file) if not word.isascii()]
+    return [
+        _(
+            "'{path}' is not UTF-8; it was read as Windows-1252{example}",
+            path=path.name,
+            example=_(" (is '{word}' right?)", word=words[0]) if words else "",
+        )
+    ]
+
+
 # From files to rows
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table, by column.
-
-    Raises:
-        DataError: it is damaged, or not in UTF-8.
-        MissingExtraError: it is Parquet, and pyarrow is not installed.
-    """
-    if path.suffix.lower() == ".parquet":
-        from olhar.datasets.forms.arrow_files import read_plain_rows
-
-        return read_plain_rows(path)
-    with explain_os_errors(path):
-        content = path.read_bytes()
-    try:
-        text = _decode(content)
-        if path.suffix.lower() == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-            if not all(isinstance(row, dict) for row in rows):
-                raise ValueError(str(_("a line is no JSON object")))
-            return rows
-        # A spreadsheet in a country with decimal commas separates by semicolons.
-        delimiter = max(_DELIMITERS, key=text.partition("\n")[0].count)
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        return list(reader)
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise DataError(
-            _(
-                "'{path}' cannot be read as a table ({reason}); save it as CSV in UTF-8",
-                path=path,
-                reason=error,
-            )
-        ) from error
-
-
-def _decode(content: bytes) -> str:
-    """UTF-8, or UTF-16 where it says so at its beginning, as Excel's "Unicode text" does."""
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return content.decode("utf-16" if wide else "utf-8-sig")
-
-
-def _has(columns: Iterable[str], names: Sequence[str]) -> bool:
-    return any(str(column).strip().lower() in names for column in columns)
-
-
-def choose_column(name: str, columns: Iterable[Any], names: Sequence[str]) -> str:
-    """The one column that is called by one of `names`; the first of them comes first.
-
-    Returns:
-        Its name as the table spells it, "" where there is none.
-
-    Raises:
-        DataError: there are several.
-    """
-    found = {str(column).strip().lower(): str(column) for column in columns if column is not None}
-    given = [found[known] for known in names if known in found]
-    if len(given) > 1 and names[0] not in found:
-        raise DataError(
-            _(
-                "'{path}' has several columns that may be the {standard}: {columns}; call the right "
-                "one {standard}",
-                path=name,
-                standard=names[0],
-                columns=", ".join(given),
-            )
-        )
-    return given[0] if given else ""
-
-
-def _rows(name: str, root: Path, table: Table, problems: list[Text]) -> list[_Row]:
+def _rows(
+    root: Path,
+    table: Table,
+    columns: Columns,
+    given: Sequence[Row],
+    problems: list[Text],
+) -> list[_Row]:
     """The usable rows of a table; what is wrong with the others goes into `problems`."""
-    given = read_rows(table.path)
-    if not given:
-        return []
-    columns = list(given[0])
-    file_key = choose_column(name, columns, FILE_COLUMNS)
-    label_key = choose_column(name, columns, LABEL_COLUMNS)
-    split_key = choose_column(name, columns, SPLIT_COLUMNS)
-    if not file_key or not label_key:
-        raise DataError(
-            _(
-                "'{path}' needs a column file_name, the path of each photo, and a column label, its "
-                "class; it has: {given}",
-                path=name,
-                given=", ".join(map(str, columns)),
-            )
-        )
-    prefix = table.path.parent.relative_to(root)
+    prefix = columns.folder.relative_to(root)
     rows = []
-    for number, values in enumerate(given, start=1 if table.path.suffix == ".jsonl" else 2):
+    for number, values in given:
         place = f"{table.path.name}:{number}"
-        file = _inside(root, prefix, str(values.get(file_key) or "").strip())
-        label = label_text(values.get(label_key))
-        split = str(values.get(split_key) or "").strip() if split_key else ""
-        part = table.part if not split_key else PART_NAMES.get(split.lower(), "")
-        problem = _problem(values, file, file_key, label, split, part, divided=bool(split_key))
+        called = label_text(values.get(columns.file))
+        file = _inside(root, prefix, columns.place.path(called)) if called else ""
+        label = label_text(values.get(columns.label))
+        split = label_text(values.get(columns.split)) if columns.split else ""
+        part = SPLIT_NAMES.get(split.lower(), "") if columns.split else table.part
+        problem = _problem(values, file, called, label, split, part, divided=bool(columns.split))
         if problem is None:
             rows.append(_Row(place, file, label, part, values))
         else:
@@ -255,7 +220,7 @@ def _inside(root: Path, prefix: Path, given: str) -> str:
 def _problem(
     values: Mapping[Any, Any],
     file: str,
-    file_key: str,
+    given: str,
     label: str,
     split: str,
     part: str,
@@ -265,16 +230,18 @@ def _problem(
     """Why a row cannot be used."""
     if None in values:
         return _("it has more values than the table has columns")
-    given = str(values.get(file_key) or "").strip()
     if not given:
         return _("no file name")
+    longest = max(len(given), len(label), len(split))
+    if longest > _LONGEST_VALUE:
+        return _("a value of {count} characters; is the table cut off?", count=longest)
     if not file:
         return _("'{file}' lies outside of the table's folder", file=given)
     if not label:
         return _("'{file}' has no label", file=given)
     if divided and not part:
         return _(
-            "'{split}' is no split; allowed: {allowed}", split=split, allowed=", ".join(PART_NAMES)
+            "'{split}' is no split; allowed: {allowed}", split=split, allowed=", ".join(SPLIT_NAMES)
         )
     return None
 

@@ -1,0 +1,403 @@
+"""Images as rows of a CSV file: a column for each pixel, or one column with all of them.
+
+    label,pixel0,…,pixel783       as Kaggle has MNIST and its like; also 1x1,…,28x28, and numbers alone
+    emotion,pixels,Usage          as FER2013 has it: numbers with spaces between them
+
+Does not know: photos in files. Rows are read one by one into the cache, and never all in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from olhar.data_settings import SourceSettings
+from olhar.datasets.cache import (
+    CacheEntry,
+    allocate_images,
+    load_cached,
+    remove_others,
+    save_cached,
+    stamp_key,
+)
+from olhar.datasets.dataset import PARTS, Dataset
+from olhar.datasets.forms.array_labels import index_labels
+from olhar.datasets.forms.columns import (
+    LABEL_COLUMNS,
+    SPLIT_COLUMNS,
+    choose_column,
+    refuse_settings,
+)
+from olhar.datasets.forms.label_texts import unify_numbers
+from olhar.datasets.forms.rows import csv_rows, listed
+from olhar.datasets.forms.tables import SPLIT_NAMES, Table
+from olhar.datasets.layout import label_text
+from olhar.datasets.places import waiting
+from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.i18n import Text, _
+
+_NAME = re.compile(r"(?:pixels?|pix|px|p)?[ _-]?(\d+)", re.IGNORECASE)
+_GRID = re.compile(r"(?:pixels?|pix|px|p)?[ _-]?(\d+)[x_](\d+)", re.IGNORECASE)
+_ALL_IN_ONE = "pixels"
+_FEWEST = 16  # pixels: 4×4
+_WIDE = 300  # columns that no list of photos has
+_ROWS_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where in a row its pixels are, its label and its split; -1 where there is no split."""
+
+    pixels: tuple[int, ...]  # one alone holds all of them
+    side: int
+    label: int
+    split: int
+    columns: int
+
+
+@dataclass
+class _Read:
+    """What was read: labels and parts of all rows, and the greatest pixel."""
+
+    labels: list[str]
+    parts: list[str]
+    high: float = 0.0
+
+
+def holds_pixels(path: Path) -> bool:
+    """Whether a CSV file has columns of pixels.
+
+    Raises:
+        DataError: it has so many columns that it lists no photos, but they are not called pixels.
+    """
+    if path.suffix.lower() not in {".csv", ".tsv"}:
+        return False
+    lines = csv_rows(path)
+    header, first = next(lines, (0, []))[1], next(lines, (0, []))[1]
+    pixels = _pixel_columns(header)
+    if len(pixels) == 1:  # a table of photos may count their pixels
+        return len(first) == len(header) and len(first[pixels[0]].split()) >= _FEWEST
+    if pixels:
+        return True
+    if len(header) < _WIDE:
+        return False
+    if all(re.fullmatch(r"[0-9.]+", cell) for cell in header):
+        raise DataError(
+            _(
+                "the first line of '{path}' has no names of columns but {count} numbers; if they are a "
+                "label and pixels, put a line before it, label,pixel0,pixel1,…, in Python: "
+                "pandas.read_csv('{path}', header=None).to_csv('named.csv', index=False, "
+                "header=['label', *map(str, range({pixels}))])",
+                path=path,
+                count=len(header),
+                pixels=len(header) - 1,
+            )
+        )
+    raise DataError(
+        _(
+            "'{path}' has {count} columns, {given}; allowed: a list of photos (file_name,label), or a "
+            "label and pixels (label,pixel0,pixel1,…)",
+            path=path,
+            count=len(header),
+            given=listed(header),
+        )
+    )
+
+
+def holds_labelled_pixels(path: Path) -> bool:
+    """Whether a CSV file has columns of pixels, and one of labels."""
+    try:
+        if not holds_pixels(path):
+            return False
+        _layout(SourceSettings(str(path)), path)
+    except OlharError:
+        return False
+    return True
+
+
+def _pixel_columns(header: Sequence[str]) -> tuple[int, ...]:
+    """The columns of pixels in a header, () where there are none."""
+    names = [name.strip() for name in header]
+    one = [at for at, name in enumerate(names) if name.lower() == _ALL_IN_ONE]
+    if one:
+        return tuple(one[:1])
+    for form in (_NAME, _GRID):
+        found = [(at, match) for at, name in enumerate(names) if (match := form.fullmatch(name))]
+        numbers = [tuple(map(int, match.groups())) for _at, match in found]
+        if len(found) >= _FEWEST and _is_counted(numbers):
+            return tuple(at for at, _match in found)
+    return ()
+
+
+def _is_counted(numbers: Sequence[tuple[int, ...]]) -> bool:
+    """Whether they count up without a gap, from 0 or 1: 0, 1, 2…, or (1, 1), (1, 2)…, (2, 1)…"""
+    first, last = numbers[0], numbers[-1]
+    if not set(first) <= {0, 1} or len(first) not in {1, 2}:
+        return False
+    if len(first) == 1:
+        wanted = [(number,) for number in range(first[0], first[0] + len(numbers))]
+        return list(numbers) == wanted
+    rows, columns = range(first[0], last[0] + 1), range(first[1], last[1] + 1)
+    return list(numbers) == [(row, column) for row in rows for column in columns]
+
+
+def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path) -> Dataset:
+    """The images of tables of pixels, brought into the cache once.
+
+    Pixels are whole numbers from 0 to 255, or floats from 0 to 1 or 0 to 255; images are grey and square.
+
+    Args:
+        settings: what to call the data, and which column is the label.
+        tables: each with the part that all its rows are in, "" where a column says so, or none.
+        origin: what it is known by in the cache.
+
+    Raises:
+        DataError: there are no labels, images are not square, or rows cannot be used.
+        ConfigError: settings that are for lists of photos.
+        StorageError: the disk is full.
+    """
+    refuse_settings(dataclasses.replace(settings, label_column=None))
+    name = settings.name
+    layouts = [_layout(settings, table.path) for table in tables]
+    with explain_os_errors(name):
+        facts = [(table, table.path.stat()) for table in tables]
+    stamps = [(f"{t.path} {t.part}", s.st_size, s.st_mtime_ns) for t, s in facts]
+    stamps += [(f"label_column {settings.label_column}", 0, 0)] if settings.label_column else []
+    prefix, key = stamp_key("pixels", origin, stamps)
+    entry = load_cached(key)
+    if entry is None:
+        with waiting(_("reading {file}, this once", file=origin.name)):
+            entry = save_cached(key, partial(_fill, name, tables, layouts))
+        remove_others(key, prefix)
+    return Dataset(
+        name=name,
+        images=entry.images,
+        labels=entry.labels,
+        class_names=entry.class_names,
+        parts=entry.part_indices(),
+        fingerprint=entry.fingerprint,
+        notes=()
+        if origin.is_file()
+        else (_("read from: {files}", files=listed(t.path.name for t in tables)),),
+    )
+
+
+def _layout(settings: SourceSettings, path: Path) -> _Layout:
+    lines = csv_rows(path)
+    header = next(lines)[1]
+    first = next(lines, (0, []))[1]
+    pixels = _pixel_columns(header)
+    count = len(pixels)
+    if count == 1:
+        count = len(first[pixels[0]].split()) if len(first) == len(header) else 0
+    side = math.isqrt(count)
+    if side * side != count or not side:
+        raise DataError(
+            _(
+                "the {count} pixels of a row of '{path}' are no square grey image, whose side times itself "
+                "they would be; save images that are in colour or not square as .npz (see docs/data.md)",
+                count=count,
+                path=settings.name,
+            )
+        )
+    others = [name for at, name in enumerate(header) if at not in set(pixels)]
+    split = choose_column(settings.name, others, SPLIT_COLUMNS)
+    flag = "--label-column"
+    label = choose_column(settings.name, others, LABEL_COLUMNS, flag, settings.label_column)
+    left = [name for name in others if name != split]
+    if not label and len(left) == 1:
+        label = left[0]
+    if not label:
+        raise _no_labels(settings.name, left)
+    return _Layout(
+        pixels, side, header.index(label), header.index(split) if split else -1, len(header)
+    )
+
+
+def _no_labels(name: str, left: Sequence[str]) -> DataError:
+    if not left:
+        return DataError(
+            _(
+                "'{path}' has pixels but no column of labels, so nothing can be learnt from it or measured "
+                "by it; take the table that has labels, often train.csv",
+                path=name,
+            )
+        )
+    return DataError(
+        _(
+            "'{path}' has pixels, and several columns that may be the label: {given}; say which: "
+            "--label-column COLUMN",
+            path=name,
+            given=listed(left),
+        )
+    )
+
+
+def _fill(
+    name: str, tables: Sequence[Table], layouts: Sequence[_Layout], folder: Path
+) -> CacheEntry:
+    sides = {layout.side for layout in layouts}
+    if len(sides) > 1:
+        raise DataError(
+            _(
+                "the tables in '{path}' have images of several sizes; take them one by one",
+                path=name,
+            )
+        )
+    (side,) = sides
+    most = sum(_most_rows(table.path) for table in tables)
+    out = allocate_images(folder, (most, side, side, 1))  # more rows than images: see CacheEntry
+    read = _copy(name, tables, layouts, out, 1.0)
+    order = _order(name, read.parts)
+    if read.high <= 1 or not np.array_equal(order, np.arange(len(order))):
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        _copy(name, tables, layouts, out, 255.0 if read.high <= 1 else 1.0, places)
+    called = unify_numbers(name, read.labels)[0]
+    whole = all(re.fullmatch("-?(0|[1-9][0-9]*)", label) for label in called.values())
+    labels = np.array([called[label] for label in read.labels])[order]
+    sizes = {part: read.parts.count(part) for part in ("", *PARTS) if part in read.parts}
+    cuts = np.cumsum(list(sizes.values()))[:-1]
+    kept = np.split(labels.astype(np.int64) if whole else labels, cuts)
+    class_names, indices = index_labels(name, kept, ())
+    return CacheEntry(out, indices, class_names, {} if list(sizes) == [""] else sizes)
+
+
+def _most_rows(path: Path) -> int:
+    """At least as many as there are rows."""
+    count = 1
+    with explain_os_errors(path), path.open("rb") as file:
+        while chunk := file.read(2**20):
+            count += chunk.count(b"\n") + chunk.count(b"\r")
+    return count
+
+
+def _order(name: str, parts: Sequence[str]) -> NDArray[np.int64]:
+    """The rows by part."""
+    given = set(parts)
+    if not given:
+        raise DataError(_("'{path}' has no rows; it needs one for each image", path=name))
+    if given != {""} and ("train" not in given or "" in given):
+        raise DataError(
+            _(
+                "'{path}' has rows of {parts} only; it needs rows of the split train, or no splits",
+                path=name,
+                parts=", ".join(sorted(filter(None, given))),
+            )
+        )
+    ranks = {part: rank for rank, part in enumerate(("", *PARTS))}
+    return np.argsort([ranks[part] for part in parts], kind="stable").astype(np.int64)
+
+
+def _copy(
+    name: str,
+    tables: Sequence[Table],
+    layouts: Sequence[_Layout],
+    out: NDArray[np.uint8],
+    scale: float,
+    places: NDArray[np.int64] | None = None,
+) -> _Read:
+    """Copy all pixels into `out`, (N, H, W, 1), each row to its place; by default in their order."""
+    read = _Read([], [])
+    for table, layout in zip(tables, layouts, strict=True):
+        lines = csv_rows(table.path)
+        next(lines)
+        while some := list(islice(lines, _ROWS_AT_ONCE)):
+            start = len(read.labels)
+            for line, values in some:
+                label, part = _facts(name, table, layout, line, values)
+                read.labels.append(label)
+                read.parts.append(part)
+            pixels = _pixels(name, layout, some)  # (n, H * W) float32
+            read.high = max(read.high, float(pixels.max()))
+            where = (
+                np.arange(start, start + len(some))
+                if places is None
+                else places[start:][: len(some)]
+            )
+            images = np.rint(pixels * scale).astype(np.uint8)
+            out[where] = images.reshape(-1, layout.side, layout.side, 1)
+    return read
+
+
+def _facts(
+    name: str, table: Table, layout: _Layout, line: int, values: Sequence[str]
+) -> tuple[str, str]:
+    """The label and part of a row."""
+    if len(values) != layout.columns:
+        raise _bad_row(
+            name,
+            line,
+            _("it has {given} values, not {wanted}", given=len(values), wanted=layout.columns),
+        )
+    label = label_text(values[layout.label])
+    if not label:
+        raise _bad_row(name, line, _("it has no label"))
+    if layout.split < 0:
+        return label, table.part
+    split = values[layout.split].strip()
+    part = SPLIT_NAMES.get(split.lower())
+    if part is None:
+        allowed = ", ".join(SPLIT_NAMES)
+        problem = _("'{split}' is no split; allowed: {allowed}", split=split, allowed=allowed)
+        raise _bad_row(name, line, problem)
+    return label, part
+
+
+def _bad_row(name: str, line: int, problem: Text) -> DataError:
+    return DataError(
+        _(
+            "line {line} of '{path}' cannot be used: {problem}; mend or remove it",
+            line=line,
+            path=name,
+            problem=problem,
+        )
+    )
+
+
+def _pixels(
+    name: str, layout: _Layout, some: Sequence[tuple[int, list[str]]]
+) -> NDArray[np.float32]:
+    """The pixels of some rows, (n, H * W)."""
+    given = [_cells(layout, values) for _line, values in some]
+    count = layout.side * layout.side
+    for (line, _values), cells in zip(some, given, strict=True):
+        if len(cells) != count:
+            problem = _("it has {given} pixels, not {wanted}", given=len(cells), wanted=count)
+            raise _bad_row(name, line, problem)
+    try:
+        pixels = np.array(given, np.float32)
+    except ValueError:
+        bad = [line for (line, _v), cells in zip(some, given, strict=True) if not _is_number(cells)]
+        raise _bad_row(name, bad[0], _("a pixel is no number")) from None
+    wrong = ~((pixels >= 0) & (pixels <= 255)).all(axis=1)
+    if wrong.any():
+        problem = _("its pixels do not go from 0 to 255 (or from 0 to 1)")
+        raise _bad_row(name, some[int(wrong.argmax())][0], problem)
+    return pixels
+
+
+def _cells(layout: _Layout, values: Sequence[str]) -> Sequence[str]:
+    if len(layout.pixels) == 1:
+        return values[layout.pixels[0]].split()
+    first, last = layout.pixels[0], layout.pixels[-1]
+    if last - first + 1 == len(layout.pixels):
+        return values[first : last + 1]
+    return [values[at] for at in layout.pixels]
+
+
+def _is_number(cells: Sequence[str]) -> bool:
+    try:
+        np.array(cells, np.float32)
+    except ValueError:
+        return False
+    return True
