@@ -62,6 +62,7 @@ def test_folds_measure_on_all_photos_and_change_nothing_of_the_model(
     assert weights[0].read_bytes() == weights[1].read_bytes()
     card = (run / "README.md").read_text(encoding="utf-8")
     assert "### Cross-validation" in card
+    assert "once more for cross-validation" in card
     assert "### Validação cruzada" in (run / "README.pt-BR.md").read_text(encoding="utf-8")
     assert "--folds 4" in Run(run).config["command"]
     checked = olhar("card", "--check", run)

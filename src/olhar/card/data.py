@@ -57,6 +57,12 @@ def evaluation_data(facts: Facts) -> list[Block]:
         blocks += [_origin_of_test(facts.data_name, str(data.get("split_seed", 0)))]
         blocks += _groups(data)
         read = _("This run read it once, after training, and chose nothing by it.")
+        folds = facts.cross_validation
+        if folds and "test" in folds.splits:
+            read = _(
+                "This run read it after training, and once more for cross-validation, and chose "
+                "nothing by it."
+            )
         blocks += [read if report else _("This run has not read it yet.")]
     blocks.append(
         _(

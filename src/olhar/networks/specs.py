@@ -15,7 +15,6 @@ from olhar.errors import ConfigError, NetworkSizeError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks import cnn_names
 from olhar.networks.backbones import BACKBONES, SMALLEST_SIZE, split_adapter
-from olhar.preprocess import choose_side
 from olhar.settings import Name, Number, Setting, Table, Whole
 
 Settings = Mapping[str, Any]
@@ -278,6 +277,8 @@ def native_size(name: str, image_size: int) -> int:
 
     A backbone takes photos at the largest, and all that is smaller at its small one.
     """
+    from olhar.preprocess import choose_side  # it needs numpy, which --help does without
+
     if name in BACKBONES:
         return choose_side(BACKBONES[name].sizes, image_size)
     sizes = _family(name).sizes

@@ -182,7 +182,7 @@ def _balanced(job: Job) -> bool:
 
 def _offer_folds(job: Job, report: Report, progress: Progress) -> None:
     """Say that folds would measure on more photos, where the test split is small."""
-    from olhar.training.estimates import fewest_groups
+    from olhar.training.head import fewest_groups
 
     rows, _splits = pool(job)
     labels, groups = job.dataset.labels[rows], job.splits.groups[rows]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets import group_folds
-from olhar.training.head import Features, Head, Labels, apply_head, fit_at, fit_head
+from olhar.training.head import Features, Head, Labels, apply_head, fewest_groups, fit_at, fit_head
 
 CURVE_FOLDS = 5
 QUARTERS = 4
@@ -89,7 +89,9 @@ def cross_validate_head(
     fold = np.empty(len(labels), np.int64)
     strengths = []
     for number, (train, held) in enumerate(group_folds(labels, groups, k, seed)):
-        head = _fitted(features[train], labels[train], count, seed, strength, balanced=balanced)
+        head = _fitted(
+            features[train], labels[train], groups[train], count, seed, strength, balanced=balanced
+        )
         logits[held], fold[held] = apply_head(head, features[held]), number
         strengths.append(head.strength)
         on_fold(number + 1)
@@ -150,16 +152,10 @@ def head_curve(
     return [CurvePoint(float(n), row) for n, row in zip(photos, wrong, strict=True)]
 
 
-def fewest_groups(labels: Labels, groups: Labels) -> int:
-    """Of the classes that there are, the fewest groups that one has images in."""
-    pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
-    counts = np.bincount(pairs[:, 0])
-    return int(counts[counts > 0].min())
-
-
 def _fitted(
     features: Features,
     labels: Labels,
+    groups: Labels,
     num_classes: int,
     seed: int,
     strength: float | None,
@@ -167,5 +163,5 @@ def _fitted(
     balanced: bool,
 ) -> Head:
     if strength is None:
-        return fit_head(features, labels, num_classes, seed=seed, balanced=balanced)
+        return fit_head(features, labels, num_classes, seed=seed, balanced=balanced, groups=groups)
     return fit_at(features, labels, num_classes, strength, balanced=balanced)

@@ -153,7 +153,7 @@ def try_heads(
         rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:_CHOSEN_ON])
     groups = np.arange(len(labels)) if groups is None else groups
     features, labels, groups = features[rows], labels[rows], groups[rows]
-    k = min(_FOLDS if len(labels) < _MANY else _FOLDS_OF_MANY, _fewest_groups(labels, groups))
+    k = min(_FOLDS if len(labels) < _MANY else _FOLDS_OF_MANY, fewest_groups(labels, groups))
     if k < 2 or len(np.unique(labels)) < 2:
         return Trial([], USUAL_STRENGTH, rows, [], np.zeros((0, num_classes), np.float32))
     cuts = group_folds(labels, groups, k, seed)
@@ -174,7 +174,7 @@ def try_heads(
     return Trial(candidates, candidates[best][0], rows, cuts, logits[best])
 
 
-def _fewest_groups(labels: Labels, groups: Labels) -> int:
+def fewest_groups(labels: Labels, groups: Labels) -> int:
     """How many groups the class has that has fewest."""
     pairs = np.unique(np.stack([labels, groups]), axis=1)
     counts = np.bincount(pairs[0])
