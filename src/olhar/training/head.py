@@ -7,14 +7,19 @@ mean log loss of stratified folds (Hastie, Tibshirani and Friedman 2009, section
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets import group_folds
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 # C: the variance of the prior of each weight, from the strongest regularisation to the weakest.
 STRENGTHS = tuple(float(f"{10 ** (power / 2):.3g}") for power in range(-8, 1))
@@ -230,10 +235,23 @@ def _layer(model: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return coefficients, intercept
 
 
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Products as small as a head's take eight times as long on two threads (docs/experiments.md)."""
+    limits: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limits
+
+
 def _fit(model: Any, x: Features, y: Labels, strength: float) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _one_thread():
         # In float32 the gradient seldom gets as small as asked; the loss stands still long before.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.set_params(C=strength).fit(x, y)
