@@ -20,6 +20,8 @@ from PIL import Image
 from conftest import DATA, needs_data, olhar
 from olhar.datasets import PhotoFolder, decode, describe_dataset, open_source, prepare_dataset
 from olhar.datasets.cache import cache_folder
+from olhar.datasets.part_folders import is_filler, part_of
+from olhar.datasets.photo_files import is_hidden
 from olhar.datasets.splits import split_dataset
 from olhar.errors import DataError, MissingFileError, UnknownNameError
 from olhar.i18n import Text
@@ -101,13 +103,13 @@ def test_a_lone_val_is_the_test_and_one_sentence_says_so(tmp_path: Path) -> None
 def test_nested_folders_belong_to_the_class_and_other_files_are_counted(tmp_path: Path) -> None:
     make(tmp_path, {"cat": 3, "cat/siamese/old": 2, "dog": 3})
     (tmp_path / "cat" / "notes.TXT").write_text("not a photo")
-    (tmp_path / "dog" / "phone.heic").write_text("not read")
+    (tmp_path / "dog" / "other").write_text("no photo either")
     (tmp_path / "dog" / ".DS_Store").write_text("hidden")
     photo(tmp_path / "loose.jpg")
     folder = scan(tmp_path)
     assert len(folder) == 8
     assert "cat/siamese/old/1.png" in folder.files
-    assert folder.skipped == {".txt": 1, ".heic": 1}
+    assert folder.skipped == {".txt": 1, "other": 1}
     said = " ".join(map(str, folder.notes))
     assert "2 file(s) skipped" in said
     assert "1 photo(s) directly in" in said
@@ -270,10 +272,11 @@ def test_odd_class_names(names: list[str]) -> None:
         try:
             folder = scan(Path(place))
             dataset = prepare_dataset(folder, LOOK, Progress())
-        except DataError as error:  # all hidden, or two that mean the same
-            assert "mean the same" in str(error) or all(name[0] == "." for name in names)
+        except DataError as error:  # all hidden, two that mean the same, or called like parts
+            odd = all(map(is_hidden, names)) or any(part_of(n) or is_filler(n) for n in names)
+            assert "mean the same" in str(error) or odd
             return
-        shown = [name for name in names if not name.startswith(".") and name != "__MACOSX"]
+        shown = [name for name in names if not is_hidden(name)]
         assert len(dataset.class_names) == len(shown)
         assert dataset.class_names == folder.class_names
         assert dataset.labels.tolist() == list(range(len(shown)))

@@ -773,7 +773,8 @@ HOSTILE = {
     "a link": {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
     "a hard link": {"type": tarfile.LNKTYPE, "linkname": "cat/0.png"},
     "a device": {"type": tarfile.CHRTYPE},
-    "a name of Windows": {"name": "cat/con.png"},
+    "a control character": {"name": "cat\x1b[31m/1.png"},
+    "too long": {"name": f"cat/{'é' * 200}.png"},
 }
 
 

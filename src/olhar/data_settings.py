@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
-from olhar.settings import Kind, OneOf, Settings, Whole, check_names, setting, table
+from olhar.settings import Kind, OneOf, Settings, Whole, YesNo, check_names, setting, table
 
 
 class Share(Kind):
@@ -45,7 +45,7 @@ class Pattern(Kind):
 
 @dataclass(frozen=True)
 class SourceSettings(Settings):
-    """Which data, and how a table of it is read.
+    """Which data, and how a table or a folder of it is read.
 
     Attributes:
         name: a named data set, or the path of a folder of photos, as it was given.
@@ -65,6 +65,18 @@ class SourceSettings(Settings):
         None,
         Kind("ENDING"),
         _("what the names of photos in a table leave out, such as .png"),
+        searched=False,
+    )
+    labels_from: str | None = setting(
+        None,
+        OneOf("folder", "name"),
+        _("where the labels of photos stand: folder (default), or name, as in cat.12.jpg"),
+        searched=False,
+    )
+    distinct_classes: bool | None = setting(
+        None,
+        YesNo(),
+        _("classes whose names mean the same (A and a, car and automobile) are two"),
         searched=False,
     )
 
@@ -139,7 +151,7 @@ SOURCE = table(SourceSettings)
 
 
 def source_settings(reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords that say how a table is read, checked.
+    """Keywords that say how data is read, checked.
 
     Raises:
         UnknownNameError: one is none of them.

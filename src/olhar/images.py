@@ -6,8 +6,8 @@ pixel values are taken as they are stored.
 
 from __future__ import annotations
 
-import importlib.util
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,44 +17,31 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from olhar.errors import ConfigError, ImageError, ImageSizeError, explain_os_errors
-from olhar.i18n import Text, _
+from olhar.depth import give_low_bytes, is_wide_rgb, join_bytes, note_bits, wide_to_uint8
+from olhar.errors import (
+    ConfigError,
+    ImageError,
+    ImageSizeError,
+    MissingFileError,
+    explain_os_errors,
+)
+from olhar.i18n import _
+from olhar.signatures import (
+    FORMATS,
+    HAS_HEIF,
+    HEAD_BYTES,
+    image_format,
+)
+from olhar.unreadable import bands_text, reason
 
 MAX_PIXELS = 100_000_000
+_START_BYTES = 4096  # what a PNG says of itself lies before its pixels
 MAX_BYTES = 1 << 30  # no picture of MAX_PIXELS needs more; stops a mislabelled film or archive
 
-_HAS_AVIF = importlib.util.find_spec("PIL._avif") is not None
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
-    | {".ppm", ".pgm", ".pbm", *([".avif"] if _HAS_AVIF else [])}
-)
-
-# Only these decoders run, whatever a file says it is: others are rare, and some start programs.
-# The first five are loaded by Pillow anyway; asking for the rest loads all of its plug-ins.
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", *(("AVIF",) if _HAS_AVIF else ()))
-_ALLOWED = ", ".join(_FORMATS)
-
-_SIGNATURES = (
-    (b"\xff\xd8", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
-_LOOKALIKES = (  # lower case, at the start of the file
-    (b"version https://git-lfs", _("a Git LFS pointer (fetch it with `git lfs pull`)")),
-    (b"%pdf", _("a PDF document")),
-    (b"%!ps", _("a PostScript file")),
-    (b"pk\x03\x04", _("a ZIP archive or Office document")),
-    (b"rar!", _("a RAR archive")),
-    (b"\x1f\x8b", _("a gzip archive")),
-    (b"8bps", _("a Photoshop document")),
-    (b"{", _("JSON text")),
-    (b"<?xml", _("an XML file")),
-)
+# Pillow also logs what it then raises; without a handler Python would print it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _TRANSPOSITIONS = {  # EXIF 2.32, 4.6.4 A, Orientation: how to bring row 0, column 0 to the top left
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,14 +53,11 @@ _TRANSPOSITIONS = {  # EXIF 2.32, 4.6.4 A, Orientation: how to bring row 0, colu
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION_TAG = 0x0112
+_HIGH_BYTE_OF_14_BITS = 64
+_SAMPLES_TAG = 277  # TIFF 6.0, section 8, SamplesPerPixel
 
 _quiet_lock = threading.Lock()
 _quiet_threads: list[warnings.catch_warnings[None]] = []
-
-
-def is_image_name(path: Path | str) -> bool:
-    """Whether the suffix of `path` is that of an image; upper and lower case are the same."""
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
 
 
 def read_image(
@@ -85,7 +69,10 @@ def read_image(
 ) -> NDArray[np.uint8]:
     """Decode an image as a person sees it: upright, on white, 8 bits, its first frame.
 
-    16-bit values keep their high byte. 32-bit and float greys are fitted into 0..255.
+    Of 16-bit values the highest 8 bits in use are kept: an image whose greatest value is below 4096
+    has 12 bits, as many cameras and scanners give, and so for 8, 10 and 14; a file that says how many
+    it has (sBIT of PNG, MaxSampleValue of TIFF) is believed. 32-bit and float greys are fitted into
+    0..255.
 
     Args:
         source: a path (also as a string), the content itself, or an open binary file.
@@ -111,16 +98,46 @@ def read_image(
             _("'{name}' is empty (0 bytes); copy or download it again, or remove it", name=label)
         )
     try:
-        with _pillow_quiet(), Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        with _pillow_quiet(), _open(content) as image:
             _check_size(image.size, max_pixels, label)
+            _check_bands(image, label)
             if shrink_to:
                 image.draft(None, (shrink_to, shrink_to))
-            return _decode(image)
+            return _decode(image, content)
     except ImageError:
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
         kind = ImageSizeError if isinstance(error, Image.DecompressionBombError) else ImageError
-        raise kind(_reason(error, content, label, max_pixels)) from error
+        raise kind(reason(error, content, label, max_pixels)) from error
+
+
+@contextmanager
+def open_header(path: Path) -> Iterator[Image.Image]:
+    """A file opened as an image by the decoders that are allowed, not yet decoded.
+
+    Raises:
+        Exception: nearly any, where its header is damaged.
+    """
+    with path.open("rb") as file:
+        start = file.read(_START_BYTES)
+        file.seek(0)
+        with _pillow_quiet(), Image.open(file, formats=_formats(start[:HEAD_BYTES])) as image:
+            note_bits(image, start)
+            yield image
+
+
+def _open(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content), formats=_formats(content[:HEAD_BYTES]))
+
+
+def _formats(head: bytes) -> tuple[str, ...]:
+    """The decoders that may read a file that begins so."""
+    if not HAS_HEIF or image_format(head) != "HEIF":
+        return FORMATS
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return ("HEIF",)
 
 
 def to_channels(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
@@ -234,6 +251,15 @@ def _read_bytes(source: Path | str | bytes | BinaryIO, label: str) -> bytes:
             raise ImageError(
                 _("{name} is not a file name; it contains a null byte", name=repr(label))
             )
+        if path.is_symlink() and not path.exists():
+            raise MissingFileError(
+                _(
+                    "'{name}' is a link to {target}, which is not here; bring it, with dvc pull, git "
+                    "annex get, or by copying",
+                    name=label,
+                    target=path.readlink(),
+                )
+            )
         if path.is_dir():
             raise ImageError(_("'{name}' is a folder; give an image file instead", name=label))
         size_bytes = path.stat().st_size
@@ -287,13 +313,33 @@ def _check_size(size: tuple[int, int], max_pixels: int, label: str) -> None:
         )
 
 
-def _decode(image: Image.Image) -> NDArray[np.uint8]:
-    """Opened image → (H, W, C) uint8, upright."""
+def _check_bands(image: Image.Image, label: str) -> None:
+    """Refuse a TIFF of which Pillow would read the first of several bands alone."""
+    if image.format == "TIFF" and len(image.getbands()) == 1:
+        bands = image.tag_v2.get(_SAMPLES_TAG, 1)  # type: ignore[attr-defined]
+        if bands > 1:
+            raise ImageError(bands_text(label, bands))
+
+
+def _decode(image: Image.Image, content: bytes) -> NDArray[np.uint8]:
+    """Opened image → (H, W, C) uint8, upright.
+
+    Args:
+        image: not yet decoded.
+        content: the bytes that it was opened from.
+    """
     # Only PNG and PPM promise that a 32-bit grey holds 16 bits.
     sixteen_bits = image.format in {"PNG", "PPM"}
+    note_bits(image, content)
+    wide = is_wide_rgb(image) and "transparency" not in image.info
     image.load()
     # After load: some formats are turned by Pillow while they load, and then no longer say so.
     transposition = _TRANSPOSITIONS.get(_orientation(image))
+    if wide and int(np.array(image).max(initial=0)) < _HIGH_BYTE_OF_14_BITS:
+        with _open(content) as low:
+            give_low_bytes(low)
+            low.load()
+            image = Image.fromarray(join_bytes(image, low))
     upright = image if transposition is None else image.transpose(transposition)
     pixels = _to_array(upright, sixteen_bits=sixteen_bits)  # (H, W, C) uint8
     if pixels.size == 0:
@@ -312,7 +358,7 @@ def _orientation(image: Image.Image) -> int:
 def _to_array(image: Image.Image, *, sixteen_bits: bool = False) -> NDArray[np.uint8]:
     """Any Pillow mode → (H, W, C) uint8, C 1 or 3."""
     if image.mode.startswith(("I", "F")):
-        return _wide_to_uint8(image, sixteen_bits=sixteen_bits)[..., np.newaxis]
+        return wide_to_uint8(image, sixteen_bits=sixteen_bits)[..., np.newaxis]
     grey = image.mode in {"1", "L", "LA", "La"}
     if image.has_transparency_data:
         image = _on_white(image, "L" if grey else "RGB")
@@ -328,81 +374,3 @@ def _on_white(image: Image.Image, mode: str) -> Image.Image:
     white = Image.new(mode, image.size, "white")
     white.paste(layered.convert(mode), mask=layered.getchannel("A"))
     return white
-
-
-def _wide_to_uint8(image: Image.Image, *, sixteen_bits: bool) -> NDArray[np.uint8]:
-    """Grey of more than 8 bits (modes I;16…, I, F) → (H, W) uint8."""
-    values = np.array(image)  # (H, W) uint16, int32 or float32
-    if image.mode.startswith("I;16") or sixteen_bits:
-        # The high byte, which is also what Pillow keeps of 16-bit RGB.
-        pixels: NDArray[np.uint8] = (np.clip(values, 0, 65535) >> 8).astype(np.uint8)
-        transparent = image.info.get("transparency")
-        if isinstance(transparent, int):
-            pixels[values == transparent] = 255
-        return pixels
-    # Nothing says what is white, so the values must: the least usual range that holds them all,
-    # and where there is none (heights, temperatures), from the least to the greatest.
-    finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(finite.min()), float(finite.max())
-    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-    white = next((top for top in ranges if low >= 0 and high <= top), None)
-    if white is None:
-        finite, white = finite - low, max(high - low, 1e-30)
-    return np.rint(finite * (255.0 / white)).astype(np.uint8)
-
-
-def _reason(error: Exception, content: bytes, label: str, max_pixels: int) -> Text:
-    """Why Pillow could not read it, and what to do."""
-    if isinstance(error, Image.DecompressionBombError):
-        return _(
-            "'{name}' has far too many pixels; at most {limit} are allowed; save a smaller copy",
-            name=label,
-            limit=max_pixels,
-        )
-    if isinstance(error, UnidentifiedImageError):
-        return _unidentified(content, label)
-    if isinstance(error, EOFError) or "truncat" in str(error).lower():
-        return _(
-            "'{name}' ends too early, a part is missing; copy or download it again, or remove it",
-            name=label,
-        )
-    return _(
-        "'{name}' is damaged ({reason}); copy or download it again, or remove it",
-        name=label,
-        reason=str(error) or type(error).__name__,
-    )
-
-
-def _unidentified(content: bytes, label: str) -> Text:
-    for start, image_format in _SIGNATURES:
-        if content.startswith(start):
-            return _(
-                "'{name}' begins like a {format} image, but its header is damaged or of a kind "
-                "that cannot be read; save it again as an 8-bit PNG or JPEG, or remove it",
-                name=label,
-                format=image_format,
-            )
-    return _(
-        "'{name}' is not an image that can be read: it looks like {kind}; allowed: {allowed}; "
-        "convert it to one of them, or remove it",
-        name=label,
-        kind=_looks_like(content),
-        allowed=_ALLOWED,
-    )
-
-
-def _looks_like(content: bytes) -> Text:
-    """What a file that is no readable image seems to be, judged by its first bytes."""
-    head = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith(b"<") and b"<svg" in head:
-        return _("an SVG drawing")
-    if head.startswith(b"<") and (b"<html" in head or b"<!doctype html" in head):
-        return _("an HTML page")
-    if content[4:8] == b"ftyp":
-        still = content[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}
-        return _("a HEIC photo, as phones make them") if still else _("a video or an AVIF image")
-    for start, kind in _LOOKALIKES:
-        if head.startswith(start):
-            return kind
-    printable = all(byte >= 32 or byte in b"\t\r\n" for byte in content[:1024])
-    return _("text") if printable else _("data of an unknown kind")

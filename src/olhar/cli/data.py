@@ -28,7 +28,7 @@ def add_command(commands: Subparsers) -> None:
     )
     data_check.add_flags(parser)
     data_store.add_flags(parser)
-    add_flags(parser, _("data in a table"), SOURCE)
+    add_flags(parser, _("how the data is read"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 

@@ -101,7 +101,11 @@ def run(source: Source, args: argparse.Namespace) -> int:
     name = source.name
     if fixes and not (isinstance(source, PhotoFolder) and source.origin is None):
         raise ConfigError(
-            _("--fix moves files, and '{name}' is no folder of photos; leave it out", name=name)
+            _(
+                "--fix moves files, and '{name}' is no folder of photos with a folder for each class; "
+                "leave it out",
+                name=name,
+            )
         )
     # The record's sentences are for programs, and so in English, with --json; the page is not.
     with build_progress() as progress, using("en" if args.json else language()):

@@ -26,7 +26,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="SPLIT",
         help=str(_("train, val or test, as the model's own run divided the data; or all")),
     )
-    add_flags(parser, _("data in a table"), SOURCE)
+    add_flags(parser, _("how the data is read"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 

@@ -19,7 +19,7 @@ def add_command(commands: Subparsers) -> None:
         metavar="DATA",
         help=str(_("count for the images and classes of this data set or folder; default mnist")),
     )
-    add_flags(parser, _("data in a table"), SOURCE)
+    add_flags(parser, _("how the data is read"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
 

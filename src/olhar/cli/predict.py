@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,26 +88,23 @@ def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
 def _expand(given: str) -> list[str]:
     """A file as given; of a folder its photos, in sorted order, without hidden ones.
 
+    What lies in a folder and is no photo is told.
+
     Raises:
         DataError: a folder without photos.
     """
-    from olhar.images import is_image_name
-
-    def stop(error: OSError) -> None:
-        raise error
+    from olhar.datasets.photo_files import LeftOut, walk_photos
 
     with explain_os_errors(given):
         if given == "-" or not Path(given).is_dir():
             return [given]
-        found = []
-        for folder, inner, names in os.walk(given, onerror=stop):
-            inner[:] = [name for name in inner if not _is_hidden(name)]
-            here = (Path(folder) / name for name in names if not _is_hidden(name))
-            found += [path for path in here if is_image_name(path) and path.is_file()]
+        left = LeftOut()
+        found = [Path(given, photo[0]) for photo in walk_photos(given, "", left)]
+    said = left.sentences()
+    if found and left.others:
+        said.append(_("{count} other file(s) are no photos", count=left.others.total()))
+    for sentence in said:
+        print(sentence, file=sys.stderr)
     if not found:
         raise DataError(_("there are no images in folder '{path}'", path=given))
     return [str(path) for path in sorted(found)]
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"

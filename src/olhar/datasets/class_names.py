@@ -86,12 +86,17 @@ def _build_table() -> Mapping[str, str]:
 _TABLE = _build_table()
 
 
-def match_class_names(given: Sequence[str], known: Sequence[str]) -> list[int | None]:
+def match_class_names(
+    given: Sequence[str], known: Sequence[str], *, exactly: bool = False
+) -> list[int | None]:
     """For each given class name its index among the known ones, None where it is another class.
 
-    The same spelling comes first, then the same meaning (see `class_key`).
+    The same spelling comes first, then, unless names are to match exactly, the same meaning (see
+    `class_key`).
     """
     exact = {name: index for index, name in enumerate(known)}
+    if exactly:
+        return [exact.get(name) for name in given]
     meant = {class_key(name): index for index, name in reversed(list(enumerate(known)))}
     return [exact.get(name, meant.get(class_key(name))) for name in given]
 

@@ -46,6 +46,7 @@ from olhar.progress import Progress
 
 _PHOTOS_PER_PROCESS = 200  # fewer are decoded sooner than a process has started
 _NAMED_AT_MOST = 10
+_DECODING = 2  # counts how photos have been decoded: with another number they are decoded anew
 
 Outcome = tuple[int, str, str]  # row, sha256 of the file, "" or why it cannot be read
 
@@ -86,7 +87,7 @@ def decode_folder(
         progress.note(note)
     place = _digest([str(folder.path), [framing.size, framing.channels, framing.resize]])
     labels, stamps = folder.labels.tolist(), folder.stamps.tolist()
-    content = _digest([folder.class_names, folder.files, labels, stamps])
+    content = _digest([_DECODING, folder.class_names, folder.files, labels, stamps])
     key = f"photos-{place[:16]}-{content[:32]}"
     entry = load_cached(key)
     if entry is None:

@@ -5,6 +5,7 @@ Does not know: pixels, the cache, or how photos are divided for training.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets.class_names import match_class_names, same_class
-from olhar.datasets.headers import typical_shape
-from olhar.datasets.layout import Listing, PhotoFile, list_photos, readable_name
+from olhar.datasets.headers import header_notes, typical_shape
+from olhar.datasets.layout import Listing, list_photos
+from olhar.datasets.photo_files import PhotoFile, readable_name
 from olhar.errors import DataError
 from olhar.i18n import Text, _
 
@@ -38,8 +40,9 @@ class PhotoFolder:
         skipped: how many files are no photos by their names, by suffix.
         notes: what the user should know of the layout.
         set_aside: empty; what is bad is known only once it is decoded (see datasets.decode).
-        origin: the table or archive that the photos are listed in or come from; None for a plain
-            folder of photos. Where there is one, folders are no classes, and no file may be moved.
+        origin: the table or archive that the photos are listed in or come from, or the folder itself
+            where their names are their labels; None for a plain folder of photos. Where there is one,
+            folders are no classes, and no file may be moved.
         rows: of the table, if any: the columns of each photo's row, by its path in `path`.
     """
 
@@ -66,43 +69,58 @@ class PhotoFolder:
         return len(self.class_names)
 
 
-def scan_folder(name: str, root: Path | None = None, without: Collection[str] = ()) -> PhotoFolder:
+def scan_folder(
+    name: str,
+    root: Path | None = None,
+    without: Collection[str] = (),
+    *,
+    labels_from: str = "folder",
+    distinct_classes: bool = False,
+) -> PhotoFolder:
     """List a folder of photos; opens none but a few, for their size.
 
     Two layouts, one folder a class: flat (`FOLDER/cat/1.jpg`), and divided by whoever made it
-    (`FOLDER/train/cat/1.jpg`, `val/` or `valid/` or `validation/`, `test/`). Folders in a class's
-    folder belong to the class. Classes are those of `train/`, sorted by name; those of the other
-    parts are matched to them (see class_names.class_key). What starts with a dot is passed over,
-    as are files whose suffix is not that of an image.
+    (`FOLDER/train/cat/1.jpg`, `val/`, `test/`, or what part_folders takes for these). Folders in a
+    class's folder belong to the class. Classes are those of `train/`, sorted by name; those of the
+    other parts are matched to them (see class_names.class_key). What starts with a dot is passed
+    over, as is what olhar made itself and files that are no photos (see photo_files).
 
     Args:
         name: path of the folder, or what to call it where `root` is given.
         root: path of the folder.
         without: folders in it that are passed over.
+        labels_from: folder, or name: that of a photo's file.
+        distinct_classes: names that differ at all are classes of their own.
 
     Raises:
         DataError: there are no photos, no classes, or classes that cannot be told apart.
         MissingFileError, NoPermissionError: the folder or one in it cannot be read.
     """
     place = Path(name).expanduser().absolute() if root is None else root
-    return photos_of(name, place, list_photos(name, place, without))
+    listing = list_photos(name, place, without, labels_from=labels_from)
+    photos = photos_of(name, place, listing, distinct_classes=distinct_classes)
+    return photos if labels_from == "folder" else dataclasses.replace(photos, origin=place)
 
 
-def photos_of(name: str, root: Path, listing: Listing) -> PhotoFolder:
+def photos_of(
+    name: str, root: Path, listing: Listing, *, distinct_classes: bool | None = None
+) -> PhotoFolder:
     """The photos of a listing, by part, class and path, their labels matched to those of train.
 
     Args:
         name: what to call them.
         root: the folder that their paths begin in.
         listing: parts in the order of PARTS.
+        distinct_classes: names that differ at all are classes of their own; None where nobody can
+            say so.
 
     Raises:
         DataError: classes that cannot be told apart, or other classes in other parts.
     """
-    class_names = _class_names(name, next(iter(listing.photos.values())))
+    class_names = _class_names(name, next(iter(listing.photos.values())), distinct=distinct_classes)
     notes, pool, sizes = list(listing.notes), [], {}
     for part, photos in listing.photos.items():
-        rows = _rows(name, part, photos, class_names)
+        rows = _rows(name, part, photos, class_names, exactly=bool(distinct_classes))
         pool += rows
         sizes[part] = len(rows)
         missing = set(range(len(class_names))) - {row[0] for row in rows}
@@ -110,6 +128,8 @@ def photos_of(name: str, root: Path, listing: Listing) -> PhotoFolder:
             names = ", ".join(class_names[index] for index in sorted(missing))
             notes.append(_("{part}/ has no photos of: {names}", part=part, names=names))
     files = tuple(photo[0] for _label, photo in pool)
+    image_shape = typical_shape(name, root, files)
+    notes += header_notes(root, files)
     return PhotoFolder(
         name=name,
         path=root,
@@ -118,7 +138,7 @@ def photos_of(name: str, root: Path, listing: Listing) -> PhotoFolder:
         labels=np.array([label for label, _photo in pool], np.int64),
         stamps=np.array([photo[1:] for _label, photo in pool], np.int64),
         parts=_part_indices(sizes),
-        image_shape=typical_shape(name, root, files),
+        image_shape=image_shape,
         skipped=dict(listing.skipped),
         notes=tuple(notes),
     )
@@ -134,18 +154,22 @@ def _part_indices(sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
     return indices
 
 
-def _class_names(name: str, photos: Mapping[str, Sequence[PhotoFile]]) -> tuple[str, ...]:
+def _class_names(
+    name: str, photos: Mapping[str, Sequence[PhotoFile]], *, distinct: bool | None
+) -> tuple[str, ...]:
     """The class folders of the training part, sorted."""
     names = sorted(map(readable_name, photos))
-    twice = same_class(names)
+    twice = None if distinct else same_class(names)
     if twice:
+        advice = _("; if they are two, add --distinct-classes") if distinct is not None else ""
         raise DataError(
             _(
                 "classes '{first}' and '{second}' in '{path}' mean the same (their names differ by "
-                "case or separators only, or are synonyms); join the two folders or rename one",
+                "case or separators only, or are synonyms); join the two folders or rename one{advice}",
                 first=twice[0],
                 second=twice[1],
                 path=name,
+                advice=advice,
             )
         )
     return tuple(names)
@@ -156,10 +180,12 @@ def _rows(
     part: str,
     photos: Mapping[str, Sequence[PhotoFile]],
     class_names: tuple[str, ...],
+    *,
+    exactly: bool,
 ) -> list[_Row]:
     """The photos of a part with their class indices, by class and path."""
     given = [readable_name(folder) for folder in photos]
-    labels = match_class_names(given, class_names)
+    labels = match_class_names(given, class_names, exactly=exactly)
     if None in labels:
         raise DataError(
             _(

@@ -157,10 +157,15 @@ def source_of(table: Mapping[str, Any], data: str | None = None, **reading: Any)
 
     Args:
         table: of the model or run.
-        data: other data.
-        **reading: how its table is read.
+        data: other data; its classes are distinct where the model's are.
+        **reading: how it is read.
     """
-    return SourceSettings.pick({**({"name": data} if data else table), **source_settings(reading)})
+    own = dict(table)
+    if data is not None and data != table["name"]:
+        own = {"name": data}
+        if "distinct_classes" in table:
+            own["distinct_classes"] = table["distinct_classes"]
+    return SourceSettings.pick({**own, **source_settings(reading)})
 
 
 def splits_of(

@@ -31,6 +31,7 @@ from olhar.pipeline.launch import check_shareable, describe_group, note_other_si
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.settings import YesNo
 from olhar.stores.address import hide_secrets
 from olhar.training.recipe import (
     SETTINGS,
@@ -363,7 +364,7 @@ def repeating_command(plan: Plan, recipe: Recipe, run: Path) -> str:
     for one in DATA.values():
         value = getattr(data, one.name)
         if value != one.default:
-            words += [one.flag, one.write(value)]
+            words += [one.flag, *([] if isinstance(one.kind, YesNo) else [one.write(value)])]
     kept = build_recipe(_kept_for(network, data.name, plan.transfer)).to_dict()
     used = {**recipe.to_dict(), **plan.resources.to_dict()}
     changed = {key for key in kept if used[key] != kept[key]}

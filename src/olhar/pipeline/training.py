@@ -153,7 +153,8 @@ def _origin(
             raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
         return None
     require_training()  # other libraries' networks are described by torch
-    return open_backbone(backbone, weights, mode or default_mode(backbone, data), progress)
+    mode = mode or default_mode(backbone, data)
+    return open_backbone(backbone, weights, mode, progress)
 
 
 def resume(run: Path | str, *, progress: Progress | None = None) -> Run:

@@ -20,6 +20,7 @@ from olhar.files import write_atomic
 from olhar.i18n import Text, _
 from olhar.images import MAX_PIXELS, read_image
 from olhar.run import RunFolder
+from olhar.signatures import HEAD_BYTES, image_format
 
 MOST_CHARACTERS, _MOST_BYTES = 100, 240  # of a class's name; file systems take 255 bytes
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # what one or the other file system refuses
@@ -185,7 +186,7 @@ def _class_folders(folder: Path) -> list[str]:
 
 def _suffix(content: bytes) -> str:
     if content[4:8] == b"ftyp":
-        return ".avif"
+        return ".heic" if image_format(content[:HEAD_BYTES]) == "HEIF" else ".avif"
     return next((suffix for start, suffix in _SUFFIXES if content.startswith(start)), ".png")
 
 

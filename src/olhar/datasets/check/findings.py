@@ -18,6 +18,7 @@ from olhar.datasets.check.finding import Finding, shown_name, shown_names
 from olhar.datasets.check.labels import LabelCheck
 from olhar.datasets.check.measure import Photo
 from olhar.i18n import Text, _
+from olhar.signatures import HEIF_SUFFIXES, IMAGE_SUFFIXES
 
 FEW_PHOTOS, UNEQUAL = 20, 5
 BLANK_CONTRAST, BLURRED = 4.0, 0.33
@@ -25,8 +26,8 @@ _SMALLEST_JUDGED = 64  # shortest side; smaller photos are all blurred
 _OTHER_SIZE, _HUGE_PIXELS, _LONG = 4, 24_000_000, 3.0
 _PARTS = ("train", "val", "test")  # a photo that is in two is kept in the later one
 _SUFFIXES = {
-    "JPEG": {".jpg", ".jpeg", ".jfif"},
-    "MPO": {".jpg", ".jpeg", ".jfif"},
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "MPO": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "PNG": {".png"},
     "GIF": {".gif"},
     "BMP": {".bmp"},
@@ -34,6 +35,7 @@ _SUFFIXES = {
     "TIFF": {".tif", ".tiff"},
     "PPM": {".ppm", ".pgm", ".pbm"},
     "AVIF": {".avif"},
+    "HEIF": HEIF_SUFFIXES,
 }
 
 
@@ -116,7 +118,9 @@ def _look_findings(name: str, photo: Photo, short: float) -> Iterator[Finding]:
 
 def _header_findings(name: str, photo: Photo) -> Iterator[Finding]:
     shown, suffix = shown_name(name), Path(name).suffix.lower()
-    if suffix not in _SUFFIXES.get(photo.format, {suffix}):
+    if suffix in IMAGE_SUFFIXES - _SUFFIXES.get(
+        photo.format, {suffix}
+    ):  # 1.png?w=500 misleads nobody
         text = _("'{file}' is a {format} image", file=shown, format=photo.format)
         yield Finding("wrong_extension", text, (name,), facts={"format": photo.format})
     if photo.orientation not in {0, 1}:

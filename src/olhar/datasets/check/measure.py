@@ -30,7 +30,7 @@ from olhar.datasets.layout import readable_name
 from olhar.errors import ImageError, ImageSizeError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _, language
-from olhar.images import read_image, to_channels
+from olhar.images import open_header, read_image, to_channels
 from olhar.progress import Progress
 
 SIDE = 64  # of the small copy that photos are compared by
@@ -156,7 +156,7 @@ def _problem(error: ImageError) -> str:
 def _read_header(path: Path) -> Photo:
     """Format, size and orientation; empty where the header cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             turned = image.format in {"JPEG", "MPO", "WEBP", "PNG"}
             orientation = int(image.getexif().get(_ORIENTATION_TAG, 1)) if turned else 1
             width, height = image.size

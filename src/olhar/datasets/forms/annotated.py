@@ -35,7 +35,7 @@ def open_annotated(name: str, root: Path) -> PhotoFolder:
         DataError: a photo that the list names is not there, or its class is none of those of train/.
     """
     trained = list_photos(f"{name}/train", root / "train")
-    listing = Listing(skipped=trained.skipped, notes=trained.notes)
+    listing = Listing(left=trained.left, notes=trained.notes)
     inner = trained.photos.get("", {})
     if not inner:
         raise DataError(

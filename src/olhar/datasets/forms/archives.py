@@ -15,7 +15,6 @@ import shutil
 import stat
 import struct
 import tarfile
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,17 +24,30 @@ from pathlib import Path
 from typing import IO, Any
 
 from olhar.datasets.cache import cache_folder, unpacked_folder
+from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
 from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
 from olhar.i18n import _
-from olhar.stores.names import is_portable
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Photos are compressed already; drawings in BMP may shrink to a hundredth.
 _MOST_GROWTH, _ALWAYS_BYTES = 100, 2**30
 _SPARE_BYTES = 2**28  # left free on the disk
 _PIECE_BYTES, _TAR_BLOCK = 2**20, 512
+_NAMES = 2  # counts how names in archives have been read, for what was unpacked before
+_METHODS = frozenset(
+    {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+)
+_OTHER_METHODS = {  # APPNOTE 4.4.5
+    9: _("Deflate64 (as Windows packs more than 2 GB)"),
+    93: "Zstandard",
+    95: "xz",
+    96: "JPEG",
+    97: "WavPack",
+    98: "PPMd",
+    99: _("AES encryption"),
+}
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, struct.error),
     *(NotImplementedError, RuntimeError, ValueError, IndexError, OverflowError, gzip.BadGzipFile),
@@ -66,9 +78,9 @@ def unpack_archive(name: str, path: Path) -> Path:
     """
     with explain_os_errors(name):
         facts = path.stat()
-    stamp = (str(path), facts.st_size, facts.st_mtime_ns)
+    stamps = [(str(path), facts.st_size, facts.st_mtime_ns), ("names", _NAMES, 0)]
     with waiting(_("reading {file}, this once", file=path.name)):
-        return unpacked_folder(path, [stamp], partial(_unpack, name, path, facts))
+        return unpacked_folder(path, stamps, partial(_unpack, name, path, facts))
 
 
 def inner_folder(root: Path) -> Path:
@@ -93,17 +105,32 @@ def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
     total = 0
     with explain_os_errors(name), _explain_damage(name), path.open("rb") as file:
         for member, size_bytes, source in _members(name, path, file):
-            folded = unicodedata.normalize("NFC", member).casefold()
-            if not is_portable(member) or folded in taken:
-                raise _refused(name, member, _("its name is there twice, or leaves the folder"))
-            taken.add(folded)
+            refused = why_refused(member)
+            if refused is None and member in taken:
+                refused = _("it is there twice")
+            if refused is not None:
+                raise _refused(name, member, refused)
+            taken.add(member)
             total += size_bytes
             _check_size(name, total, limit, free)
             target = folder / member
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not _make_room(target):
+                reason = _(
+                    "another file or folder has that name, or one that the cache's disk takes for it"
+                )
+                raise _refused(name, member, reason)
             with source() as content, target.open("wb") as out:
                 _copy(name, content, out, size_bytes)
             os.utime(target, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # the same in every cache
+
+
+def _make_room(target: Path) -> bool:
+    """Make the folder of a file; False where the file's place, or a folder's, is taken."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    return not target.exists()
 
 
 def _copy(name: str, content: IO[bytes], out: IO[bytes], size_bytes: int) -> None:
@@ -143,11 +170,10 @@ def _members(name: str, path: Path, file: IO[bytes]) -> Iterator[_Member]:
     """The files of an archive that are not hidden, in its order."""
     read = _zip_members if path.suffix.lower() == ".zip" else _tar_members
     for member, size_bytes, source in read(name, file):
-        shown = member.replace("\\", "/").removeprefix("./")
+        shown = tidy_path(member)
         parts = shown.split("/")
-        if ".." in parts:
-            raise _refused(name, member, _("it leaves the folder"))
-        if parts[-1] and not any(map(is_hidden, parts)):  # some name folders in Windows' way
+        is_folder = member.endswith(("/", "\\"))  # some name folders in Windows' way
+        if ".." in parts or (not is_folder and not any(map(is_hidden, parts))):
             yield shown, size_bytes, source
 
 
@@ -161,7 +187,27 @@ def _zip_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
                 raise _refused(name, info.filename, _("it is a link or no file"))
             if info.flag_bits & 1:
                 raise _refused(name, info.filename, _("it is encrypted"))
-            yield info.orig_filename, info.file_size, partial(archive.open, info)
+            if info.compress_type not in _METHODS:
+                raise _packed_otherwise(name, info.compress_type)
+            member = zip_name(info)
+            if not member:
+                raise _refused(
+                    name,
+                    info.orig_filename,
+                    _("its name is in a code page that the archive does not tell"),
+                )
+            yield member, info.file_size, partial(archive.open, info)
+
+
+def _packed_otherwise(name: str, method: int) -> DataError:
+    return DataError(
+        _(
+            "'{path}' is packed by a method that is not read here: {method}; unpack it with the program "
+            "that made it, or with 7-Zip, and give the folder",
+            path=name,
+            method=_OTHER_METHODS.get(method, method),
+        )
+    )
 
 
 def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:

@@ -85,7 +85,7 @@ def open_shards(
     if not _columns(settings, used[0][1]).embedded:
         tables = [Table(path, PART_NAMES.get(split.lower(), "")) for split, path in used]
         return read_tables(settings, root, tables, origin)
-    refuse_settings(dataclasses.replace(settings, file_column=None, label_column=None))
+    refuse_settings(settings, {"file_column", "label_column"})
     with explain_os_errors(settings.name):
         facts = [(str(path), path.stat()) for _split, path in used]
     stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in facts]

@@ -6,7 +6,7 @@ possible, and said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ FILE_COLUMNS = (
 )
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
 SPLIT_COLUMNS = ("split", "part", "subset", "partition", "usage")
+OF_FOLDERS = ("labels_from", "distinct_classes")  # settings that folders of photos have alone
 _MOST_CLASSES = 1000
 
 
@@ -49,22 +50,35 @@ class Columns:
         return self.place.folder
 
 
-def refuse_settings(settings: SourceSettings) -> None:
-    """Refuse what says how a table is read, where the data is none.
+def refuse_settings(settings: SourceSettings, allowed: Collection[str] = ()) -> None:
+    """Refuse what says how data is read, where it means nothing for this data.
+
+    Args:
+        settings: of the data.
+        allowed: those that do mean something.
 
     Raises:
-        ConfigError: something was asked for.
+        ConfigError: something else was asked for.
     """
     for one in SOURCE.values():
-        if getattr(settings, one.name) is not None:
+        if one.name in allowed or getattr(settings, one.name) is None:
+            continue
+        if one.name in OF_FOLDERS:
             raise ConfigError(
                 _(
-                    "{flag} is for a table that names files of photos, and '{path}' is none; leave it out, "
-                    "or name the table as the data",
+                    "{flag} is for folders of photos, and '{name}' is none; leave it out",
                     flag=one.flag,
-                    path=settings.name,
+                    name=settings.name,
                 )
             )
+        raise ConfigError(
+            _(
+                "{flag} is for a table that names files of photos, and '{path}' is none; leave it out, "
+                "or name the table as the data",
+                flag=one.flag,
+                path=settings.name,
+            )
+        )
 
 
 def choose_column(

@@ -35,8 +35,9 @@ from olhar.datasets.stored import write_arrays
 from olhar.errors import ConfigError, RunExistsError, explain_os_errors, unknown_name
 from olhar.files import csv_text, folder_aside, write_atomic_with
 from olhar.i18n import _
-from olhar.images import IMAGE_SUFFIXES, encode_png
+from olhar.images import encode_png
 from olhar.progress import Progress
+from olhar.signatures import IMAGE_SUFFIXES
 from olhar.stores.names import is_portable, portable_part
 
 ARRAY_FORMS = ("npy", "npz")

@@ -15,7 +15,7 @@ from olhar.datasets.forms.annotated import holds_annotations, open_annotated
 from olhar.datasets.forms.archives import inner_folder, is_archive, unpack_archive
 from olhar.datasets.forms.arrow import EMBEDDED, open_shards
 from olhar.datasets.forms.beside import find_list, find_pixel_tables
-from olhar.datasets.forms.columns import refuse_settings
+from olhar.datasets.forms.columns import OF_FOLDERS, refuse_settings
 from olhar.datasets.forms.idx import find_idx, open_idx
 from olhar.datasets.forms.loose import refuse_file, refuse_loose
 from olhar.datasets.forms.numpy_files import (
@@ -30,7 +30,7 @@ from olhar.datasets.forms.rows import TABLES
 from olhar.datasets.forms.shards import find_shards
 from olhar.datasets.forms.tables import Table, find_tables, read_tables
 from olhar.datasets.layout import GROUPS
-from olhar.errors import DataError
+from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import _
 
 
@@ -43,10 +43,11 @@ def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     cache once, and then is a folder.
 
     Args:
-        settings: what the user called it, and how a table is read.
+        settings: what the user called it, and how it is read.
         path: where it is.
 
     Raises:
+        ConfigError: it cannot be read as was asked for.
         DataError: it cannot be used as data.
         ChecksumError: an archive is damaged.
         MissingExtraError: a library that reads it is not installed.
@@ -88,30 +89,52 @@ def _read_list(settings: SourceSettings, root: Path, table: Path) -> PhotoFolder
 
 def _open_folder(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder:
     name = settings.name
+    with explain_os_errors(name):
+        inner = inner_folder(root)
+    for place in dict.fromkeys((root, inner)):
+        found = _open_listed(settings, place)
+        if found is not None:
+            return found
+    refuse_settings(settings, OF_FOLDERS)
+    refuse_loose(name, root)
+    photos = scan_folder(
+        name,
+        root,
+        labels_from=settings.labels_from or "folder",
+        distinct_classes=bool(settings.distinct_classes),
+    )
+    note = find_tables(settings, root)[1]
+    if note is not None:
+        photos = dataclasses.replace(photos, notes=(*photos.notes, note))
+    return photos
+
+
+def _open_listed(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder | None:
+    """What files in a folder say that its data is; None where it is a folder of photos."""
+    name = settings.name
     shards = find_shards(name, root)
     if shards:
         return open_shards(settings, root, shards, root)
-    tables, note = find_tables(settings, root)
+    tables = find_tables(settings, root)[0]
     if tables:
         return read_tables(settings, root, tables, tables[0].path)
     pixels = find_pixel_tables(root)
     if pixels:
         return open_pixels(settings, pixels, root)
-    table = find_list(settings, root)
+    table = None if settings.labels_from else find_list(settings, root)
     if table is not None:
         return _read_list(settings, root, table)
-    refuse_settings(settings)
+    files = find_idx(root)
     if holds_annotations(root):
+        refuse_settings(settings)
         return open_annotated(name, root)
     if holds_arrays(root):
+        refuse_settings(settings)
         return open_array_folder(name, root)
-    files = find_idx(root)
     if files:
+        refuse_settings(settings)
         return open_idx(name, root, files)
     if holds_npz(root):
+        refuse_settings(settings)
         return open_npz_folder(name, root)
-    refuse_loose(name, root)
-    photos = scan_folder(name, root)
-    if note is not None:
-        photos = dataclasses.replace(photos, notes=(*photos.notes, note))
-    return photos
+    return None

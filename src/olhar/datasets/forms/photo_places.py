@@ -17,7 +17,7 @@ from olhar.datasets.forms.rows import Row, listed
 from olhar.datasets.layout import is_hidden, label_text
 from olhar.errors import DataError, MissingFileError, explain_os_errors
 from olhar.i18n import Text, _
-from olhar.images import IMAGE_SUFFIXES
+from olhar.signatures import IMAGE_SUFFIXES
 
 _TRIED = 100  # rows whose photos are looked for
 _MOST_COLUMNS, _MOST_FOLDERS = 50, 50

@@ -8,7 +8,6 @@ Does not know: photos in files. Rows are read one by one into the cache, and nev
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Sequence
@@ -165,7 +164,7 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
         ConfigError: settings that are for lists of photos.
         StorageError: the disk is full.
     """
-    refuse_settings(dataclasses.replace(settings, label_column=None))
+    refuse_settings(settings, {"label_column"})
     name = settings.name
     layouts = [_layout(settings, table.path) for table in tables]
     with explain_os_errors(name):

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from olhar.data_settings import SourceSettings
+from olhar.data_settings import SOURCE, SourceSettings
 from olhar.datasets.dataset import PARTS
 from olhar.datasets.folders import PhotoFolder, photos_of
 from olhar.datasets.forms.columns import (
     FILE_COLUMNS,
     LABEL_COLUMNS,
+    OF_FOLDERS,
     Columns,
     choose_columns,
+    refuse_settings,
 )
 from olhar.datasets.forms.label_texts import unify_numbers
 from olhar.datasets.forms.rows import WINDOWS, Row, encoding_of, read_rows
@@ -121,6 +123,7 @@ def read_tables(
         MissingExtraError: pyarrow, which reads Parquet, is not installed.
     """
     name = settings.name
+    refuse_settings(settings, SOURCE.keys() - set(OF_FOLDERS))
     problems: list[Text] = []
     notes: list[Text] = []
     rows: list[_Row] = []
