@@ -179,7 +179,7 @@ def test_folds_are_no_classes_nor_are_masks(tmp_path: Path) -> None:
 def test_a_table_beside_photos_is_named(tmp_path: Path) -> None:
     make(tmp_path, {"train": 4, "test": 4})
     (tmp_path / "train.csv").write_text("id,label\n0,cat\n")
-    with pytest.raises(DataError, match=r"if train.csv lists them with their labels"):
+    with pytest.raises(DataError, match=r"can be found in several ways: .*--photos FOLDER"):
         scan(tmp_path)
 
 

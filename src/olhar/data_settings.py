@@ -112,7 +112,12 @@ class DataSettings(SourceSettings):
         None, Whole(1, 2048, "PIXELS"), _("side of the input; default the network's own")
     )
     resize: str = setting(
-        "crop", OneOf("crop", "squash"), _("crop (cut out the centre) or squash (to a square)")
+        "auto",
+        OneOf("auto", "crop", "squash", "pad"),
+        _(
+            "crop (cut out the centre), squash (to a square) or pad (with the mean colour); auto is crop, "
+            "and for photos with the backbone auto what is best in cross-validation"
+        ),
     )
     folds: int | None = setting(
         None,

@@ -46,7 +46,8 @@ class Framing:
         size: side of the square, in pixels.
         channels: 1 (grey) or 3 (colour).
         resize: "crop" scales the shorter side to `size` and cuts out the centre; "squash" scales
-            both sides to `size`.
+            both sides to `size`; "pad" scales the longer side to `size` and fills up the other with
+            the photo's own mean colour. "auto" is "crop" where nothing has chosen otherwise.
     """
 
     size: int
@@ -56,6 +57,8 @@ class Framing:
     def __post_init__(self) -> None:
         for name in ("size", "channels", "resize"):
             object.__setattr__(self, name, DATA[name].read(getattr(self, name)))
+        if self.resize == "auto":
+            object.__setattr__(self, "resize", "crop")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -93,8 +96,23 @@ class Framing:
             left, top = (width - side) / 2, (height - side) / 2
             box = (left, top, left + side, top + side)
         picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
+        if self.resize == "pad":
+            scale = self.size / max(height, width)
+            inner = max(1, round(height * scale)), max(1, round(width * scale))
+            picture = picture.resize(inner[::-1], Image.Resampling.BICUBIC)
+            return self._padded(np.asarray(picture).reshape(*inner, channels))
         picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
         return np.asarray(picture).reshape(self.shape)
+
+    def _padded(self, inner: Pixels) -> Pixels:
+        """Pixels (h, w, C) in the middle of a square of their mean colour."""
+        height, width, channels = inner.shape
+        mean = inner.reshape(-1, channels).mean(axis=0)
+        square = np.empty(self.shape, np.uint8)
+        square[:] = (mean + 0.5).astype(np.uint8)
+        top, left = (self.size - height) // 2, (self.size - width) // 2
+        square[top : top + height, left : left + width] = inner
+        return square
 
 
 @dataclass(frozen=True)

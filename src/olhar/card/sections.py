@@ -122,6 +122,7 @@ def _resize(rule: str) -> Text | str:
     known = {
         "crop": _("the shorter side is scaled, then the centre is cut out"),
         "squash": _("scaled to a square, whatever its shape"),
+        "pad": _("scaled as a whole, and filled up to a square with its mean colour"),
     }
     return known.get(rule) or plain(rule)
 

@@ -6,6 +6,7 @@ from olhar.datasets.describe import describe_dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.folds import group_folds
 from olhar.datasets.groups import Groups, divide, find_groups
+from olhar.datasets.headers import mean_aspect
 from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
 from olhar.datasets.prepare import frame_lazily, prepare_dataset
 from olhar.datasets.source import ALL_NAMES, Source, open_source
@@ -27,6 +28,7 @@ __all__ = [
     "group_folds",
     "load_named",
     "match_class_names",
+    "mean_aspect",
     "open_source",
     "prepare_dataset",
     "split_dataset",

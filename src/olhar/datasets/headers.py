@@ -38,6 +38,12 @@ def typical_shape(name: str, root: Path, files: Sequence[str]) -> tuple[int, int
     return int(channels.max()), int(np.median(height)), int(np.median(width))
 
 
+def mean_aspect(root: Path, files: Sequence[str]) -> float:
+    """How far from square photos are, by some of them: the mean of |ln(width / height)|."""
+    shapes = np.array(_header_shapes(root, _spread(files)) or [(3, 1, 1)], np.float64)
+    return float(np.abs(np.log(shapes[:, 2] / shapes[:, 1])).mean())
+
+
 def _spread(files: Sequence[str]) -> list[str]:
     """Some of them, from the first to the last."""
     some = sorted({int(i) for i in np.linspace(0, len(files) - 1, _HEADERS)})

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from olhar.data_settings import DataSettings
-from olhar.datasets import NAMED, PhotoFolder, open_source
+from olhar.datasets import NAMED, PhotoFolder, mean_aspect, open_source
 from olhar.i18n import _
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.pipeline.inputs import Job
-from olhar.pipeline.jobs import Inputs, Plan, prepare_job
+from olhar.pipeline.jobs import Inputs, Plan, open_plan, prepare_job
 from olhar.preprocess import PHOTO_SIDE
 from olhar.progress import Progress
 from olhar.training.modes import FINETUNE, HEAD, MODES, TOP, Mode
 from olhar.training.recipe import SETTINGS, Recipe
+
+_FAR_FROM_SQUARE = 0.15  # the mean of |ln(width / height)|; photos of 4 to 3 have .29
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,12 @@ def plan_auto(mode: str | None, settings: Mapping[str, Any], progress: Progress)
     return Auto(suited, given, minutes)
 
 
-def choose_plan(plan: Plan, inputs: Inputs, auto: Auto, begun: float, progress: Progress) -> Plan:
-    """The plan with the mode and the views that are best in cross-validation.
+def choose_plan(
+    plan: Plan, inputs: Inputs, auto: Auto, begun: float, progress: Progress
+) -> tuple[Plan, Inputs]:
+    """The plan with the mode and the views that are best in cross-validation, and its inputs.
+
+    Where photos are far from square, how they are resized is chosen before.
 
     Args:
         plan: in mode head.
@@ -95,6 +101,11 @@ def choose_plan(plan: Plan, inputs: Inputs, auto: Auto, begun: float, progress: 
         progress: hears of what was tried and taken.
     """
     from olhar.pipeline.choosing import choose
+
+    if plan.data.resize == "auto":
+        plan = _choose_resize(plan, inputs, progress)
+        if plan.data.resize != inputs[3].resize:
+            inputs = open_plan(plan, Progress())
 
     def plan_for(mode: Mode, views: str) -> Plan:
         assert plan.origin is not None
@@ -118,4 +129,19 @@ def choose_plan(plan: Plan, inputs: Inputs, auto: Auto, begun: float, progress: 
     can_top = bool(plan.origin.front)
     modes = [TOP, FINETUNE] if can_top else [FINETUNE]
     choice = choose(job_for, modes, auto.minutes, begun, progress)
-    return dataclasses.replace(plan_for(choice.mode, choice.views), choice=choice.story)
+    return dataclasses.replace(plan_for(choice.mode, choice.views), choice=choice.story), inputs
+
+
+def _choose_resize(plan: Plan, inputs: Inputs, progress: Progress) -> Plan:
+    """The plan with how photos are resized: cut out where they are nearly square, else what is best."""
+    from olhar.pipeline.choosing import choose_resize
+
+    dataset = inputs[0]
+    source = open_source(plan.data)
+    resize = "crop"
+    if not dataset.files or not isinstance(source, PhotoFolder):
+        pass  # arrays are framed by whoever made them
+    elif mean_aspect(source.path, source.files) > _FAR_FROM_SQUARE:
+        job = prepare_job(plan, inputs, Path(), Progress())
+        resize = choose_resize(job, source.path, progress)
+    return dataclasses.replace(plan, data=dataclasses.replace(plan.data, resize=resize))

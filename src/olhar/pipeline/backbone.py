@@ -96,7 +96,7 @@ class Origin:
         """Its preprocess for images of this side, with what was asked for."""
         native = choose_side(self.sizes, image_size)
         changes: dict[str, Any] = {"size": native if size is None else size}
-        if resize != "crop":
+        if resize != "auto":
             changes["resize"] = resize
         return dataclasses.replace(self.preprocess, **changes)
 

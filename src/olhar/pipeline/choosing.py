@@ -12,16 +12,24 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.datasets import spread
 from olhar.i18n import Text, _, number
 from olhar.pipeline.fitting import predict_fold
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.top import Top
-from olhar.pipeline.transfer import MIRRORED, frozen_features, load_network, mean_of
+from olhar.pipeline.transfer import (
+    MIRRORED,
+    compute_features,
+    frozen_features,
+    load_network,
+    mean_of,
+)
 from olhar.preprocess import input_batches
 from olhar.progress import Progress
 from olhar.training.estimates import head_curve
@@ -35,6 +43,7 @@ MINUTES = 2.0  # for all that is tried, and the training that follows
 _ROOM = 0.01  # share of errors below which nothing more is tried
 _AFTER_S = 8.0  # saving, measuring, drawing
 _TIMED = 32  # images
+_RESIZED = 300  # photos that are looked at for how to resize all of them
 # What a step takes, as multiples of the time that the whole network takes for an image when it only
 # computes, on two cores (docs/experiments.md).
 _TRAINED_TOP, _FRONT, _TRAINED_ALL = 1.6, 0.8, 8.0
@@ -127,6 +136,55 @@ def choose(
     return Choice(mode, head.views, _story(head, tried, mode))
 
 
+def choose_resize(job: Job, root: Path, progress: Progress) -> str:
+    """crop, squash or pad, by the log loss of heads in cross-validation on some training photos.
+
+    Another than crop is taken where it is better by more than one standard error.
+
+    Args:
+        job: of photos, in mode head.
+        root: the folder that their paths begin in.
+        progress: hears of what was tried and taken.
+    """
+    network = load_network(job)
+    rows = spread(job.splits.train, _RESIZED)
+    labels, groups = job.dataset.labels[rows], job.splits.groups[rows]
+    losses: dict[str, NDArray[np.floating[Any]]] = {}
+    for resize in ("crop", "squash", "pad"):
+        framed = dataclasses.replace(job.preprocess, resize=resize)
+        images = np.stack([framed.read_pixels(root / job.dataset.files[row]) for row in rows])
+        features = _features_of(job, network, images, progress)
+        trial = try_heads(
+            features, labels, job.spec.num_classes, seed=job.recipe.seed, groups=groups
+        )
+        if not trial.folds:
+            return "crop"
+        losses[resize] = row_losses(trial.logits, labels[trial.rows])
+    best = min(losses, key=lambda resize: float(losses[resize].mean()))
+    if best != "crop" and not exceeds_chance(losses["crop"] - losses[best]):
+        best = "crop"
+    progress.note(
+        _(
+            "photos are not square; log loss in cross-validation on {count} of them: {figures}; taking "
+            "--resize {resize}",
+            count=len(rows),
+            figures=", ".join(f"{key} {number(float(v.mean()), 3)}" for key, v in losses.items()),
+            resize=best,
+        )
+    )
+    return best
+
+
+def _features_of(
+    job: Job, network: torch.nn.Module, images: NDArray[np.uint8], progress: Progress
+) -> NDArray[np.float32]:
+    """What the network without its head gives for framed images, (n, F); nothing is kept."""
+    pool = dataclasses.replace(job.dataset, images=images)
+    return compute_features(
+        dataclasses.replace(job, dataset=pool), network, np.arange(len(images)), "none", progress
+    )
+
+
 def _try_head(job: Job, network: torch.nn.Module, progress: Progress) -> _Head:
     """The head's cross-validation, with the mirror image and without, and its learning curve."""
     train = job.splits.train
@@ -192,7 +250,7 @@ def _needed_s(job: Job, image_s: float) -> float:
     """Seconds for one fold and for the training after it, with what both need."""
     count, epochs = len(job.splits.train), job.recipe.epochs - 1
     if job.mode.keeps_front:
-        copies = job.recipe.copies * count
+        copies = (job.recipe.copies or 1) * count
         return image_s * copies * (_FRONT + 1.8 * epochs * _TRAINED_TOP)
     return image_s * count * 1.8 * epochs * _TRAINED_ALL
 

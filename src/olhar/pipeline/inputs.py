@@ -14,7 +14,6 @@ from olhar.data_settings import DataSettings, SourceSettings, source_settings
 from olhar.datasets import (
     NAMED_SHAPES,
     Dataset,
-    PhotoFolder,
     Source,
     Splits,
     divide,
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from olhar.training.machine import Machine
 
 _SET_ASIDE_NAMED = 100  # in config.toml; the count is of all
-_BACKBONE_FROM = 100  # pixels of a photo's shorter side
 
 
 GivenPreprocess = Callable[[int], Preprocess]
@@ -82,7 +80,6 @@ def open_inputs(
     given: GivenPreprocess | None = None,
     *,
     lazily: bool = False,
-    advise: bool = False,
 ) -> tuple[Dataset, Splits, NetworkSpec, Preprocess]:
     """Load, divide and prepare the data for a network; everything but torch can refuse here.
 
@@ -95,13 +92,10 @@ def open_inputs(
         given: the side of an image → the preprocess that a backbone expects; by default it follows
             from the training images.
         lazily: see datasets.prepare_dataset.
-        advise: tell of backbones where photos are large.
     """
     source = open_source(wanted)
     channels, height, width = source.image_shape
     side = min(height, width)
-    if advise and isinstance(source, PhotoFolder) and side >= _BACKBONE_FROM:
-        _recommend_backbone(side, progress)
     if given is not None:
         framing: Framing = given(side)
         _check_channels(network, wanted.channels, framing.channels)
@@ -126,17 +120,6 @@ def open_inputs(
     mean, std = channel_statistics(dataset.images, splits.train)
     preprocess = Preprocess(framing.size, framing.channels, mean, std, resize=framing.resize)
     return dataset, splits, spec, preprocess
-
-
-def _recommend_backbone(side: int, progress: Progress) -> None:
-    progress.note(
-        _(
-            "photos of {side} pixels: a backbone, a network that has learnt from a million photos, "
-            "learns more from few of them and keeps more of their pixels; add "
-            "--backbone mobilenet_v2 (docs/transfer.md)",
-            side=side,
-        )
-    )
 
 
 def _check_channels(network: str, asked: int | None, channels: int) -> None:

@@ -70,7 +70,6 @@ class Plan:
         asked: settings of recipe and resources that were asked for.
         own: settings of the network that were asked for.
         origin: the backbone, where there is one.
-        named: whether a network was named.
         choice: how the mode was chosen, for config.toml; empty where it was named.
     """
 
@@ -82,7 +81,6 @@ class Plan:
     asked: Mapping[str, Any]
     own: Mapping[str, Any]
     origin: Origin | None = None
-    named: bool = True
     choice: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,7 +110,7 @@ def plan_training(
     Raises:
         ConfigError: a setting that does not exist or cannot be used.
     """
-    chosen, asked, named = _asked(network, recipe, settings, progress, origin)
+    chosen, asked = _asked(network, recipe, settings, progress, origin)
     if origin is None:
         canonical, network_settings = _resolve(chosen, asked, progress)
     else:
@@ -131,7 +129,7 @@ def plan_training(
         raise ConfigError(
             _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
         )
-    return Plan(data, canonical, network_settings, final, resources, wanted, own, origin, named)
+    return Plan(data, canonical, network_settings, final, resources, wanted, own, origin)
 
 
 def open_plan(plan: Plan, progress: Progress) -> Inputs:
@@ -152,7 +150,6 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
         plan.resources.workers,
         given,
         lazily=mode_of(plan.transfer).reads_once,
-        advise=not plan.named,
     )
     _check_suits(plan.recipe, inputs[2])
     return inputs
@@ -265,8 +262,8 @@ def _asked(
     settings: Mapping[str, Any],
     progress: Progress,
     origin: Origin | None,
-) -> tuple[str, dict[str, Any], bool]:
-    """The network's name, all settings that were asked for, and whether a network was named."""
+) -> tuple[str, dict[str, Any]]:
+    """The network's name, and all settings that were asked for."""
     given = load_recipe_file(Path(recipe)) if isinstance(recipe, str | Path) else dict(recipe or {})
     named = network or given.pop("network", None)
     given.pop("network", None)
@@ -282,7 +279,7 @@ def _asked(
     if origin is None and not named:
         progress.note(_("no network named; taking {name}", name=DEFAULT_NETWORK))
     asked = {**given, **settings}
-    return str(named or DEFAULT_NETWORK), asked, bool(named or origin)
+    return str(named or DEFAULT_NETWORK), asked
 
 
 def balanced_recipe(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:

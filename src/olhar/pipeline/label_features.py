@@ -48,7 +48,7 @@ def label_features(
             )
         )
     _channels, height, width = source.image_shape
-    preprocess = origin.preprocess_for(None, "crop", min(height, width))
+    preprocess = origin.preprocess_for(None, "auto", min(height, width))
     size, channels = preprocess.size, preprocess.channels
     spec = NetworkSpec(origin.network, origin.settings, size, channels, source.num_classes)
     return partial(_compute, source, spec, preprocess, Path(file), progress)

@@ -262,7 +262,7 @@ def _build_pool(job: Job, network: torch.nn.Module, progress: Progress) -> _Pool
     key = _key(job, network)
     open_front = functools.cache(functools.partial(_open_front, job, network))
     low, high = _range(job, open_front, cache_folder() / "features" / f"{key}.npy")
-    copies, train = job.recipe.copies, job.splits.train
+    copies, train = job.recipe.copies or 1, job.splits.train
     # Other ranges would give the same codes another meaning.
     key = f"front-{hashlib.sha256(key.encode() + low.tobytes() + high.tobytes()).hexdigest()[:32]}"
     indices = np.concatenate([*[train] * copies, job.splits.val])
@@ -301,7 +301,7 @@ def _key(job: Job, network: torch.nn.Module) -> str:
         hash_body(network),
         job.preprocess.to_dict(),
         {name: value for name, value in recipe.items() if value != still[name]},
-        job.recipe.copies,
+        job.recipe.copies or 1,
         job.recipe.seed,
     ]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
@@ -358,8 +358,9 @@ def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:
         return preview_augmented(pixels, recipe, normalise, generator).numpy()
 
     changes: list[Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None] = [augment]
-    if recipe.copies > 1:
-        changes = [None, mirror if recipe.flip else augment, *[augment] * (recipe.copies - 2)]
+    copies = recipe.copies or 1
+    if copies > 1:
+        changes = [None, mirror if recipe.flip else augment, *[augment] * (copies - 2)]
     for change in changes:
         yield from input_batches(images, train, change)
     yield from input_batches(images, job.splits.val)

@@ -116,7 +116,7 @@ def train(
     stem = f"{Path(data).resolve().name}-{plan.network}"  # of a folder its last name
     path = Path(run) if run is not None else free_run_path(stem)
     if auto and auto.chooses:
-        plan = choose_plan(plan, inputs, auto, started, progress)
+        plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     job = prepare_job(plan, inputs, path, progress)
     folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     with hold(folder):

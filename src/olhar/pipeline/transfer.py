@@ -266,7 +266,7 @@ def frozen_features(
     path = cache_folder() / "features" / f"{key}.npy"
     found = load_array(path, len(indices))
     if found is None:
-        found = _compute(job, network, indices, views, progress)
+        found = compute_features(job, network, indices, views, progress)
         write_atomic_with(path, lambda aside: np.save(aside, found))
     return found
 
@@ -300,9 +300,10 @@ def load_array(path: Path, count: int) -> Features | None:
     return found if found.dtype == np.float32 and len(found) == count else None
 
 
-def _compute(
+def compute_features(
     job: Job, network: torch.nn.Module, indices: NDArray[np.int64], views: str, progress: Progress
 ) -> Features:
+    """`frozen_features` of some rows of the pool, without the cache."""
     import torch
 
     from olhar.export import open_features

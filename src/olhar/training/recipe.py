@@ -97,12 +97,12 @@ class Recipe(Settings):
     colour: float = setting(
         0.0, _SHARE, _("largest change of brightness, contrast and saturation, as a share")
     )
-    copies: int = setting(
-        1,
+    copies: int | None = setting(
+        None,
         Whole(1, 64),
         _(
-            "how many copies of each image --mode top is trained on: one is augmented; of several the "
-            "first is the image as it is, the second its mirror image"
+            "how many copies of each image --mode top is trained on, default 1: one is augmented; of "
+            "several the first is the image as it is, the second its mirror image"
         ),
     )
     early_share: float = setting(
