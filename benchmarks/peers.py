@@ -86,13 +86,13 @@ def run_command(command: Sequence[str | Path], **env: str) -> str:
     return done.stdout
 
 
-def environment(name: str, scripts: Path = SCRIPTS) -> Path:
+def environment(name: str, scripts: Path = SCRIPTS, bench: Path = BENCH) -> Path:
     """The Python of a peer's virtual environment, made where it is absent or its pins changed.
 
     Raises:
         PeerError: it cannot be installed here.
     """
-    folder, pins = BENCH / name, scripts / f"{name}.txt"
+    folder, pins = bench / name, scripts / f"{name}.txt"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     installed = folder / "installed.txt"
     wanted = pins.read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ def load(name: str) -> ModuleType:
 sys.path.append(str(ROOT / "benchmarks"))  # as where its scripts are run
 peers, scaling, serving_table = load("peers"), load("scaling"), load("serving_table")
 training_loop = load("training_loop")
+photo_sets, photos_table, photos = load("photo_sets"), load("photos_table"), load("photos")
 
 
 def record(seconds: float, accuracy: float = 0.7, *, epochs: Any = 2) -> dict[str, Any]:
@@ -98,6 +99,8 @@ def test_every_peer_has_pins_and_a_script() -> None:
     servers = {server.pins for server in serving_table.SERVERS.values() if server.pins}
     wanted = [("peers", f"train_{name}.py", name) for name in peers.PEERS]
     wanted += [("serving", f"serve_{name}.py", name) for name in sorted(servers)]
+    tools = [tool for tool in photos.TOOLS.values() if tool.script]
+    wanted += [("peers", tool.script, tool.pins) for tool in tools]
     for place, script, name in wanted:
         folder = ROOT / "benchmarks" / place
         assert (folder / script).is_file()
@@ -282,6 +285,128 @@ def test_the_load_without_wrk_counts_answers_and_errors(tmp_path: Path) -> None:
     assert 0 < told["p50_ms"] <= told["p99_ms"]
 
 
+def make_photos(folder: Path, **counts: int) -> Path:
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            (folder / name / f"{number}.png").write_bytes(f"{name} {number}".encode())
+    return folder
+
+
+def test_a_set_is_divided_once_and_alike(tmp_path: Path) -> None:
+    source = make_photos(tmp_path / "flat", ants=10, bees=7)
+    (source / "ants" / "notes.txt").touch()
+    for place in ("first", "second"):
+        photo_sets.lay_out(source, tmp_path / place)
+    counts = {
+        f"{part}/{name}": len(list((tmp_path / "first" / part / name).iterdir()))
+        for part in ("train", "test")
+        for name in ("ants", "bees")
+    }
+    assert counts == {"train/ants": 7, "test/ants": 3, "train/bees": 5, "test/bees": 2}
+    parts = {
+        p: set(photo_sets.divide(photo_sets.list_photos(source))[p]) for p in ("train", "test")
+    }
+    assert not parts["train"] & parts["test"]
+    first, second = (photo_sets.fingerprint(tmp_path / place) for place in ("first", "second"))
+    assert first == second
+    next((tmp_path / "second" / "test" / "bees").iterdir()).write_bytes(b"another")
+    assert photo_sets.fingerprint(tmp_path / "second") != first
+
+
+def test_a_set_that_is_divided_stays_so(tmp_path: Path) -> None:
+    make_photos(tmp_path / "set" / "train", ants=3)
+    make_photos(tmp_path / "set" / "val", ants=2)
+    photo_sets.lay_out(tmp_path / "set", tmp_path / "laid")
+    assert len(photo_sets.list_photos(tmp_path / "laid" / "train")) == 3
+    assert len(photo_sets.list_photos(tmp_path / "laid" / "test")) == 2
+
+
+def test_a_photo_without_an_answer_is_wrong(tmp_path: Path) -> None:
+    make_photos(tmp_path / "test", ants=2, bees=1)
+    scored = photos.score({"ants/0.png": "ants", "bees/0.png": "ants"}, tmp_path)
+    assert scored == {"n": 3, "right": 1, "wrong": ["ants/1.png", "bees/0.png"]}
+    with pytest.raises(photos.PeerError, match="no test photo"):
+        photos.score({"ants/7.png": "ants"}, tmp_path)
+
+
+def photo_row(tool: str, wrong: int, seconds: float, **more: Any) -> dict[str, Any]:
+    keys = ("processor", "threads", "precision", "system", "python", "olhar", "torch")
+    ended = {"n": 100, "right": 100 - wrong, "wrong": [f"a/{k}.png" for k in range(wrong)]}
+    row = {"set": "ants", "tool": tool, "title": photos.TOOLS[tool].title, "lines": 9}
+    row |= {"fingerprint": "f", "machine": dict.fromkeys(keys, "x") | {"load_average": "1.0"}}
+    return row | (more or ended | {"seconds": seconds, "note": ""})
+
+
+def test_olhar_is_compared_with_the_most_accurate_and_the_fastest_peer() -> None:
+    rows = [photo_row("olhar", 5, 20.0), photo_row("fastai", 8, 30.0)]
+    rows += [photo_row("tutorial", 4, 400.0), photo_row("tutorial-frozen", 0, 0, stopped_s=60)]
+    found = photos_table.summarise_set(rows, "ants")
+    assert found["best"]["tool"] == "tutorial"
+    assert found["difference"] == pytest.approx(-0.01)
+    assert found["p"] == pytest.approx(0.5)
+    assert photos_table.verdict(found) == "no worse beyond chance"
+    assert found["times"] == pytest.approx(1.5)
+    far = photos_table.summarise_set([photo_row("olhar", 30, 20.0), *rows[1:]], "ants")
+    assert photos_table.verdict(far) == "worse beyond chance"
+
+
+def test_a_mean_is_over_sets_that_both_ended() -> None:
+    rows = [photo_row("olhar", 5, 20.0), photo_row("fastai", 8, 30.0)]
+    rows += [{**photo_row("fastai", 50, 30.0), "set": "bees"}]
+    found = photos_table.summarise_tool(rows, "fastai")
+    assert (found["sets"], found["asked"]) == (1, 2)
+    assert (found["mean"], found["ours"]) == (0.92, 0.95)
+
+
+def test_the_tables_of_photos_are_square() -> None:
+    rows = [photo_row("olhar", 5, 20.0), photo_row("fastai", 8, 30.0)]
+    rows += [
+        photo_row("tutorial", 0, 0, stopped_s=1800),
+        photo_row("olhar-mobilenet", 0, 0, failed="|"),
+    ]
+    blocks = photos_table.markdown(rows).split("\n\n")
+    for block in blocks[:3]:
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert "0.950 (0.888 to 0.978)" in blocks[0]
+    assert "stopped after 30 minutes" in blocks[0]
+    assert blocks[3].count("load average before 1.0") == 1
+    assert "1.50 times as fast as fastai" in photos_table.text(rows)
+    assert photos_table.markdown([]) == photos_table.text([]) == "Nothing was measured."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are ended by their group")
+def test_a_tool_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(photos.StoppedError):
+        photos.run_limited(command, 0.2, tmp_path)
+    with pytest.raises(photos.PeerError, match="no wheel here"):
+        photos.run_limited([sys.executable, "-c", "exit('no wheel here')"], 60, tmp_path)
+    out, seconds = photos.run_limited([sys.executable, "-c", "print(7)"], 60, tmp_path)
+    assert (out, seconds > 0) == ("7\n", True)
+
+
+def test_the_table_is_made_again_of_what_was_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "photos.json"
+    kept.write_text(json.dumps({"results": [photo_row("olhar", 5, 20.0)]}), encoding="utf-8")
+    done = run("photos", "--json", str(kept), "--tools", "none")
+    assert done.returncode == 0, done.stderr
+    assert "95/100" in done.stdout
+
+
+def test_lines_of_code_are_without_comments() -> None:
+    lines = {name: photos.count_lines(tool) for name, tool in photos.TOOLS.items()}
+    assert lines["olhar"] == 1
+    code = (ROOT / "benchmarks/peers/photos_fastai.py").read_text(encoding="utf-8").splitlines()
+    assert lines["fastai"] == len([line for line in code if line and line[0] != "#"])
+
+
+def test_the_tutorials_last_epoch_is_told() -> None:
+    out = "train Loss: 0.1 Acc: 0.9\ntest Loss: 0.2 Acc: 0.95\ntest Loss: 0.2 Acc: 0.9412\n"
+    assert photos.last_epoch(out).endswith("the last had 0.941")
+    assert photos.last_epoch("epoch 1") == ""
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -297,6 +422,9 @@ def test_the_load_without_wrk_counts_answers_and_errors(tmp_path: Path) -> None:
         ("serving", ["--side", "2"]),
         ("serving", ["--photos", "no such folder"]),
         ("serving", ["--run", "no such folder"]),
+        ("photos", ["--tools", "fastai,caffe"]),
+        ("photos", ["--sets", "no such folder"]),
+        ("photos", ["--limit", "0"]),
     ],
 )
 def test_bad_arguments_are_refused(name: str, words: list[str]) -> None:
@@ -305,7 +433,7 @@ def test_bad_arguments_are_refused(name: str, words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["peers", "scaling", "serving", "training_loop"])
+@pytest.mark.parametrize("name", ["peers", "photos", "scaling", "serving", "training_loop"])
 def test_help(name: str) -> None:
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr
@@ -326,4 +454,17 @@ def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 def test_the_page_has_the_marked_tables() -> None:
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     marks = re.findall(r"^<!-- (?:table:(\w+)|/table) -->$", page, re.MULTILINE)
-    assert marks == ["peers", "", "scaling", "", "loop", "", "serving", "", "soak", ""]
+    assert marks == [
+        "peers",
+        "",
+        "scaling",
+        "",
+        "loop",
+        "",
+        "serving",
+        "",
+        "soak",
+        "",
+        "photos",
+        "",
+    ]

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 MINUTES = 2.0  # for all that is tried, and the training that follows
 _ROOM = 0.01  # share of errors below which nothing more is tried
-_AFTER_S = 8.0  # saving, measuring, drawing
+_AFTER_S = 14.0  # saving, measuring, drawing
 _TIMED = 32  # images
 _RESIZED = 300  # photos that are looked at for how to resize all of them
 # What a step takes, as multiples of the time that the whole network takes for an image when it only
 # computes, on two cores (docs/experiments.md).
-_TRAINED_TOP, _FRONT, _TRAINED_ALL = 1.6, 0.8, 8.0
+_TRAINED_TOP, _FRONT, _TRAINED_ALL = 1.1, 0.8, 8.0
 
 Rows = NDArray[np.int64]
 Right = NDArray[np.bool_]
@@ -256,24 +256,26 @@ def _needed_s(job: Job, image_s: float) -> float:
 
 
 def _try_mode(job: Job, head: _Head, end: float, progress: Progress) -> _Tried:
-    """Train on the head's folds, one at least, as long as the time is there for the training after it."""
+    """Train on the head's folds: one at least, and more while they disagree and the time is there.
+
+    Time is left for the training that may follow.
+    """
     try_fold = _open_top(job, head, progress) if job.mode.keeps_front else _open_all(job)
-    rows: list[Rows] = []
-    right: list[Right] = []
-    train_s = 0.0
-    for number_, (train, held) in enumerate(head.trial.folds):
-        if (
-            right
-            and end - time.perf_counter() < train_s * (1 + 1 / len(head.trial.folds)) + train_s
-        ):
+    trial, rows, right = head.trial, np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    fold_s = 0.0
+    for at, (train, held) in enumerate(trial.folds):
+        gain = right.astype(np.float64) - head.right[rows]
+        if at and (exceeds_chance(gain, 2) or exceeds_chance(-gain, 2)):
             break
-        progress.start(_("trying mode {mode}", mode=job.mode.name), len(head.trial.folds))
-        progress.advance(number_)
+        if at and end - time.perf_counter() < fold_s * (2 + 1 / len(trial.folds)):
+            break
+        progress.start(_("trying mode {mode}", mode=job.mode.name), len(trial.folds))
+        progress.advance(at)
         begun = time.perf_counter()
-        rows.append(held)
-        right.append(try_fold(head.trial.rows[train], head.trial.rows[held]))
-        train_s = time.perf_counter() - begun
-    return _Tried(job.mode, np.concatenate(rows), np.concatenate(right))
+        found = try_fold(trial.rows[train], trial.rows[held])
+        rows, right = np.concatenate([rows, held]), np.concatenate([right, found])
+        fold_s = time.perf_counter() - begun
+    return _Tried(job.mode, rows, right)
 
 
 def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows], Right]:
@@ -301,10 +303,10 @@ def _open_all(job: Job) -> Callable[[Rows, Rows], Right]:
     return try_fold
 
 
-def exceeds_chance(differences: NDArray[np.floating[Any]]) -> bool:
-    """Whether the mean of some differences (n,) is greater than its standard error."""
+def exceeds_chance(differences: NDArray[np.floating[Any]], errors: float = 1) -> bool:
+    """Whether the mean of some differences (n,) is greater than so many of its standard errors."""
     mean, error = differences.mean(), differences.std() / len(differences) ** 0.5
-    return bool(mean > error)
+    return bool(mean > errors * error)
 
 
 def _is_better(right: Right, than: Right) -> bool:
