@@ -54,6 +54,12 @@ class Facts(Run):
             return ""
 
     @property
+    def tried(self) -> list[tuple[str, float, int]]:
+        """(mode, accuracy in cross-validation, images) of each mode that was tried, if it was chosen so."""
+        tried: list[tuple[str, float, int]] = self.config["tried"]
+        return [one for one in tried if one[2]]
+
+    @property
     def epochs(self) -> int:
         """How many epochs the recipe asks for."""
         return int(self.config["recipe"]["epochs"])
@@ -105,6 +111,10 @@ def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
         "network": network,
         "preprocess": dict(config["preprocess"]),
         "transfer": _typed_transfer(config.get("transfer") or {}),
+        "tried": [
+            (str(one["mode"]), float(one["accuracy"]), int(one["images"]))
+            for one in dict(config.get("choice") or {}).get("tried", [])
+        ],
         "recipe": recipe,
         "machine": {key: str(value) for key, value in config["machine"].items()},
     }

@@ -103,10 +103,21 @@ def _origin_rows(facts: Facts) -> list[Sequence[Block]]:
     name = plain(given["backbone"], VALUE_LENGTH)
     mode = MODES.get(given["mode"])
     what = mode.done if mode else plain(given["mode"])
+    rows: list[Sequence[Block]] = [(_("backbone"), _("{name}; {what}", name=name, what=what))]
+    if facts.tried:
+        tried = ", ".join(
+            f"{plain(one)} {percent(share)} ({count})" for one, share, count in facts.tried
+        )
+        rows.append(
+            (
+                _("how this was chosen"),
+                _("cross-validation on training images: {tried}", tried=tried),
+            )
+        )
     if not given["sha256"]:
-        return [(_("backbone"), _("{name}; {what}", name=name, what=what))]
+        return rows
     return [
-        (_("backbone"), _("{name}; {what}", name=name, what=what)),
+        *rows,
         (
             _("weights it started from"),
             _(

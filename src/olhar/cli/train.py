@@ -68,8 +68,10 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=str(
             _(
-                "a network with weights, instead of --network: mobilenet_v2, squeezenet1_0, "
-                "squeezenet1_1, resnet18, vgg16, a run or its address, timm:NAME, transformers:NAME"
+                "a network with weights, instead of --network: auto (the best that can be had, which "
+                "photos get by default), efficientnet_lite0, _lite1, _lite2, mobilenet_v2, "
+                "squeezenet1_0, squeezenet1_1, resnet18, vgg16, a run or its address, timm:NAME, "
+                "transformers:NAME"
             )
         ),
     )
@@ -88,7 +90,8 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help=str(
             _(
-                "{modes}; default head, of {many:,} images and more top",
+                "{modes}; default head, of {many:,} images and more top; with the backbone auto "
+                "what is best in cross-validation",
                 modes=", ".join(str(mode.offer) for mode in MODES.values()),
                 many=MANY_IMAGES,
             )
