@@ -25,7 +25,6 @@ import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.classifier import load_classifier
 from olhar.cli import main
-from olhar.data_settings import DataSettings
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch_sha256
 from olhar.datasets.prepare import frame_lazily
@@ -38,7 +37,7 @@ from olhar.networks.specs import NetworkSpec, count_parameters, native_size, res
 from olhar.networks.weights import find_head, hash_body, load_body, read_weights
 from olhar.pipeline.backbone import Transfer, default_mode, open_backbone
 from olhar.pipeline.fitting import fit_job
-from olhar.pipeline.jobs import load_job, open_plan, plan_training
+from olhar.pipeline.jobs import load_job
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.preprocess import Framing, Preprocess
 from olhar.progress import Progress
@@ -511,13 +510,6 @@ class _Notes(Progress):
 
 
 @needs_data
-def test_large_photos_and_no_network_get_a_recommendation(photos: Path) -> None:
-    for network, recommended in ((None, True), ("lenet5", False)):
-        notes = _Notes()
-        open_plan(plan_training(DataSettings(str(photos)), network, None, {}, notes), notes)
-        assert ("--backbone mobilenet_v2" in notes.heard) == recommended
-
-
 # Other libraries
 
 
