@@ -37,7 +37,7 @@ def english_lines(portuguese: str, english: str) -> list[str]:
     return [
         line
         for line in map(str.strip, portuguese.splitlines())
-        if line in lines and len(re.findall(r"(?<![\w./-])[a-z]{2,}(?![\w./=-])", line)) >= 4
+        if line in lines and len(re.findall(r"(?<![\w./|-])[a-z]{2,}(?![\w./=|-])", line)) >= 4
     ]
 
 

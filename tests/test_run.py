@@ -258,13 +258,19 @@ def test_a_run_without_history_is_told_all_the_same(copied: Path) -> None:
 # One room
 
 
+RECOGNISES_RUNS = SOURCE / "datasets" / "photo_files.py"
+
+
 def test_only_the_room_of_runs_names_their_files() -> None:
-    """A file of a run has one name, and one place that opens it: `olhar.run`."""
+    """A file of a run has one name, and one place that opens it: `olhar.run`.
+
+    But for runs that lie among photos: data sets, which know no runs, pass over them by how a file begins.
+    """
     assert {path.name for path in vars(RunFolder("")).values()} >= set(NAMES)
     found = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in SOURCE.rglob("*.py")
-        if path.parent != SOURCE / "run"
+        if path.parent != SOURCE / "run" and path != RECOGNISES_RUNS
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)

@@ -20,7 +20,7 @@ from olhar.pipeline.inputs import Job
 from olhar.pipeline.jobs import Inputs, Plan, open_plan, prepare_job
 from olhar.preprocess import PHOTO_SIDE
 from olhar.progress import Progress
-from olhar.training.modes import FINETUNE, HEAD, MODES, TOP, Mode
+from olhar.training.modes import FINETUNE, HEAD, MANY_IMAGES, MODES, TOP, Mode
 from olhar.training.recipe import SETTINGS, Recipe
 
 _FAR_FROM_SQUARE = 0.15  # the mean of |ln(width / height)|; photos of 4 to 3 have .29
@@ -107,9 +107,9 @@ def choose_plan(
         if plan.data.resize != inputs[3].resize:
             inputs = open_plan(plan, Progress())
 
-    def plan_for(mode: Mode, views: str) -> Plan:
+    def plan_for(mode: Mode, views: str = "") -> Plan:
         assert plan.origin is not None
-        changes: dict[str, Any] = {"views": views}
+        changes: dict[str, Any] = {"views": views} if views else {}
         if views == "none":
             changes["flip"] = False
         changes = {key: value for key, value in changes.items() if key not in plan.asked}
@@ -127,6 +127,10 @@ def choose_plan(
 
     assert plan.origin is not None
     can_top = bool(plan.origin.front)
+    if (
+        len(inputs[0]) >= MANY_IMAGES
+    ):  # there is enough to learn from, and a comparison takes too long
+        return plan_for(TOP if can_top else HEAD), inputs
     modes = [TOP, FINETUNE] if can_top else [FINETUNE]
     choice = choose(job_for, modes, auto.minutes, begun, progress)
     return dataclasses.replace(plan_for(choice.mode, choice.views), choice=choice.story), inputs

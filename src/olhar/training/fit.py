@@ -123,6 +123,7 @@ class Training:
         steps: of an epoch.
         lr: learning rate of the last step.
         small: whether the last step is one of the early ones, on smaller images.
+        shown: when `on_step` last heard, by time.perf_counter().
         share: this process's share of every batch; None where it has all of it.
         stages: which parts are trained in which epoch; None where all are in every one.
     """
@@ -170,6 +171,7 @@ class Training:
         self.steps = len(indices) // self.batch
         self.lr = 0.0
         self.small = False
+        self.shown = 0.0
         self.dropouts = [(m, m.p) for m in network.modules() if isinstance(m, nn.Dropout)]
         self.share = share
         shares = class_shares(labels[indices])  # (K,)
@@ -188,15 +190,14 @@ class Training:
         totals = torch.zeros(2, device=self.device)  # summed loss, correct
         # A rank that stopped at its own time would keep the others from saying why.
         leads = self.share is None or self.share.rank == 0
-        shown = time.perf_counter()
         for step in range(self.steps):
             self.enter((epoch - 1) * self.steps + step)
             totals += self.step(order[step * self.batch : (step + 1) * self.batch], generator)
-            if leads and time.perf_counter() - shown > _SECONDS_BETWEEN_STEPS_SHOWN:
+            if leads and time.perf_counter() - self.shown > _SECONDS_BETWEEN_STEPS_SHOWN:
                 loss, correct = (totals / (step + 1)).tolist()
                 _check_finite(loss, epoch, step + 1, self.recipe)
                 on_step((epoch - 1) * self.steps + step + 1, loss, correct / self.batch)
-                shown = time.perf_counter()
+                self.shown = time.perf_counter()
         loss, correct = (totals / self.steps).tolist()
         _check_finite(loss, epoch, self.steps, self.recipe)
         if self.share is not None:
