@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import torch
 
 MINUTES = 2.0  # for all that is tried, and the training that follows
+AT_MOST = 3.0  # minutes, where one comparison takes longer
 _ROOM = 0.01  # share of errors below which nothing more is tried
 _AFTER_S = 14.0  # saving, measuring, drawing
 _TIMED = 32  # images
@@ -110,11 +111,12 @@ def choose(
     Args:
         job_for: a mode and views → the job with them; nothing of it is written.
         modes: that may be tried beside the head, from the quickest to the slowest.
-        minutes: for all of it, the training that follows included; 0 is `MINUTES`.
+        minutes: for all of it, the training that follows included; 0 is `MINUTES`, and `AT_MOST` where
+            one comparison needs it.
         begun: when the command began, by time.perf_counter().
         progress: hears of what is tried, and in two lines of what was taken and why.
     """
-    end = begun + 60 * (minutes or MINUTES) - _AFTER_S
+    end, latest = (begun + 60 * (minutes or usual) - _AFTER_S for usual in (MINUTES, AT_MOST))
     job = job_for(HEAD, "mirror")
     network = load_network(job)
     head = _try_head(job, network, progress)
@@ -124,7 +126,7 @@ def choose(
     for other in modes if head.has_room else ():
         candidate = job_for(other, head.views)
         needed_s = _needed_s(candidate, image_s)
-        if needed_s > end - time.perf_counter():
+        if needed_s > latest - time.perf_counter():
             wanted_s = time.perf_counter() - begun + needed_s + _AFTER_S
             break
         found = _try_mode(candidate, head, end, progress)
