@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from olhar.datasets.class_names import match_class_names
+from olhar.datasets.part_folders import part_of
+from olhar.datasets.photo_files import is_hidden
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.files import write_atomic
 from olhar.i18n import Text, _
@@ -24,10 +26,8 @@ from olhar.signatures import HEAD_BYTES, image_format
 
 MOST_CHARACTERS, _MOST_BYTES = 100, 240  # of a class's name; file systems take 255 bytes
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # what one or the other file system refuses
-_PARTS = frozenset({"train", "val", "valid", "validation", "test"})  # of a data set
-_TAKEN = frozenset(  # these, and Windows' devices
-    _PARTS
-    | {"__macosx", "con", "prn", "aux", "nul"}
+_TAKEN = frozenset(  # Windows' devices
+    {"con", "prn", "aux", "nul"}
     | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
 )
 _SUFFIXES = (
@@ -68,7 +68,7 @@ def check_folder(folder: Path) -> None:
         ConfigError: it is a file, a run, or a data set that is divided into parts.
     """
     with explain_os_errors(folder):
-        parts = _PARTS.intersection(name.casefold() for name in _class_folders(folder))
+        parts = any(part_of(name) for name in _class_folders(folder))
         if (folder.exists() and not folder.is_dir()) or RunFolder(folder).config.exists() or parts:
             raise ConfigError(
                 _(
@@ -167,7 +167,9 @@ def _refusal(label: str, *, is_new: bool) -> Text | None:
         return _("it holds one of {forbidden}", forbidden=" ".join(sorted(_FORBIDDEN)))
     if label.startswith(".") or not any(character.isalnum() for character in label):
         return _("it needs a letter or digit, and must not begin with a dot")
-    if _folder_name(label).split(".")[0].strip().casefold() in _TAKEN:
+    name = _folder_name(label)
+    is_taken = name.split(".")[0].strip().casefold() in _TAKEN
+    if is_taken or part_of(name) or is_hidden(name):
         return _("folders of that name mean something else")
     return None
 
