@@ -15,7 +15,7 @@ from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
-from olhar.pipeline.auto import choose_plan, plan_auto, suits_auto
+from olhar.pipeline.auto import Auto, choose_plan, plan_auto, suits_auto
 from olhar.pipeline.backbone import (
     AUTO,
     DEFAULTS,
@@ -28,7 +28,7 @@ from olhar.pipeline.estimating import estimate
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
 from olhar.pipeline.inputs import Job, require_training
-from olhar.pipeline.jobs import describe_job, load_job, open_plan, plan_training, prepare_job
+from olhar.pipeline.jobs import Plan, describe_job, load_job, open_plan, plan_training, prepare_job
 from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
 from olhar.progress import Progress
@@ -96,25 +96,19 @@ def train(
     if begun is not None:
         return resume(begun, progress=progress)
     started = time.perf_counter()
-    wanted = DataSettings.pick({**settings, "name": data})
-    settings = {key: value for key, value in settings.items() if key not in DATA}
-    if backbone == AUTO or (backbone is None and suits_auto(wanted, network, recipe, settings)):
-        backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
-        auto = plan_auto(mode, settings, progress) if backbone else None
-    else:
-        auto = None
-    origin = _origin(wanted, backbone, weights, auto.mode.name if auto else mode, progress)
-    plan = plan_training(
-        wanted, network, recipe, auto.settings if auto else settings, progress, origin
-    )
+    plan, auto = _plan(data, network, recipe, (backbone, weights, mode), settings, progress)
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)
     if run is not None and check_run_path(Path(run), overwrite=overwrite):
         _check_apart(data, Path(run))
     inputs = open_plan(plan, progress)
-    stem = f"{Path(data).resolve().name}-{plan.network}"  # of a folder its last name
-    path = Path(run) if run is not None else free_run_path(stem)
+    # Of a folder its last name.
+    path = (
+        Path(run)
+        if run is not None
+        else free_run_path(f"{Path(data).resolve().name}-{plan.network}")
+    )
     if auto and auto.chooses:
         plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     job = prepare_job(plan, inputs, path, progress)
@@ -122,6 +116,31 @@ def train(
     with hold(folder):
         _run(dataclasses.replace(job, folder=folder), None, progress, trackers, meter)
     return _settle(folder, progress)
+
+
+def _plan(
+    data: str,
+    network: str | None,
+    recipe: Path | str | Mapping[str, Any] | None,
+    start: tuple[str | None, str | None, str | None],
+    settings: Mapping[str, Any],
+    progress: Progress,
+) -> tuple[Plan, Auto | None]:
+    """What was asked for, checked; and what is left to choose, where nobody named a network.
+
+    `start` is the backbone, its weights and the mode, as they were given.
+    """
+    backbone, weights, mode = start
+    wanted = DataSettings.pick({**settings, "name": data})
+    settings = {key: value for key, value in settings.items() if key not in DATA}
+    auto = None
+    if backbone == AUTO or (backbone is None and suits_auto(wanted, network, recipe, settings)):
+        backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
+        auto = plan_auto(mode, settings, progress) if backbone else None
+    if auto:
+        mode, settings = auto.mode.name, auto.settings
+    origin = _origin(wanted, backbone, weights, mode, progress)
+    return plan_training(wanted, network, recipe, settings, progress, origin), auto
 
 
 def _check_apart(data: str, run: Path) -> None:
