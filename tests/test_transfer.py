@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import http.server
 import importlib.util
@@ -198,8 +199,7 @@ def test_files_that_are_no_weights_are_told(tmp_path: Path, monkeypatch) -> None
         ({"backbone": "resnet18", "weights": "x", "mode": "scratch"}, "leave --weights out"),
         ({"backbone": "timm:resnet18"}, "say which weights"),
         ({"weights": "x.pth"}, "add --backbone"),
-        ({"backbone": "vgg16", "mode": "top"}, "for vgg16 use --mode finetune"),
-        ({"backbone": "runs/none", "mode": "top"}, "for runs/none use --mode finetune"),
+        ({"backbone": "vgg16", "mode": "top"}, "vgg16 cannot be divided"),
         ({"backbone": "squeezenet1_0", "mode": "top", "minutes": 3}, "no meaning with --mode top"),
         ({"backbone": "resnet18", "mode": "scratch", "network": "lenet5"}, "give one of them"),
         ({"backbone": "squeezenet1_0", "epochs": 3}, "no meaning with --mode head"),
@@ -509,8 +509,45 @@ class _Notes(Progress):
         self.heard += f"{text}\n"
 
 
-@needs_data
 # Other libraries
+
+_FOREIGN = ("hgnetv2_b0", "mobilenetv4_conv_small", "mobilenetv3_small_050", "resnet50")
+_DIVIDED = [name for name, known in BACKBONES.items() if known.front]
+
+
+@pytest.mark.parametrize("name", [*_DIVIDED, *(f"timm:{name}" for name in _FOREIGN)])
+def test_a_front_and_the_rest_are_the_whole_network(name: str) -> None:
+    from olhar.networks.fronts import find_front
+
+    if name in BACKBONES:
+        network = build_network(NetworkSpec(name, {}, 64, 3, 5))
+        fronts = [BACKBONES[name].front, find_front(network, "a network", (3, 64, 64))]
+    elif importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    else:
+        from olhar.networks.timm_adapter import build_timm
+
+        network = build_timm(name.removeprefix("timm:"), 64, 5)
+        fronts = [find_front(network, name, (3, 64, 64))]
+    images = torch.rand(2, 3, 64, 64)
+    for front in fronts:
+        assert len(front) > 2
+        rest = copy.deepcopy(network).eval()
+        with torch.inference_mode():
+            whole, given = rest(images), images
+            for part in front:
+                given = rest.get_submodule(part)(given)
+                rest.set_submodule(part, torch.nn.Identity())
+            torch.testing.assert_close(rest(given), whole)
+
+
+def test_a_network_of_attention_has_no_front_of_maps() -> None:
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    from olhar.networks.fronts import find_front
+    from olhar.networks.timm_adapter import build_timm
+
+    assert find_front(build_timm("vit_tiny_patch16_224", 32, 3), "timm:vit", (3, 32, 32)) == ()
 
 
 @needs_data
@@ -532,6 +569,28 @@ def test_timm_is_needed_to_train_and_not_to_predict(photos: Path, tmp_path: Path
     done = olhar("train", "--data", photos, *unknown, "--run", tmp_path / "other")
     assert done.status == 2
     assert "mobilenetv3_small_050" in done.err
+
+
+@needs_data
+@pytest.mark.parametrize(
+    "mode",
+    ["top", *(pytest.param(mode, marks=pytest.mark.soak) for mode in ("finetune", "scratch"))],
+)
+def test_a_network_of_timm_is_trained_in_each_mode(mode: str, photos: Path, tmp_path: Path) -> None:
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    from olhar.networks.timm_adapter import build_timm
+
+    words = ["--backbone", "timm:mobilenetv4_conv_small", "--mode", mode, "--epochs", 2]
+    if mode != "scratch":
+        torch.manual_seed(0)
+        torch.save(build_timm("mobilenetv4_conv_small", 64, 9).state_dict(), tmp_path / "w.pth")
+        words += ["--weights", tmp_path / "w.pth"]
+    done = olhar("train", "--data", photos, *words, "--size", 64, "--run", tmp_path / "run")
+    assert done.status == 0, done.err
+    classifier = load_classifier(tmp_path / "run")
+    inputs, stored = read_golden(classifier)
+    assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4
 
 
 @needs_data

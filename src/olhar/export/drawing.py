@@ -55,7 +55,7 @@ def draw_module(module: nn.Module, shape: Shape) -> bytes:
         body = _read_network(module.body, shape)
         chain = (*read_layers(module.normalise), *_over_views(body, module.views, shape))
     else:
-        chain = read_layers(module)
+        chain = _read_network(module, shape)
     graph = Graph()
     graph.add((*_PIXELS, *fold(chain)))
     graph.rename("outputs")

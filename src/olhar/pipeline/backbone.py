@@ -90,7 +90,7 @@ class Origin:
     preprocess: Preprocess
     transfer: Transfer
     sizes: tuple[int, ...]  # native ones, in rising order
-    front: tuple[str, ...] = ()  # modules that --mode top leaves as they are; () where it cannot
+    front: tuple[str, ...] = ()  # of its table; those of others are found (networks.fronts)
 
     def preprocess_for(self, size: int | None, resize: str, image_size: int) -> Preprocess:
         """Its preprocess for images of this side, with what was asked for."""
@@ -135,8 +135,6 @@ def open_backbone(
     name = backbone.strip()
     if name.lower() in BACKBONES:
         return _published(name.lower(), weights, chosen, progress)
-    if chosen.keeps_front:
-        raise _no_top(name)
     library, inner = split_adapter(name)
     if library:
         return _adapted(library, inner, weights, chosen)
@@ -167,12 +165,12 @@ def default_backbone(progress: Progress) -> str | None:
     return best
 
 
-def _no_top(name: str) -> ConfigError:
+def no_front(name: str) -> ConfigError:
+    """What says that a network cannot be trained in mode top."""
     return ConfigError(
         _(
-            "--mode top trains the last blocks of {allowed} only; for {name} use --mode finetune "
-            "or --mode head",
-            allowed=", ".join(known for known, backbone in BACKBONES.items() if backbone.front),
+            "--mode top trains the last blocks of a network; {name} cannot be divided into first and "
+            "last blocks that run one after the other; use --mode finetune or --mode head",
             name=name,
         )
     )
@@ -190,7 +188,7 @@ def default_mode(backbone: str, data: str | SourceSettings) -> str:
 
 def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -> Origin:
     if mode.keeps_front and not BACKBONES[name].front:
-        raise _no_top(name)
+        raise no_front(name)
     transfer = Transfer(name, mode)
     if mode.uses_weights:
         path = _published_weights(name, weights, progress)

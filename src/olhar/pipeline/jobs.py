@@ -21,6 +21,7 @@ from olhar.data_settings import DATA, DataSettings
 from olhar.datasets import NAMED, Dataset, Splits
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _, number, significant
+from olhar.networks.backbones import split_adapter
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.backbone import Origin, Transfer, mode_of
@@ -374,7 +375,8 @@ def repeating_command(plan: Plan, recipe: Recipe, run: Path) -> str:
 def _kept(network: str, data: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is kept for a network on a named data set or on photos: of recipe, and of network."""
     settings = kept_recipe(network, data if data in NAMED else "photos")
-    return divide_settings(settings, resolve_network(network)[1], network)
+    own = () if split_adapter(network)[0] else resolve_network(network)[1]
+    return divide_settings(settings, own, network)
 
 
 def _kept_for(network: str, data: str, transfer: Transfer | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,6 @@ from olhar.datasets.cache import (
 )
 from olhar.files import write_atomic_with
 from olhar.i18n import _
-from olhar.networks.backbones import BACKBONES
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.transfer import (
     as_tensor,
@@ -105,13 +104,16 @@ class Top:
         """Load the network, and find the pool in the cache or compute it."""
         import torch
 
+        from olhar.networks.fronts import find_front
+
         torch.set_num_threads(job.machine.threads)
         self.job = job
         self.network = load_network(job)
         state = self.network.state_dict()
         self.whole = {name: value.detach().clone() for name, value in state.items()}
-        self.pool = _build_pool(job, self.network, progress)
-        for name in _front(job):
+        front = find_front(self.network, job.spec.name, job.spec.input_shape())
+        self.pool = _build_pool(job, self.network, front, progress)
+        for name in front:
             self.network.set_submodule(name, torch.nn.Identity())
 
     def features(self, rows: Rows) -> Floats:
@@ -234,11 +236,6 @@ def fit_top(
     )
 
 
-def _front(job: Job) -> tuple[str, ...]:
-    assert job.transfer is not None
-    return BACKBONES[job.transfer.backbone].front
-
-
 def _without_augmentation(recipe: Recipe) -> Recipe:
     return dataclasses.replace(
         recipe,
@@ -253,14 +250,16 @@ def _without_augmentation(recipe: Recipe) -> Recipe:
     )
 
 
-def _build_pool(job: Job, network: torch.nn.Module, progress: Progress) -> _Pool:
+def _build_pool(
+    job: Job, network: torch.nn.Module, front: Sequence[str], progress: Progress
+) -> _Pool:
     """Found in the cache, or computed."""
     import torch
 
     from olhar.networks.build import Normalise
 
     key = _key(job, network)
-    open_front = functools.cache(functools.partial(_open_front, job, network))
+    open_front = functools.cache(functools.partial(_open_front, job, network, front))
     low, high = _range(job, open_front, cache_folder() / "features" / f"{key}.npy")
     copies, train = job.recipe.copies or 1, job.splits.train
     # Other ranges would give the same codes another meaning.
@@ -307,18 +306,20 @@ def _key(job: Job, network: torch.nn.Module) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _open_front(job: Job, network: torch.nn.Module) -> Callable[[NDArray[np.uint8]], Floats]:
+def _open_front(
+    job: Job, network: torch.nn.Module, front: Sequence[str]
+) -> Callable[[NDArray[np.uint8]], Floats]:
     """Network inputs (n, C, size, size) uint8 → what the front gives, (n, C, H, W)."""
     import torch
 
     from olhar.export import open_module
     from olhar.networks.build import Normalise
 
-    front = torch.nn.Sequential(
+    module = torch.nn.Sequential(
         Normalise(job.preprocess.mean, job.preprocess.std),
-        *(network.get_submodule(name) for name in _front(job)),
+        *(network.get_submodule(name) for name in front),
     )
-    return open_module(front, job.spec.input_shape(), job.machine.device, job.machine.threads)
+    return open_module(module, job.spec.input_shape(), job.machine.device, job.machine.threads)
 
 
 def _range(

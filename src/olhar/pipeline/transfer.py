@@ -21,7 +21,7 @@ from olhar.errors import ConfigError, ModelError, OlharError
 from olhar.files import sha256_file, write_atomic_with
 from olhar.i18n import _
 from olhar.networks.backbones import split_adapter
-from olhar.pipeline.backbone import PRETRAINED, Transfer
+from olhar.pipeline.backbone import PRETRAINED, Transfer, no_front
 from olhar.pipeline.inputs import Job
 from olhar.preprocess import batch_rows, compute_rows
 from olhar.progress import Progress
@@ -43,9 +43,12 @@ def check_backbone(job: Job) -> None:
 
     Raises:
         ModelError: the weights do not fit.
-        ConfigError: the network does not take images of this size.
+        ConfigError: the network does not take images of this size, or cannot be divided as its mode
+            needs.
     """
     import torch
+
+    from olhar.networks.fronts import find_front
 
     network = load_network(job).eval()
     try:
@@ -63,6 +66,10 @@ def check_backbone(job: Job) -> None:
                 reason=str(error).splitlines()[0] if str(error) else repr(error),
             )
         ) from error
+    assert job.transfer is not None
+    shape = job.spec.input_shape()
+    if job.transfer.mode.keeps_front and not find_front(network, job.spec.name, shape):
+        raise no_front(job.transfer.backbone)
 
 
 def load_network(job: Job) -> torch.nn.Module:
