@@ -34,7 +34,6 @@ from olhar.i18n import _
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.transfer import (
     as_tensor,
-    load_array,
     load_network,
     mirror,
     put_head,
@@ -326,7 +325,7 @@ def _range(
     job: Job, open_front: Callable[[], Callable[[NDArray[np.uint8]], Floats]], path: Path
 ) -> tuple[Floats, Floats]:
     """The least and the greatest value of each channel over some training images, (C,) each."""
-    found = load_array(path, 2)
+    found = _load_range(path)
     if found is None:
         rows = job.splits.train[:: max(1, len(job.splits.train) // _RANGE_FROM)]
         parts = []
@@ -337,6 +336,15 @@ def _range(
         found = np.stack([low, np.maximum(high, low + 1e-3)]).astype(np.float32)
         write_atomic_with(path, lambda aside: np.save(aside, found))
     return found[0], found[1]
+
+
+def _load_range(path: Path) -> Floats | None:
+    """Two rows of float32 from the cache; None where they are absent or damaged."""
+    try:
+        found: Floats = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.dtype == np.float32 and len(found) == 2 else None
 
 
 def _inputs(job: Job) -> Iterator[NDArray[np.uint8]]:

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.cache import cache_folder
+from olhar.datasets import Dataset
 from olhar.errors import ConfigError, ModelError, OlharError
-from olhar.files import sha256_file, write_atomic_with
+from olhar.files import sha256_file
 from olhar.i18n import _
 from olhar.networks.backbones import split_adapter
 from olhar.pipeline.backbone import PRETRAINED, Transfer, no_front
+from olhar.pipeline.feature_cache import cached_features
 from olhar.pipeline.inputs import Job
 from olhar.preprocess import batch_rows, compute_rows
 from olhar.progress import Progress
@@ -244,7 +245,7 @@ def frozen_features(
 ) -> Features:
     """What a network without its head gives for the training, then the validation images, (n, F).
 
-    It is found again in the cache.
+    What was computed before is found again in the cache, image by image.
 
     Args:
         job: whose images.
@@ -262,20 +263,24 @@ def frozen_features(
         halves = ("none", MIRRORED)
         return mean_of([frozen_features(job, network, progress, v, indices) for v in halves])
     what = [
-        job.dataset.fingerprint,
-        hashlib.sha256(indices.tobytes()).hexdigest(),
         job.spec.to_dict() | {"num_classes": 0},
         hash_body(network),
         job.preprocess.to_dict(),
         views,
     ]
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder() / "features" / f"{key}.npy"
-    found = load_array(path, len(indices))
-    if found is None:
-        found = compute_features(job, network, indices, views, progress)
-        write_atomic_with(path, lambda aside: np.save(aside, found))
-    return found
+    return cached_features(
+        key,
+        _image_names(job.dataset, indices),
+        lambda rows: compute_features(job, network, indices[rows], views, progress),
+    )
+
+
+def _image_names(dataset: Dataset, indices: NDArray[np.int64]) -> list[bytes]:
+    """What images of a pool are known by in the cache of features: photos by their framed pixels."""
+    if dataset.files:
+        return [hashlib.sha256(dataset.images[row].tobytes()).digest()[:16] for row in indices]
+    return [f"{dataset.fingerprint[:32]}:{row}".encode() for row in indices]
 
 
 def mean_of(views: list[Features]) -> Features:
@@ -296,15 +301,6 @@ def head_probs(network: torch.nn.Module, features: Features) -> Features:
     with torch.inference_mode():
         probs: Features = torch.softmax(layer(torch.from_numpy(features)), 1).numpy()
     return probs
-
-
-def load_array(path: Path, count: int) -> Features | None:
-    """`count` rows of float32 from the cache; None where they are absent or damaged."""
-    try:
-        found = np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
-    return found if found.dtype == np.float32 and len(found) == count else None
 
 
 def compute_features(
