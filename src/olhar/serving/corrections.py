@@ -25,7 +25,7 @@ from olhar.run import RunFolder
 from olhar.signatures import HEAD_BYTES, image_format
 
 MOST_CHARACTERS, _MOST_BYTES = 100, 240  # of a class's name; file systems take 255 bytes
-_FORBIDDEN = frozenset('/\\:*?"<>|')  # what one or the other file system refuses
+FORBIDDEN = frozenset('/\\:*?"<>|')  # what one or the other file system refuses
 _TAKEN = frozenset(  # Windows' devices
     {"con", "prn", "aux", "nul"}
     | {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
@@ -121,7 +121,7 @@ class Corrections:
             present = match_class_names([home], folders)[0]
             if present is not None:
                 home = folders[present]
-            path = self.folder / home / f"{digest}{_suffix(content)}"
+            path = self.folder / home / f"{digest}{photo_suffix(content)}"
             is_new = not path.is_file()
             if is_new:
                 write_atomic(path, content)
@@ -163,8 +163,8 @@ def _refusal(label: str, *, is_new: bool) -> Text | None:
         return _("it has more than {limit} characters", limit=MOST_CHARACTERS)
     if any(unicodedata.category(character).startswith("C") for character in label):
         return _("it holds a character that cannot be seen")
-    if is_new and _FORBIDDEN.intersection(label):
-        return _("it holds one of {forbidden}", forbidden=" ".join(sorted(_FORBIDDEN)))
+    if is_new and FORBIDDEN.intersection(label):
+        return _("it holds one of {forbidden}", forbidden=" ".join(sorted(FORBIDDEN)))
     if label.startswith(".") or not any(character.isalnum() for character in label):
         return _("it needs a letter or digit, and must not begin with a dot")
     name = _folder_name(label)
@@ -176,7 +176,7 @@ def _refusal(label: str, *, is_new: bool) -> Text | None:
 
 def _folder_name(label: str) -> str:
     r"""A class's name where it is used as a folder; "T-shirt/top" is T-shirt_top."""
-    safe = "".join("_" if character in _FORBIDDEN else character for character in label)
+    safe = "".join("_" if character in FORBIDDEN else character for character in label)
     return safe.rstrip(". ") or "_"
 
 
@@ -186,7 +186,8 @@ def _class_folders(folder: Path) -> list[str]:
     return sorted(one.name for one in folder.iterdir() if one.is_dir() and one.name[0] != ".")
 
 
-def _suffix(content: bytes) -> str:
+def photo_suffix(content: bytes) -> str:
+    """The ending that the file of a photo should have, by its first bytes."""
     if content[4:8] == b"ftyp":
         return ".heic" if image_format(content[:HEAD_BYTES]) == "HEIF" else ".avif"
     return next((suffix for start, suffix in _SUFFIXES if content.startswith(start)), ".png")
