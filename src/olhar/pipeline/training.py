@@ -22,6 +22,7 @@ from olhar.pipeline.backbone import (
     Origin,
     default_backbone,
     default_mode,
+    mode_of,
     open_backbone,
 )
 from olhar.pipeline.estimating import estimate
@@ -43,6 +44,7 @@ from olhar.run import (
     take_place,
 )
 from olhar.training.energy import EnergyMeter, measure_energy
+from olhar.training.modes import HEAD
 from olhar.training.trackers import Trackers, build_results, open_trackers, tracked_names
 
 if TYPE_CHECKING:
@@ -113,9 +115,39 @@ def train(
         plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     job = prepare_job(plan, inputs, path, progress)
     folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
-    with hold(folder):
-        _run(dataclasses.replace(job, folder=folder), None, progress, trackers, meter)
-    return _settle(folder, progress)
+    return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
+
+
+def improve(
+    data: str, run: Path, *, progress: Progress | None = None, **settings: Any
+) -> Run | None:
+    """Train what suits photos best, where that is more than the head; None where the head is best.
+
+    Args:
+        data: path of a folder of photos, whose head was trained already.
+        run: the folder to make.
+        progress: hears of what is tried.
+        **settings: as `train` takes them.
+    """
+    progress = progress or Progress()
+    started = time.perf_counter()
+    plan, auto = _plan(data, None, None, (AUTO, None, None), settings, progress)
+    if auto is None:  # no backbone's weights can be had
+        return None
+    inputs = open_plan(plan, progress)
+    plan, inputs = choose_plan(plan, inputs, auto, started, progress)
+    if mode_of(plan.transfer) is HEAD:
+        return None
+    job = prepare_job(plan, inputs, run, progress)
+    folder = create_run(run, describe_job(plan, job))
+    trackers, meter = open_trackers((), progress.note), measure_energy(None, progress.note)
+    return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
+
+
+def _carry_out(job: Job, progress: Progress, trackers: Trackers, meter: EnergyMeter) -> Run:
+    with hold(job.folder):
+        _run(job, None, progress, trackers, meter)
+    return _settle(job.folder, progress)
 
 
 def _plan(

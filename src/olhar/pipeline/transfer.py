@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,11 @@ from olhar.errors import ConfigError, ModelError, OlharError
 from olhar.files import sha256_file
 from olhar.i18n import _
 from olhar.networks.backbones import split_adapter
+from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.backbone import PRETRAINED, Transfer, no_front
 from olhar.pipeline.feature_cache import cached_features
 from olhar.pipeline.inputs import Job
-from olhar.preprocess import batch_rows, compute_rows
+from olhar.preprocess import Preprocess, batch_rows, compute_rows
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from olhar.training.fit import FitState
     from olhar.training.head import Head
+    from olhar.training.machine import Machine
 
 
 MIRRORED = "mirrored"  # the mirror image alone; the view "mirror" is the mean with it
@@ -254,32 +257,43 @@ def frozen_features(
         views: that it is a mean over; by default the recipe's.
         indices: rows of the pool instead of these.
     """
-    from olhar.networks.weights import hash_body
-
     views = job.recipe.views if views is None else views
     if indices is None:
         indices = np.concatenate([job.splits.train, job.splits.val])
     if views == "mirror":  # in two halves, which are of use alone too
         halves = ("none", MIRRORED)
         return mean_of([frozen_features(job, network, progress, v, indices) for v in halves])
-    what = [
-        job.spec.to_dict() | {"num_classes": 0},
-        hash_body(network),
-        job.preprocess.to_dict(),
-        views,
-    ]
-    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
     return cached_features(
-        key,
+        feature_key(job.spec, network, job.preprocess, views),
         _image_names(job.dataset, indices),
         lambda rows: compute_features(job, network, indices[rows], views, progress),
     )
 
 
+def feature_key(
+    spec: NetworkSpec, network: torch.nn.Module, preprocess: Preprocess, views: str
+) -> str:
+    """What features depend on beside the image, for `feature_cache.cached_features`."""
+    from olhar.networks.weights import hash_body
+
+    what = [
+        spec.to_dict() | {"num_classes": 0},
+        hash_body(network),
+        preprocess.to_dict(),
+        views,
+    ]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def pixels_name(pixels: NDArray[np.uint8]) -> bytes:
+    """What a photo is known by in the cache of features: its framed pixels (size, size, C)."""
+    return hashlib.sha256(pixels.tobytes()).digest()[:16]
+
+
 def _image_names(dataset: Dataset, indices: NDArray[np.int64]) -> list[bytes]:
-    """What images of a pool are known by in the cache of features: photos by their framed pixels."""
+    """What images of a pool are known by in the cache of features; those of arrays by their places."""
     if dataset.files:
-        return [hashlib.sha256(dataset.images[row].tobytes()).digest()[:16] for row in indices]
+        return [pixels_name(dataset.images[row]) for row in indices]
     return [f"{dataset.fingerprint[:32]}:{row}".encode() for row in indices]
 
 
@@ -309,21 +323,29 @@ def compute_features(
     """`frozen_features` of some rows of the pool, without the cache."""
     import torch
 
-    from olhar.export import open_features
     from olhar.networks.weights import find_head
 
     name = find_head(network)
     head = network.get_submodule(name)
     network.set_submodule(name, torch.nn.Identity())
-    machine = job.machine
-    change = mirror if views == MIRRORED else None
-    seen = "none" if change else views
-    compute = open_features(network, job.preprocess, seen, machine.device, machine.threads)
+    compute = open_body(network, job.preprocess, views, job.machine)
     progress.start(_("computing features"), len(indices))
-    features = compute_rows(compute, job.dataset.images, indices, progress, change)
+    features = compute_rows(compute, job.dataset.images, indices, progress)
     network.to("cpu")
     network.set_submodule(name, head)
     return features
+
+
+def open_body(
+    body: torch.nn.Module, preprocess: Preprocess, views: str, machine: Machine
+) -> Callable[[NDArray[np.uint8]], Features]:
+    """Network inputs (n, C, size, size) uint8 → what a network that has no head gives, (n, F)."""
+    from olhar.export import open_features
+
+    if views != MIRRORED:
+        return open_features(body, preprocess, views, machine.device, machine.threads)
+    compute = open_features(body, preprocess, "none", machine.device, machine.threads)
+    return lambda inputs: compute(inputs[..., ::-1])
 
 
 def mirror(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

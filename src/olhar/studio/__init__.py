@@ -1,1 +1,1 @@
-"""The studio: from nothing to a classifier in the browser, each step the folder, run and command of olhar."""
+"""The studio: from nothing to a classifier in the browser, by folders, runs and commands of olhar."""

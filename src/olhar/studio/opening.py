@@ -60,7 +60,7 @@ def _check(path: Path, ask: Callable[[Text], bool]) -> Path:
             return path
         if not path.is_dir():
             raise ConfigError(_("'{path}' is a file; give a folder for the project", path=path))
-        names = {name for name in os.listdir(path) if name != ".lock" and name[0] != "."}
+        names = {one.name for one in path.iterdir() if one.name == ".lock" or one.name[0] != "."}
     if names <= _OWN or {PHOTOS, RUNS} <= names:
         return path
     if RunFolder(path).config.is_file():
@@ -75,16 +75,16 @@ def _check(path: Path, ask: Callable[[Text], bool]) -> Path:
     if not classes:
         raise ConfigError(
             _(
-                "'{path}' is no project: it has no folder {photos}/, and no folders of photos that could "
-                "be its classes; give an empty folder or a new name",
+                "'{path}' is no project: it has no folder {photos}/, and no folders of photos that "
+                "could be its classes; give an empty folder or a new name",
                 path=path,
                 photos=PHOTOS,
             )
         )
     project = path.with_name(f"{path.resolve().name}-studio")
     question = _(
-        "'{path}' is a folder of {count} class(es) ({names}), not a project. Make the project '{project}' with "
-        "copies of its photos?",
+        "'{path}' is a folder of {count} class(es) ({names}), not a project. Make the project "
+        "'{project}' with copies of its photos?",
         path=path,
         count=len(classes),
         names=", ".join([*classes[:5], *(["…"] if len(classes) > 5 else [])]),
@@ -93,8 +93,8 @@ def _check(path: Path, ask: Callable[[Text], bool]) -> Path:
     if project.exists():
         raise ConfigError(
             _(
-                "'{path}' is a folder of classes, not a project, and '{project}' exists already; open that: "
-                "olhar studio {project}",
+                "'{path}' is a folder of classes, not a project, and '{project}' exists already; "
+                "open that: olhar studio {project}",
                 path=path,
                 project=project,
             )
@@ -102,8 +102,8 @@ def _check(path: Path, ask: Callable[[Text], bool]) -> Path:
     if not ask(question):
         raise ConfigError(
             _(
-                "'{path}' is a folder of classes, not a project; to make one with copies of its photos: "
-                "olhar studio {project} --photos {path}",
+                "'{path}' is a folder of classes, not a project; to make one with copies of its "
+                "photos: olhar studio {project} --photos {path}",
                 path=path,
                 project=project,
             )

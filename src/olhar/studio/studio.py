@@ -1,0 +1,397 @@
+"""What a project is doing: its photos are looked at, a model is trained; whoever watches is told.
+
+Does not know: HTTP.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from olhar import i18n
+from olhar.errors import ConfigError, MissingFileError
+from olhar.i18n import _
+from olhar.studio.models import Models
+from olhar.studio.project import Project
+from olhar.studio.workers import Event, Worker
+
+_QUIET_S = 1.0  # after the last change, before photos are looked at
+_FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many photos
+_NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
+_LEAST = 5  # photos of a class, before a training makes sense
+# Findings that are about single photos, by the word that the page marks them with.
+_MARKS = {
+    "unreadable": "unreadable",
+    "truncated": "unreadable",
+    "too_large": "unreadable",
+    "exact_duplicate": "duplicate",
+    "two_classes": "two_classes",
+    "near_duplicate": "near",
+    "label_error": "doubtful",
+    "blank": "blank",
+    "blurred": "blurred",
+    "extreme_size": "small",
+}
+
+
+class Studio:
+    """A project with its two workers. Methods may be called from several threads."""
+
+    def __init__(self, project: Project, cores: int = 0) -> None:
+        """Begin to look at the photos, and make ready for a training.
+
+        Args:
+            project: an open one.
+            cores: that each worker may use; 0 leaves that to it.
+        """
+        self.project = project
+        self.models = Models(project)
+        self._lock = threading.RLock()
+        self._watchers: list[Callable[[], None]] = []
+        self._version = 0
+        self._seen: tuple[Any, ...] = ()
+        self._marks: dict[str, list[dict[str, str]]] = {}
+        self._notes: dict[str, list[dict[str, Any]]] = {}
+        self._looking = {"done": 0, "total": 0}
+        self._is_looking = self._is_stale = False
+        self._timer: threading.Timer | None = None
+        self._training: dict[str, Any] | None = None
+        self._message: dict[str, str] | None = None
+        self._proposals: dict[
+            str, tuple[str, str, float]
+        ] = {}  # photo → (model, class, probability)
+        self._looker = Worker(self._hear_looker, cores)
+        self._trainer = Worker(self._hear_trainer, cores)
+        self._trainer.ask({"do": "prepare"})
+        self.changed()
+
+    def close(self) -> None:
+        """End; a training goes on to its end by itself."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+        self._looker.end()
+        self._trainer.leave()
+
+    # Whoever watches
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` whenever something changes; what is returned ends that."""
+        with self._lock:
+            self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def changed(self) -> None:
+        """Photos or classes have changed."""
+        with self._lock:
+            self._is_stale = True
+            if self._timer:
+                self._timer.cancel()
+            self._timer = threading.Timer(_QUIET_S, self._look)
+            self._timer.daemon = True
+            self._timer.start()
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            self._version += 1
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher()
+
+    # What there is
+
+    def state(self) -> dict[str, Any]:
+        """All that the page shows without being asked, in the language in force."""
+        project = self.project
+        with self._lock:
+            training = None if self._training is None else dict(self._training)
+            marks, notes = self._marks, self._notes
+            looking, message, version = dict(self._looking), self._message, self._version
+        latest = project.changes.latest
+        names = project.classes()
+        files = {name: project.files(name) for name in names}
+        tray = project.files(None)
+        return {
+            "version": version,
+            "project": project.path.resolve().name,
+            "command": f"olhar train --data {project.photos}",
+            "classes": [
+                {
+                    "name": name,
+                    "count": len(files[name]),
+                    "version": _version(files[name], marks),
+                    "notes": notes.get(name, []),
+                }
+                for name in names
+            ],
+            "tray": {"count": len(tray), "version": _version(tray, self._proposals)},
+            "undo": None if latest is None else {"text": str(latest.text)},
+            "looking": looking,
+            "training": training,
+            "models": self.models.list(),
+            "message": message,
+            "can_train": self._why_not(files),
+        }
+
+    def photos(self, class_name: str | None) -> dict[str, Any]:
+        """The photos of a class, or those of the tray, the least sure first."""
+        if class_name is not None and class_name not in self.project.classes():
+            raise MissingFileError(_("there is no class '{name}' in this project", name=class_name))
+        files = self.project.files(class_name)
+        groups = self.project.groups.read()
+        found: list[dict[str, Any]] = []
+        for file in files:
+            proposed = self._proposals.get(file)
+            found.append(
+                {
+                    "file": file,
+                    "name": file.rpartition("/")[2],
+                    "marks": self._marks.get(file, []),
+                    "burst": groups.get(file),
+                    "proposal": proposed and {"class": proposed[1], "probability": proposed[2]},
+                }
+            )
+        if class_name is None:
+            found.sort(key=lambda one: one["proposal"]["probability"] if one["proposal"] else 2.0)
+        return {
+            "version": _version(files, self._proposals if class_name is None else self._marks),
+            "photos": found,
+        }
+
+    def _why_not(self, files: Mapping[str, Sequence[str]]) -> str | None:
+        """Why nothing can be trained yet; None where it can."""
+        filled = [name for name, photos in files.items() if photos]
+        if len(filled) < 2:
+            return str(_("Two classes with photos are needed."))
+        few = [name for name in filled if len(files[name]) < _LEAST]
+        if few:
+            return str(
+                _(
+                    "Each class needs {count} photos or more: {names}.",
+                    count=_LEAST,
+                    names=", ".join(few),
+                )
+            )
+        empty = [name for name, photos in files.items() if not photos]
+        if empty:
+            return str(_("There are no photos of {names}.", names=", ".join(empty)))
+        return None
+
+    # Looking
+
+    def _look(self) -> None:
+        with self._lock:
+            if self._is_looking:
+                return  # it is done once more when that has ended
+            self._is_looking, self._is_stale = True, False
+        names = self.project.classes()
+        files = [file for name in names for file in self.project.files(name)]
+        if not files:
+            with self._lock:
+                self._is_looking, self._marks, self._notes = False, {}, {}
+            return
+        task = {"do": "look", "photos": str(self.project.photos), "files": files}
+        self._looker.ask(task | {"lang": i18n.language()})
+
+    def _hear_looker(self, event: Event) -> None:
+        kind = event["event"]
+        again = False
+        with self._lock:
+            if kind in {"looked", "progress"}:
+                total = event["total"]
+                self._looking = {"done": min(event["done"], total), "total": total}
+            elif kind == "findings":
+                self._marks, self._notes = _sort(event["findings"], self.project.classes())
+            elif kind in {"done", "failed", "died", "stopped"}:
+                self._looking = {"done": 0, "total": 0}
+                self._is_looking = False
+                again = self._is_stale
+            else:
+                return
+        self._tell()
+        if again:
+            self._look()
+
+    # Training
+
+    def train(
+        self,
+        network: str | None = None,
+        *,
+        minutes: float | None = None,
+        augment: bool | None = None,
+        seed: int | None = None,
+    ) -> dict[str, str]:
+        """Begin to train on what is there.
+
+        Args:
+            network: one of olhar's, trained from scratch; by default what suits photos.
+            minutes: at most, for what is tried beside the head or for a network.
+            augment: False trains a network on photos as they are.
+            seed: of what is random.
+
+        Raises:
+            ConfigError: nothing can be trained yet, or something is being trained.
+        """
+        files = {name: self.project.files(name) for name in self.project.classes()}
+        reason = self._why_not(files)
+        if reason:
+            raise ConfigError(_("it is too early to train: {reason}", reason=reason))
+        settings: dict[str, Any] = {}
+        if minutes is not None:
+            settings["minutes"] = minutes
+        if seed is not None:
+            settings["seed"] = seed
+        if network and augment is False:
+            settings |= _NOT_AUGMENTED
+        if not network and min(map(len, files.values())) >= _FOLDS_FROM:
+            settings["folds"] = _FOLDS
+        run = self.project.next_run()
+        task = {
+            "do": "train",
+            "id": run.name,
+            "photos": str(self.project.photos),
+            "run": str(run),
+            "better_run": str(run.with_name(str(int(run.name) + 1))),
+            "network": network,
+            "settings": settings,
+        }
+        self._begin(run.name, task)
+        return {"id": run.name}
+
+    def resume(self, name: str) -> dict[str, str]:
+        """Go on with a run that was stopped."""
+        run = self.project.run_path(name)
+        self._begin(name, {"do": "resume", "id": name, "run": str(run)})
+        return {"id": name}
+
+    def stop(self) -> None:
+        """Stop what is being trained; what is there of it stays."""
+        with self._lock:
+            if self._training is None:
+                raise ConfigError(_("nothing is being trained"))
+            self._trainer.interrupt()
+
+    def _begin(self, run: str, task: Mapping[str, Any]) -> None:
+        with self._lock:
+            if self._training is not None:
+                raise ConfigError(
+                    _(
+                        "model {run} is being trained; wait for it, or stop it",
+                        run=self._training["run"],
+                    )
+                )
+            self._message = None
+            self._training = {
+                "id": run,
+                "run": run,
+                "title": "",
+                "done": 0,
+                "total": 0,
+                "seconds_left": None,
+                "epochs": [],
+                "stage": "training",
+                "notes": [],
+                "model": False,
+            }
+            self._stage_began = time.monotonic()
+        self._trainer.ask({**task, "lang": i18n.language()})
+        self._tell()
+
+    def _hear_trainer(self, event: Event) -> None:
+        with self._lock:
+            training = self._training
+            if training is None:
+                return
+            self._take(event, training)
+        if event["event"] in {"model", "ended"}:
+            threading.Thread(target=self.propose, daemon=True).start()
+        self._tell()
+
+    def _take(self, event: Event, training: dict[str, Any]) -> None:
+        match event["event"]:
+            case "progress":
+                if event["title"] != training["title"] or event["done"] == 0:
+                    self._stage_began = time.monotonic()
+                done, total = event["done"], event["total"]
+                spent = time.monotonic() - self._stage_began
+                left = spent / done * (total - done) if done and spent > 1 else None
+                training |= {"title": event["title"], "done": done, "total": total}
+                training["seconds_left"] = left
+            case "note":
+                training["notes"] = [*training["notes"][-20:], event["text"]]
+            case "epoch":
+                training["epochs"] = [*training["epochs"], event["row"]]
+                training["of_epochs"] = event["epochs"]
+            case "model":
+                training |= {"stage": "measuring", "model": True}
+            case "trying":
+                training |= {"stage": "trying", "run": event["run"], "epochs": [], "title": ""}
+            case "failed" | "died":
+                text = event.get("message") or str(_("the training ended unexpectedly"))
+                self._message = {"kind": "error", "text": text}
+                self._training = None
+            case "done" | "stopped":
+                self._training = None
+
+    # The tray
+
+    def propose(self) -> None:
+        """Let the latest model say what the photos of the tray show."""
+        model = self.models.latest()
+        files = self.project.files(None)
+        if model is None or not files:
+            return
+        classifier = self.models.classifier(model)
+        for file in files:
+            known = self._proposals.get(file)
+            if known is not None and known[0] == model:
+                continue
+            try:
+                answer = classifier.predict(self.project.locate(file))
+            except MissingFileError:
+                continue
+            self._proposals[file] = model, answer.label, answer.probability
+        with self._lock:
+            self._proposals = {
+                file: self._proposals[file] for file in files if file in self._proposals
+            }
+        self._tell()
+
+
+def _sort(
+    findings: Sequence[Mapping[str, Any]], classes: Sequence[str]
+) -> tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]:
+    """Findings as marks of photos and as notes of classes."""
+    marks: dict[str, list[dict[str, str]]] = defaultdict(list)
+    notes: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for finding in findings:
+        kind = _MARKS.get(finding["kind"])
+        by_class: dict[str, list[str]] = defaultdict(list)
+        for file in finding["files"]:
+            if kind:
+                marks[file].append({"kind": kind, "text": finding["sentence"]})
+            by_class[file.partition("/")[0]].append(file)
+        if not kind:
+            named = [name for name in classes if f"'{name}'" in finding["sentence"]]
+            by_class = by_class or {name: [] for name in named or classes[:1]}
+        for name, files in by_class.items():
+            same = next((n for n in notes[name] if n["kind"] == (kind or finding["kind"])), None)
+            if same is None:
+                text = finding["title"] if kind else finding["sentence"]
+                note = {"kind": kind or finding["kind"], "text": text, "files": []}
+                notes[name].append(note | {"suggestion": finding["suggestion"]})
+                same = notes[name][-1]
+            same["files"] += files
+    return dict(marks), dict(notes)
+
+
+def _version(files: Sequence[str], marks: Mapping[str, Any]) -> int:
+    """A number that is another one when the photos or what is said of them are."""
+    text = "\0".join(f"{file}{marks.get(file, '')}" for file in files)
+    return zlib.crc32(text.encode("utf-8", "surrogateescape"))
