@@ -571,3 +571,40 @@ def test_real_photos():
         assert full.std() > 5
         assert min(small.shape[:2]) >= 32
         assert abs(float(full.mean()) - float(small.mean())) < 3
+
+
+def test_values_of_0_and_1_alone_are_black_and_white_however_they_come(tmp_path):
+    """As fractions, truth values, bytes of a file or of an array, 16 bits, with alpha or without."""
+    ones = np.random.default_rng(3).integers(0, 2, (6, 5, 3)).astype(np.uint8)
+    for value in (ones, ones[..., :1]):
+        expected = value * 255
+        kinds = (np.uint8, np.uint16, ">u2", np.float32, np.float64, bool)
+        for kind in kinds:
+            np.testing.assert_array_equal(array_to_image(value.astype(kind)), expected)
+        flat = Image.fromarray(value.squeeze())
+        for name in ("a.png", "a.tif", "a.bmp"):
+            np.testing.assert_array_equal(read_image(save(flat, tmp_path / name)), expected)
+        whole = np.full((6, 5, 1), 255, np.uint8)
+        whole[0] = 0
+        layered = np.concatenate([np.broadcast_to(value, (6, 5, 3)), whole], axis=-1)
+        seen = np.broadcast_to(expected, (6, 5, 3)).copy()
+        seen[0] = 255
+        np.testing.assert_array_equal(array_to_image(layered), seen)
+        np.testing.assert_array_equal(read_image(encode(Image.fromarray(layered), "PNG")), seen)
+    grey = ones[..., 0]
+    for values in (grey.astype(np.uint16), grey.astype(np.int32), grey.astype(np.float32)):
+        read = read_image(save(Image.fromarray(values), tmp_path / "wide.tif"))
+        np.testing.assert_array_equal(read[..., 0], grey * 255)
+    dark = grey.copy()
+    dark[0, 0] = 2
+    np.testing.assert_array_equal(array_to_image(dark)[..., 0], dark)
+    assert not array_to_image(np.zeros((4, 4), np.uint8)).any()
+
+
+def test_sixteen_bits_in_memory_are_read_as_those_of_a_file(tmp_path):
+    for bits in (8, 10, 12, 14, 16):
+        values = np.random.default_rng(bits).integers(0, 1 << bits, (9, 9)).astype(np.uint16)
+        values[0, 0] = (1 << bits) - 1
+        read = read_image(save(Image.fromarray(values), tmp_path / "wide.png"))
+        np.testing.assert_array_equal(array_to_image(values), read)
+        assert read.max() == 255

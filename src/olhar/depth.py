@@ -1,4 +1,4 @@
-"""Values of more than 8 bits → 8 bits: of how many bits they are, and which of them are kept.
+"""What the range of pixel values means: values of more than 8 bits → 8 bits, and 0 and 1 alone.
 
 Does not know: files, or how they were decoded. What is done to an image follows from that image alone,
 so that it is the same in training and in prediction.
@@ -37,6 +37,8 @@ def wide_to_uint8(image: Image.Image, *, sixteen_bits: bool) -> NDArray[np.uint8
         transparent = image.info.get("transparency")
         shift = _depth(values, image) - 8
         pixels: NDArray[np.uint8] = (np.clip(values, 0, 65535) >> shift).astype(np.uint8)
+        if not shift:
+            pixels = spread_one_bit(pixels)
         if isinstance(transparent, int):
             pixels[values == transparent] = 255
         return pixels
@@ -44,8 +46,7 @@ def wide_to_uint8(image: Image.Image, *, sixteen_bits: bool) -> NDArray[np.uint8
     # and where there is none (heights, temperatures), from the least to the greatest.
     finite = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(finite.min()), float(finite.max())
-    ranges = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-    white = next((top for top in ranges if low >= 0 and high <= top), None)
+    white = next((top for top in (1.0, 255.0, 65535.0) if low >= 0 and high <= top), None)
     if white is None:
         finite, white = finite - low, max(high - low, 1e-30)
     return np.rint(finite * (255.0 / white)).astype(np.uint8)
@@ -86,15 +87,37 @@ def _raw_mode(args: Any) -> str:
 def join_bytes(high: Image.Image, low: Image.Image) -> NDArray[np.uint8]:
     """The two bytes of RGB values → (H, W, 3) uint8, the highest bits in use."""
     values = (np.array(high).astype(np.uint16) << 8) | np.array(low)  # (H, W, 3) uint16
-    pixels: NDArray[np.uint8] = (values >> (_depth(values, high) - 8)).astype(np.uint8)
-    return pixels
+    shift = _depth(values, high) - 8
+    pixels: NDArray[np.uint8] = (values >> shift).astype(np.uint8)
+    return pixels if shift else spread_one_bit(pixels)
+
+
+def uint16_to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """16-bit values in memory, any shape → uint8: the highest 8 of the bits in use, as of a file."""
+    shift = _fitting(int(values.max(initial=0)).bit_length()) - 8
+    pixels: NDArray[np.uint8] = (values >> shift).astype(np.uint8)
+    return pixels if shift else spread_one_bit(pixels)
+
+
+def spread_one_bit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image of 8 bits whose greatest value is 1 is black and white: its 1 becomes 255.
+
+    Read as 0 to 255 it would be black to every eye, and such files and lists are what 0.0 and 1.0
+    become where their type is lost. The same memory where nothing had to change.
+    """
+    if pixels[:: max(1, len(pixels) // 16)].max(initial=0) > 1 or pixels.max(initial=0) != 1:
+        return pixels
+    return pixels * np.uint8(255)
 
 
 def _depth(values: NDArray[Any], image: Image.Image) -> int:
     """Of how many bits 16-bit values are: as the file says, else by the greatest of them."""
     transparent = image.info.get("transparency")
     opaque = values[values != transparent] if isinstance(transparent, int) else values
-    needed = max(image.info.get(_DECLARED, 0), int(opaque.max(initial=0)).bit_length())
+    return _fitting(max(image.info.get(_DECLARED, 0), int(opaque.max(initial=0)).bit_length()))
+
+
+def _fitting(needed: int) -> int:
     return next((bits for bits in _DEPTHS if needed <= bits), 16)
 
 

@@ -138,7 +138,7 @@ class DownloadError(OlharError, ConnectionError):
 
 
 class StorageError(OlharError, OSError):
-    """The disk is full or failing."""
+    """The disk is full or failing, or the system opens no more files."""
 
     code = "storage"
 
@@ -210,6 +210,27 @@ def unknown_name(kind: Text | str, name: str, valid: Iterable[str]) -> UnknownNa
     )
 
 
+def machine_error(error: BaseException) -> OlharError | None:
+    """Ours for what the machine lacks (open files, memory, threads), whatever was being read; else None."""
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        return StorageError(
+            _(
+                "the system lets this process open no more files; raise its limit (ulimit -n), or ask for "
+                "less at once"
+            )
+        )
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)
+    if isinstance(error, MemoryError) or no_memory or no_thread:
+        return MemoryLimitError(
+            _(
+                "this machine, or its limit for this process, has too little memory for that; give it more, "
+                "or take smaller photos or fewer at once"
+            )
+        )
+    return None
+
+
 @contextmanager
 def explain_os_errors(path: Path | str | Text) -> Iterator[None]:
     """Turn the operating system's errors about `path` into ours."""
@@ -233,6 +254,9 @@ def explain_os_errors(path: Path | str | Text) -> Iterator[None]:
             )
         ) from error
     except OSError as error:
+        lack = machine_error(error)
+        if lack is not None:
+            raise lack from error
         if error.errno in _WRONG_PATH:
             raise WrongPathError(
                 _(

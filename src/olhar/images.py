@@ -19,13 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from olhar.depth import give_low_bytes, is_wide_rgb, join_bytes, note_bits, wide_to_uint8
+from olhar.depth import (
+    give_low_bytes,
+    is_wide_rgb,
+    join_bytes,
+    note_bits,
+    spread_one_bit,
+    uint16_to_uint8,
+    wide_to_uint8,
+)
 from olhar.errors import (
     ConfigError,
     ImageError,
     ImageSizeError,
     MissingFileError,
     explain_os_errors,
+    machine_error,
 )
 from olhar.i18n import _
 from olhar.signatures import (
@@ -37,6 +46,7 @@ from olhar.signatures import (
 from olhar.unreadable import bands_text, reason
 
 MAX_PIXELS = 100_000_000
+_LARGE = 1_000_000  # a smaller image that needs more memory than there is, is damaged
 _START_BYTES = 4096  # what a PNG says of itself lies before its pixels
 MAX_BYTES = 1 << 30  # no picture of MAX_PIXELS needs more; stops a mislabelled film or archive
 
@@ -72,7 +82,7 @@ def read_image(
     Of 16-bit values the highest 8 bits in use are kept: an image whose greatest value is below 4096
     has 12 bits, as many cameras and scanners give, and so for 8, 10 and 14; a file that says how many
     it has (sBIT of PNG, MaxSampleValue of TIFF) is believed. 32-bit and float greys are fitted into
-    0..255.
+    0..255. Where no value is above 1, 1 is white.
 
     Args:
         source: a path (also as a string), the content itself, or an open binary file.
@@ -97,8 +107,10 @@ def read_image(
         raise ImageError(
             _("'{name}' is empty (0 bytes); copy or download it again, or remove it", name=label)
         )
+    pixels = 0
     try:
         with _pillow_quiet(), _open(content) as image:
+            pixels = image.width * image.height
             _check_size(image.size, max_pixels, label)
             _check_bands(image, label)
             if shrink_to:
@@ -107,6 +119,9 @@ def read_image(
     except ImageError:
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
+        lack = machine_error(error)
+        if lack is not None and not (pixels < _LARGE and isinstance(error, MemoryError)):
+            raise lack from error  # the photo may well be whole
         kind = ImageSizeError if isinstance(error, Image.DecompressionBombError) else ImageError
         raise kind(reason(error, content, label, max_pixels)) from error
 
@@ -168,7 +183,9 @@ def array_to_image(value: NDArray[Any]) -> NDArray[np.uint8]:
 
     Args:
         value: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): grey, RGB or RGBA (put on white). uint8 in
-            0..255, uint16 in 0..65535, bool, or float in 0..1 (times 255, rounded).
+            0..255, uint16 (the highest 8 of the bits in use, as in `read_image`), bool, or float in
+            0..1 (times 255, rounded). Whole numbers none of which is above 1 mean what those
+            fractions do: 1 is white.
 
     Returns:
         (H, W, C) uint8, C 1 or 3; the same memory where nothing had to change.
@@ -206,11 +223,11 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 def _array_to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
-        return image
+        return spread_one_bit(image)
     if image.dtype == np.bool_:
         return image.astype(np.uint8) * np.uint8(255)
     if image.dtype.kind == "u" and image.dtype.itemsize == 2:
-        return (image >> 8).astype(np.uint8)
+        return uint16_to_uint8(image)
     if image.dtype.kind != "f":
         raise ImageError(
             _(
@@ -364,13 +381,15 @@ def _to_array(image: Image.Image, *, sixteen_bits: bool = False) -> NDArray[np.u
         image = _on_white(image, "L" if grey else "RGB")
     elif image.mode not in {"L", "RGB"}:
         image = image.convert("L" if grey else "RGB")
-    pixels = np.array(image)  # (H, W) or (H, W, 3) uint8
+    pixels = spread_one_bit(np.array(image))  # (H, W) or (H, W, 3) uint8
     return pixels[..., np.newaxis] if grey else pixels
 
 
 def _on_white(image: Image.Image, mode: str) -> Image.Image:
     """Composite on white; `mode` is L or RGB."""
     layered = image.convert("LA" if mode == "L" else "RGBA")
+    alpha, colours = layered.getchannel("A"), np.array(layered.convert(mode))
+    colours[np.asarray(alpha) == 0] = 0  # what nobody sees says nothing of the range
     white = Image.new(mode, image.size, "white")
-    white.paste(layered.convert(mode), mask=layered.getchannel("A"))
+    white.paste(Image.fromarray(spread_one_bit(colours)), mask=alpha)
     return white

@@ -24,6 +24,8 @@ from olhar import i18n
 from olhar.board import card, folders, texts
 from olhar.errors import MissingFileError, OlharError, explain_os_errors
 from olhar.i18n import _, choose_language
+from olhar.serving.hosts import HostNames, refusal
+from olhar.serving.prefix import PREFIX, place_page, redirect_of, without_prefix
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PAGE = Path(__file__).parent / "page"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -55,13 +56,17 @@ _HEADERS = {
 }
 
 
-def build_app(root: Path, *, host_names: Collection[str] | None = LOCAL_NAMES) -> ASGIApp:
+def build_app(
+    root: Path, *, local: bool = True, allow_host: Collection[str] = (), root_path: str = ""
+) -> ASGIApp:
     """The board over the runs in `root`, as an ASGI application.
 
     Args:
         root: the folder of runs.
-        host_names: Host headers that are answered, so that no foreign page can reach the board
-            through a name of its own (DNS rebinding); None answers all.
+        local: whether only this machine reaches it; then no foreign page may, through a name of its own
+            (DNS rebinding).
+        allow_host: names that are answered besides.
+        root_path: the path under which a proxy shows it.
     """
     from starlette.applications import Starlette
     from starlette.routing import Route
@@ -75,7 +80,7 @@ def build_app(root: Path, *, host_names: Collection[str] | None = LOCAL_NAMES) -
 
     pages = [route(f"/{file.name}", _file_answer(file)) for file in sorted(_PAGE.iterdir())]
     routes = [
-        route("/", _file_answer(_PAGE / "index.html")),
+        route("/", _file_answer(_PAGE / "index.html", placed=True)),
         *pages,
         route("/api/texts", lambda request: _json(request, texts.page_texts(i18n.language()))),
         route("/api/runs", lambda request: _json(request, _list(root))),
@@ -83,11 +88,11 @@ def build_app(root: Path, *, host_names: Collection[str] | None = LOCAL_NAMES) -
             "/api/runs/{id}",
             lambda request: _json(request, folders.describe_run(root, _id(request))),
         ),
-        route("/api/runs/{id}/card", lambda request: _json(request, _card(root, _id(request)))),
+        route("/api/runs/{id}/card", lambda request: _json(request, _card(root, request))),
         route("/pictures/{id}/{file:path}", lambda request: _picture(request, root)),
     ]
     app: Starlette = Starlette(routes=routes, exception_handlers={OlharError: _refuse})
-    return _guarded(app, host_names)
+    return _guarded(app, HostNames(allow_host, local=local), root_path)
 
 
 def _language(request: Request) -> str:
@@ -103,8 +108,9 @@ def _list(root: Path) -> dict[str, Any]:
     return {"folder": root.as_posix(), "runs": folders.list_runs(root)}
 
 
-def _card(root: Path, key: str) -> dict[str, str]:
-    address = f"/pictures/{quote(key, safe='')}/"
+def _card(root: Path, request: Request) -> dict[str, str]:
+    key, prefix = _id(request), request.scope[PREFIX]
+    address = f"{prefix and f'{prefix}/'}pictures/{quote(key, safe='')}/"
     markdown = card.read_card(folders.run_path(root, key))
     return {"html": card.render_card(markdown, folders.pictures(root, key), address)}
 
@@ -117,10 +123,14 @@ def _picture(request: Request, root: Path) -> Response:
     return _file_answer(path)(request)
 
 
-def _file_answer(path: Path) -> Callable[[Request], Response]:
+def _file_answer(path: Path, *, placed: bool = False) -> Callable[[Request], Response]:
+    """The answer that is a file; where it is `placed`, its addresses begin where a proxy shows it."""
+
     def answer(request: Request) -> Response:
         with explain_os_errors(path):
             content = path.read_bytes()
+        if placed:
+            content = place_page(content, request.scope[PREFIX])
         return _answer(request, content, _TYPES[path.suffix.lower()])
 
     return answer
@@ -153,9 +163,9 @@ def _refuse(request: Request, error: Exception) -> Response:
     return Response(content, status, media_type="application/json")
 
 
-def _guarded(app: ASGIApp, host_names: Collection[str] | None) -> ASGIApp:
+def _guarded(app: ASGIApp, hosts: HostNames, root_path: str) -> ASGIApp:
     """`app` with safe headers on every answer, for GET under the right Host alone."""
-    from starlette.responses import PlainTextResponse
+    from starlette.responses import PlainTextResponse, RedirectResponse
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_safely(message: Message) -> None:
@@ -168,21 +178,21 @@ def _guarded(app: ASGIApp, host_names: Collection[str] | None) -> ASGIApp:
 
         answer = app
         if scope["type"] == "http":
+            scope = without_prefix(scope, root_path)
+            home = redirect_of(scope)
             if scope["method"] not in {"GET", "HEAD"}:
                 text = str(_("this page can only be read"))
                 answer = PlainTextResponse(text, 405, {"Allow": "GET, HEAD"})
-            elif host_names is not None and _host(scope) not in host_names:
-                text = str(_("this board answers under localhost only; see: olhar board --host"))
-                answer = PlainTextResponse(text, 421)
+            elif not hosts.answers(_host(scope)):
+                answer = PlainTextResponse(str(refusal(_host(scope), "board")), 421)
+            elif home is not None:
+                answer = RedirectResponse(home)
         await answer(scope, receive, send_safely)
 
     return guard
 
 
 def _host(scope: Scope) -> str:
-    """The name in the Host header, without its port; "" where there is none, or several."""
+    """The Host header; "" where there is none, or several."""
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    if len(hosts) != 1:
-        return ""
-    name, colon, port = hosts[0].rpartition(":")
-    return str(name if colon and port.isdigit() else hosts[0]).lower()
+    return hosts[0] if len(hosts) == 1 else ""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.util
-import ipaddress
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from olhar.board.app import LOCAL_NAMES, build_app
-from olhar.errors import ConfigError, MissingExtraError, OlharError, explain_os_errors
+from olhar.board.app import build_app
+from olhar.errors import ConfigError, MissingExtraError, explain_os_errors
 from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.serving.listening import is_local, listen, shown_url
+from olhar.serving.settings import SERVE
 
-DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "127.0.0.1", 8090
+DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "localhost", 8090
 _CLOSING_S = 2
 
 
@@ -27,6 +28,8 @@ def serve_board(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     open_page: bool = False,
+    allow_host: Sequence[str] = (),
+    root_path: str | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Serve the page over a folder of runs; comes back after Ctrl-C or SIGTERM.
@@ -37,6 +40,8 @@ def serve_board(
             network.
         port: TCP port; 0 takes a free one.
         open_page: show it in the default browser.
+        allow_host: names that it answers to besides, those of a proxy or tunnel before it.
+        root_path: the path under which a proxy shows it, where that does not say so itself.
         progress: hears where the page is served.
 
     Raises:
@@ -47,10 +52,11 @@ def serve_board(
     progress = progress or Progress()
     root = check_runs_folder(Path(runs))
     require_server()
-    with _listen(host, port) as listening:
-        url = _url(host, listening.getsockname()[1])
+    names = SERVE["allow_host"].read(allow_host, "--allow-host")
+    prefix = SERVE["root_path"].check(root_path, "--root-path")
+    with listen(host, port, command="board") as [listening]:
+        url, local = shown_url(host, listening), is_local(listening)
         progress.note(_("the runs in '{path}': {url}  (Ctrl-C ends)", path=root, url=url))
-        local = is_local(host)
         if not local:
             progress.note(
                 _("anybody who reaches {host} over the network can read these runs", host=host)
@@ -59,7 +65,8 @@ def serve_board(
             import webbrowser
 
             webbrowser.open(url)
-        _serve(build_app(root, host_names=LOCAL_NAMES if local else None), listening)
+        app = build_app(root, local=local, allow_host=names, root_path=prefix or "")
+        _serve(app, listening)
     progress.note(_("the board at {url} has ended", url=url))
 
 
@@ -92,59 +99,20 @@ def check_runs_folder(runs: Path) -> Path:
 
 def require_server() -> None:
     """Raise MissingExtraError where the libraries of the web server are not installed."""
-    if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn")):
+    if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn", "httptools")):
         raise MissingExtraError(
             _("the board needs a web server; install it with: pip install 'olhar[serve]'")
         )
 
 
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that a port in use is refused before anything is said."""
-    if not 0 <= port <= 65535:
-        raise ConfigError(_("--port is {given}; allowed: 0 to 65535", given=port))
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        values: dict[str, Any] = {"host": host, "port": port, "next": port % 65535 + 1}
-        if error.errno in {errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", -1)}:
-            raise OlharError(
-                _(
-                    "port {port} of {host} is in use, perhaps by another board; choose another: "
-                    "olhar board --port {next}",
-                    **values,
-                )
-            ) from error
-        if isinstance(error, PermissionError):
-            raise OlharError(
-                _("this system does not allow you port {port}; try one above 1023", **values)
-            ) from error
-        reason = error.strerror or error
-        raise ConfigError(
-            _("--host {host} cannot be listened on: {reason}", reason=reason, **values)
-        ) from error
-    except (UnicodeError, OverflowError) as error:  # what the resolver makes of odd names
-        raise ConfigError(_("--host {host} is no address", host=host)) from error
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
-
-
-def _serve(app: Any, listening: socket.socket) -> None:
+def _serve(app: Any, listening: Sequence[socket.socket]) -> None:
     import uvicorn
+
+    from olhar.serving.connection import Connection
 
     config = uvicorn.Config(
         app,
+        http=Connection,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -161,7 +129,7 @@ def _serve(app: Any, listening: socket.socket) -> None:
     # uvicorn raises the signal again once it has ended; here that ends nothing more.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        server.run(sockets=[listening])
+        server.run(sockets=list(listening))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

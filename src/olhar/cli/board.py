@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from olhar.cli.options import Subparsers
+from olhar.cli.options import Subparsers, add_flags, collect
 from olhar.cli.progress import LineProgress
 from olhar.i18n import _
+from olhar.serving.settings import SERVE
 from olhar.settings import Whole
+
+_FLAGS = {name: SERVE[name] for name in ("allow_host", "root_path")}
 
 
 def add_command(commands: Subparsers) -> None:
@@ -24,9 +27,9 @@ def add_command(commands: Subparsers) -> None:
     )
     parser.add_argument(
         "--host",
-        default="127.0.0.1",
+        default="localhost",
         metavar="HOST",
-        help=str(_("where to listen; default 127.0.0.1, which only this computer reaches")),
+        help=str(_("where to listen; default localhost, which only this computer reaches")),
     )
     parser.add_argument(
         "--port",
@@ -37,6 +40,7 @@ def add_command(commands: Subparsers) -> None:
     parser.add_argument(
         "--open", action="store_true", help=str(_("open the page in the default browser"))
     )
+    add_flags(parser, _("behind a proxy"), _FLAGS)
     parser.set_defaults(run_command=run)
 
 
@@ -49,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         host=args.host,
         port=Whole(0).check(args.port, "--port"),
         open_page=args.open,
+        **collect(args, _FLAGS),
         progress=LineProgress(),
     )
     return 0

@@ -46,7 +46,7 @@ from olhar.progress import Progress
 
 _PHOTOS_PER_PROCESS = 200  # fewer are decoded sooner than a process has started
 _NAMED_AT_MOST = 10
-_DECODING = 2  # counts how photos have been decoded: with another number they are decoded anew
+_DECODING = 3  # counts how photos have been decoded: with another number they are decoded anew
 
 Outcome = tuple[int, str, str]  # row, sha256 of the file, "" or why it cannot be read
 

@@ -4,6 +4,7 @@
     GET  /models                     what is being served
     GET  /ping                       alive (SageMaker)
     GET  /v2, /v2/health/…, /v2/models/…, POST /v2/models/{name}/infer    Open Inference Protocol
+    /v1/models/…                     TensorFlow Serving's API
     GET  /metrics, /openapi.json
     /                                the page, with what it needs
 
@@ -19,17 +20,19 @@ import json
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
-from olhar.errors import OlharError
+from olhar.errors import OlharError, machine_error
 from olhar.i18n import _
-from olhar.serving import open_inference
+from olhar.serving import open_inference, tensorflow_serving
 from olhar.serving.bodies import read_asked
 from olhar.serving.engine import predict_images, predict_photo
 from olhar.serving.guard import Guard
+from olhar.serving.hosts import HostNames
 from olhar.serving.metrics import Metrics
+from olhar.serving.prefix import PREFIX, redirect_of, without_prefix
 from olhar.serving.refusals import (
     ClientGoneError,
     busy,
@@ -38,6 +41,7 @@ from olhar.serving.refusals import (
     status_of,
     too_slow_to_answer,
     too_slow_to_send,
+    wrong_media_type,
     wrong_method,
 )
 from olhar.serving.request import Answer, Message, Receive, Request, Send
@@ -48,7 +52,6 @@ if TYPE_CHECKING:
     from starlette.routing import Router
 
 log = logging.getLogger("olhar.serving")
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _UNREAD_S = 5.0  # for the body of a request that was refused before it was read
 _PARSED_AT_ONCE = 64 * 1024  # a larger body is taken apart in a thread
 _V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?")
@@ -64,12 +67,12 @@ class App:
         state: ServeState,
         metrics: Metrics | None = None,
         *,
-        host_names: Collection[str] | None = None,
+        local: bool = False,
     ) -> None:
         self.state = state
         self.metrics = metrics or Metrics()
         self.draining = False
-        self._guard = Guard(state.settings, host_names)
+        self._guard = Guard(state.settings, HostNames(state.settings.allow_host, local=local))
         self._in_flight = 0
         self._pages: Router | None = None
         self._routes: dict[str, dict[str, _Handler]] = {
@@ -89,7 +92,7 @@ class App:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        request = Request(scope, receive)
+        request = Request(without_prefix(scope, self.state.settings.root_path or ""), receive)
         with i18n.using(request.language):
             answer = await self._answer(request)
         if request.has_unread_body and "Connection" not in answer.headers:
@@ -108,6 +111,9 @@ class App:
             answer = self._guard.preflight(request)
             if answer is not None:
                 return answer
+            home = redirect_of(request.scope)
+            if home is not None and not counted:
+                return Answer(307, b"", "text/plain", {"Location": home})
             self._guard.check(request)
             if counted and self._in_flight > self.state.settings.concurrency:
                 raise busy(self.state.settings.concurrency)
@@ -119,7 +125,11 @@ class App:
             return Answer(status_of(error), body, headers=headers)
         except ClientGoneError:
             return Answer(499, b"")  # nobody reads it; the log and the metrics have it
-        except Exception:
+        except Exception as error:
+            lack = machine_error(error)
+            if lack is not None:
+                body = error_body(lack.code, str(lack), request.id)
+                return Answer(503, body, headers={"Retry-After": "5"})
             log.exception("id=%s %s", request.id, ascii(request.path))
             message = _("an error of the server's own; its log has more under this request's id")
             return Answer(500, error_body("internal", str(message), request.id))
@@ -143,6 +153,9 @@ class App:
         found = _V2_MODEL.fullmatch(request.path)
         if found:
             return await self._v2_model(request, found[1], found[2], found[3])
+        found = tensorflow_serving.PATH.fullmatch(request.path)
+        if found:
+            return await self._v1_model(request, found[1], found[2], found[3] or found[4])
         return await self._page(request)
 
     async def _make_room(self, request: Request, answer: Answer) -> None:
@@ -169,9 +182,7 @@ class App:
 
     async def _predict(self, request: Request) -> Answer:
         settings = self.state.settings
-        body = await request.body(settings.max_bytes)
-        if request.header(b"content-encoding") not in {"", "identity"}:
-            raise _encoded(request)
+        body = await _plain_body(request, settings.max_bytes)
         words = (body, request.header(b"content-type"), request.query, settings.max_images)
         if len(body) <= _PARSED_AT_ONCE:
             asked = read_asked(*words)
@@ -201,10 +212,10 @@ class App:
         models = [(model.name, model.digest) for model in self.state.models.values()]
         return Answer(200, self.metrics.text(models).encode(), "text/plain; version=0.0.4")
 
-    async def _openapi(self, _request: Request) -> Answer:
+    async def _openapi(self, request: Request) -> Answer:
         from olhar.serving.openapi import openapi
 
-        return _json(openapi(self.state))
+        return _json(openapi(self.state, request.scope[PREFIX]))
 
     async def _v2(self, _request: Request) -> Answer:
         return _json(open_inference.server_metadata())
@@ -217,8 +228,11 @@ class App:
             open_inference.check_version(model, version)
 
         async def infer(request: Request) -> Answer:
-            body = await request.body(self.state.settings.max_bytes)
-            return Answer(200, await open_inference.infer(self.state, model, body))
+            body = await _plain_body(request, self.state.settings.max_bytes)
+            length = request.header(b"inference-header-content-length")
+            body, headers = await open_inference.infer(self.state, model, body, length)
+            kind = "application/octet-stream" if headers else "application/json"
+            return Answer(200, body, kind, headers)
 
         async def metadata(_request: Request) -> Answer:
             return _json(open_inference.model_metadata(model))
@@ -232,6 +246,27 @@ class App:
             None: {"GET": metadata},
         }
         return await _by_method(request, handlers[action])
+
+    async def _v1_model(
+        self, request: Request, name: str, version: str | None, action: str | None
+    ) -> Answer:
+        model = self.state.model(name)
+        if version is not None:
+            open_inference.check_version(model, version)
+
+        async def answer(request: Request) -> Answer:
+            body = await _plain_body(request, self.state.settings.max_bytes)
+            words = (self.state, model, str(action), body)
+            return Answer(200, await tensorflow_serving.answer(*words))
+
+        async def describe(_request: Request) -> Answer:
+            tell = tensorflow_serving.metadata if action else tensorflow_serving.status
+            return _json(tell(model))
+
+        handlers: dict[str, _Handler] = {"GET": describe}
+        if action in {"predict", "classify"}:
+            handlers = {"POST": answer}
+        return await _by_method(request, handlers)
 
     async def _page(self, request: Request) -> Answer:
         """An answer of the page's Starlette routes, whole before it is sent."""
@@ -277,11 +312,12 @@ async def _by_method(request: Request, methods: Mapping[str, _Handler]) -> Answe
     return await methods[method](request)
 
 
-def _encoded(request: Request) -> OlharError:
-    from olhar.serving.refusals import wrong_media_type
-
-    given = request.header(b"content-type")
-    return wrong_media_type(f"{given}; {request.header(b'content-encoding')}", "identity")
+async def _plain_body(request: Request, max_bytes: int) -> bytes:
+    body = await request.body(max_bytes)
+    encoding = request.header(b"content-encoding")
+    if encoding not in {"", "identity"}:
+        raise wrong_media_type(f"{request.header(b'content-type')}; {encoding}", "identity")
+    return body
 
 
 def _describe(model: ServedModel) -> dict[str, Any]:
@@ -321,7 +357,8 @@ def _route(path: str) -> str:
     """Which line of the metrics a path belongs to."""
     if path in {"/predict", "/invocations", "/explain", "/corrections", "/ping"}:
         return path
-    return "/v2" if path.startswith("/v2") else "other"
+    start = path[:3]
+    return start if start in {"/v1", "/v2"} else "other"
 
 
 def _log(request: Request, answer: Answer, seconds: float) -> None:

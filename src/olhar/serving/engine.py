@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.depth import spread_one_bit
 from olhar.errors import ConfigError, ImageError
 from olhar.i18n import _
 from olhar.prediction import Outputs
@@ -116,7 +117,9 @@ async def predict_images(
 async def run_inputs(
     state: ServeState, model: ServedModel, inputs: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Network inputs (N, C, size, size) uint8 → probabilities (N, K) float32.
+    """Network inputs (N, C, size, size) uint8, N at least 1 → probabilities (N, K) float32.
+
+    Of ranges the same holds as for photos: where no value of an input is above 1, 1 is white.
 
     Raises:
         ConfigError: another shape.
@@ -131,4 +134,5 @@ async def run_inputs(
                 expected=", ".join(map(str, expected)),
             )
         )
-    return (await state.batcher.run(model.classifier, lambda: inputs)).probs
+    read = np.stack([spread_one_bit(one) for one in inputs])
+    return (await state.batcher.run(model.classifier, lambda: read)).probs

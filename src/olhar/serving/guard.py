@@ -5,10 +5,9 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Collection
-from urllib.parse import urlsplit
 
-from olhar.i18n import _
+from olhar.i18n import Text, _
+from olhar.serving.hosts import HostNames, bare_name, refusal
 from olhar.serving.refusals import RequestError, too_fast
 from olhar.serving.request import Answer, Request
 from olhar.serving.settings import ServeSettings
@@ -34,25 +33,20 @@ class Guard:
 
     Args:
         settings: token, rate, origins.
-        host_names: Host headers that are answered, so that no foreign page can reach a server on
-            this machine through a name of its own (DNS rebinding); None answers all.
+        hosts: the names that are answered.
     """
 
-    def __init__(self, settings: ServeSettings, host_names: Collection[str] | None) -> None:
+    def __init__(self, settings: ServeSettings, hosts: HostNames) -> None:
         self._settings = settings
-        self._hosts = host_names
+        self._hosts = hosts
         self._expected = f"Bearer {settings.token}".encode() if settings.token else b""
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check(self, request: Request) -> None:
         """Raise RequestError where a request is refused."""
         host = request.header(b"host")
-        if self._hosts is not None and _without_port(host) not in self._hosts:
-            raise RequestError(
-                421,
-                "host",
-                _("this server answers under localhost only; see: olhar serve --host"),
-            )
+        if not self._hosts.answers(host):
+            raise RequestError(421, "host", refusal(host, "serve"))
         origin = request.header(b"origin")
         if origin and request.method not in {"GET", "HEAD", "OPTIONS"}:
             self._check_origin(origin, host)
@@ -69,7 +63,8 @@ class Guard:
             return None
         headers = {
             "Access-Control-Allow-Methods": "GET, POST",
-            "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+            "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id, "
+            "Inference-Header-Content-Length",
             "Access-Control-Max-Age": "600",
         }
         return Answer(204, b"", headers=headers)
@@ -84,29 +79,20 @@ class Guard:
             found["Vary"] = "Origin"
             if self._allowed(origin):
                 found["Access-Control-Allow-Origin"] = origin
-                found["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After"
+                found["Access-Control-Expose-Headers"] = (
+                    "X-Request-Id, Retry-After, Inference-Header-Content-Length"
+                )
         return found | answer.headers
 
     def _allowed(self, origin: str) -> bool:
-        return bool(origin) and ("*" in self._settings.cors or origin in self._settings.cors)
+        return bool(origin) and (
+            "*" in self._settings.cors or origin.lower() in self._settings.cors
+        )
 
     def _check_origin(self, origin: str, host: str) -> None:
         """A browser says which page asks; one of another origin may not, unless it was allowed."""
-        if self._allowed(origin):
-            return
-        try:
-            same = bool(host) and urlsplit(origin).netloc.lower() == host.lower()
-        except ValueError:
-            same = False
-        if not same:
-            raise RequestError(
-                403,
-                "origin",
-                _(
-                    "a page of {origin} may not ask this server; allow it with: olhar serve --cors",
-                    origin=origin[:200],
-                ),
-            )
+        if not (self._allowed(origin) or self._hosts.owns(origin, host)):
+            raise RequestError(403, "origin", _foreign(origin[:200]))
 
     def _check_token(self, request: Request) -> None:
         reading = request.method in {"GET", "HEAD"}
@@ -136,6 +122,16 @@ class Guard:
             raise too_fast(rate)
 
 
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+def _foreign(origin: str) -> Text:
+    if origin == "null":
+        return _(
+            "a page without an origin, such as a file, may not ask this server; open the page over http, "
+            "or allow all such pages with: olhar serve --cors null"
+        )
+    name = bare_name(origin.rpartition("//")[2])
+    return _(
+        "a page of {origin} may not ask this server; allow it with: olhar serve --cors {origin}; or, where "
+        "that is this server's own name behind a proxy or a tunnel: olhar serve --allow-host {name}",
+        origin=origin,
+        name=name,
+    )

@@ -12,8 +12,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-ROUTES = ("/predict", "/invocations", "/v2", "/explain", "/corrections", "/ping", "other")
-_STATUSES = (200, 204, 304, 400, 401, 403, 404, 405, 408, 413, 415, 421, 422, 429, 499, 500, 503)
+ROUTES = ("/predict", "/invocations", "/v1", "/v2", "/explain", "/corrections", "/ping", "other")
+_STATUSES = (
+    200,
+    204,
+    304,
+    307,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    413,
+    415,
+    421,
+    422,
+    429,
+    499,
+    500,
+    503,
+)
 _BOUNDS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _GAUGES = ("requests_in_flight", "batches", "batch_photos")
 _COLUMNS = len(ROUTES) * (len(_STATUSES) + len(_BOUNDS_S) + 2) + len(_GAUGES)

@@ -99,8 +99,11 @@ _SCHEMAS: dict[str, Any] = {
 }
 
 
-def openapi(state: ServeState) -> dict[str, Any]:
-    """The document; names and sizes are those of the models that are being served."""
+def openapi(state: ServeState, prefix: str = "") -> dict[str, Any]:
+    """The document; names and sizes are those of the models that are being served.
+
+    `prefix` is the path under which a proxy shows the server.
+    """
     model = state.model()
     predict, page = _predict(model), _photo_body()
     return {
@@ -110,6 +113,7 @@ def openapi(state: ServeState) -> dict[str, Any]:
             "version": __version__,
             "description": "Image classifiers: " + ", ".join(state.models),
         },
+        **({"servers": [{"url": prefix}]} if prefix else {}),
         "paths": {
             "/predict": {"post": predict},
             "/invocations": {"post": {**predict, "operationId": "invocations"}},

@@ -30,6 +30,7 @@ from olhar.serving.bodies import read_json
 from olhar.serving.corrections import Corrections
 from olhar.serving.drawing import MNIST, digit_style, draw_digit, read_strokes
 from olhar.serving.page_texts import page_texts
+from olhar.serving.prefix import PREFIX, place_page
 from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
 from olhar.serving.request import Request
 from olhar.serving.served import ServedModel
@@ -63,6 +64,8 @@ def page_routes(state: ServeState) -> list[Route]:
     Args:
         state: the settings, and the models, which may be replaced while it serves.
     """
+    from starlette.routing import Route
+
     folder = state.settings.corrections
     corrections = None if folder is None else Corrections(folder)
     files = {f"/page/{file.name}": file for file in _PAGE.iterdir() if file.suffix in _TYPES}
@@ -71,7 +74,7 @@ def page_routes(state: ServeState) -> list[Route]:
         return _json(_keep(state, corrections, body, options))
 
     return [
-        _get("/", lambda: _file(_PAGE / "index.html")),
+        Route("/", _index, methods=["GET"]),
         *(_get(path, partial(_file, file)) for path, file in files.items()),
         _get("/page/texts", lambda: _json(page_texts(i18n.language()))),
         _get("/page/models", lambda: _json(_describe(state))),
@@ -80,6 +83,13 @@ def page_routes(state: ServeState) -> list[Route]:
         _post(state, "/explain", lambda body, options: _explain(state, body, options), at_once=1),
         _post(state, "/corrections", keep, more_options=("label",)),
     ]
+
+
+async def _index(given: StarletteRequest) -> Response:
+    file = _PAGE / "index.html"
+    with explain_os_errors(file):
+        content = file.read_bytes()
+    return _response(place_page(content, given.scope[PREFIX]), _TYPES[".html"], _HEADERS)
 
 
 def _get(path: str, answer: Callable[[], Response]) -> Route:

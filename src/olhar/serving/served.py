@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from olhar.classifier import CONFIG, Classifier, load_classifier
 from olhar.errors import explain_os_errors
@@ -58,6 +59,7 @@ def load_served(name: str, path: Path, cores: int) -> ServedModel:
     if cores > 1 and seconds > _SLOW_S:
         classifier = load_classifier(path, threads=cores)
         classifier.predict_probs(blank)
+    Image.init()  # later there may be too few open files left to load decoders
     config = classifier.folder / CONFIG
     with explain_os_errors(config):
         digest = hashlib.sha256(config.read_bytes()).hexdigest()

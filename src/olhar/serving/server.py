@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import importlib.util
-import ipaddress
-import socket
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from olhar.errors import ConfigError, MissingExtraError, OlharError
+from olhar.errors import ConfigError, MissingExtraError
 from olhar.i18n import _
 from olhar.progress import Progress
+from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.settings import ServeSettings
-
-_BACKLOG = 1024
 
 
 def serve(
@@ -42,25 +35,25 @@ def serve(
         raise ConfigError(_("there is no model to serve; name one or more"))
     host, workers = settings.host, settings.workers
     require_server()
-    with _listen(host, settings.port, workers) as sockets:
-        url = _url(host, sockets[0].getsockname()[1])
+    with listen(host, settings.port, workers, command="serve") as groups:
+        url, local = shown_url(host, groups[0]), is_local(groups[0])
 
         def ready() -> None:
             progress.note(
                 _("serving {names}: {url}  (Ctrl-C ends)", names=", ".join(models), url=url)
             )
-            if not is_local(host) and settings.token is None:
+            if not local and settings.token is None:
                 progress.note(_("anybody who reaches {host} may ask; see --token-env", host=host))
 
-        words = (dict(models), settings, is_local(host))
+        words = (dict(models), settings, local)
         if workers == 1:
             from olhar.serving.worker import serve_here
 
-            serve_here(*words, sockets[0], ready)
+            serve_here(*words, groups[0], ready)
         else:
             from olhar.serving.workers import serve_in_processes
 
-            serve_in_processes(*words, sockets, workers, ready)
+            serve_in_processes(*words, groups, workers, ready)
     progress.note(_("the server at {url} has ended; every request was answered", url=url))
 
 
@@ -75,71 +68,3 @@ def require_server() -> None:
                 names=", ".join(missing),
             )
         )
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-@contextlib.contextmanager
-def _listen(host: str, port: int, workers: int) -> Iterator[list[socket.socket]]:
-    """Sockets that are bound, so that a port in use is refused before anything is loaded.
-
-    Linux shares connections out among sockets on one port, each worker's its own; elsewhere all
-    workers take from one. They are kept open here: what comes for a worker that has died waits for
-    the next one.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    shared = workers > 1 and sys.platform == "linux"
-    sockets: list[socket.socket] = []
-    try:
-        # The first is bound alone even then: it must fail where another server has the port.
-        sockets.append(socket.create_server((host, port), family=family, backlog=_BACKLOG))
-        if shared:
-            address = sockets[0].getsockname()
-            sockets.pop().close()
-            for _worker in range(workers):
-                sockets.append(
-                    socket.create_server(
-                        address[:2], family=family, backlog=_BACKLOG, reuse_port=True
-                    )
-                )
-        yield sockets
-    except OSError as error:
-        if sockets or isinstance(error, OlharError):
-            raise
-        raise _unusable(error, host, port) from error
-    except (UnicodeError, OverflowError) as error:  # what the resolver makes of odd names
-        if sockets:
-            raise
-        raise ConfigError(_("--host {host} is no address", host=host)) from error
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def _unusable(error: OSError, host: str, port: int) -> OlharError:
-    values: dict[str, Any] = {"host": host, "port": port, "next": port % 65535 + 1}
-    if error.errno in {errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", -1)}:
-        return OlharError(
-            _(
-                "port {port} of {host} is in use, perhaps by another server; choose another: "
-                "olhar serve --port {next}",
-                **values,
-            )
-        )
-    if isinstance(error, PermissionError):
-        return OlharError(
-            _("this system does not allow you port {port}; try one above 1023", **values)
-        )
-    reason = error.strerror or error
-    return ConfigError(_("--host {host} cannot be listened on: {reason}", reason=reason, **values))
-
-
-def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _
+from olhar.serving.prefix import clean_prefix
 from olhar.settings import Kind, Number, Settings, Whole, YesNo, setting, table
 
 if TYPE_CHECKING:
@@ -37,21 +39,65 @@ class _Token(Kind):
 
 
 class _Origins(Kind):
-    """Origins of web pages, or * for all."""
+    """Origins of web pages, null for files and other pages without one, or * for all."""
 
     repeated = True
 
     def read(self, value: Any) -> tuple[str, ...]:
         """From a list of them."""
-        for one in value:
+        found = tuple(one.lower().removesuffix("/") for one in _listed(value))
+        for one in found:
             parts = urlsplit(one)
-            if one != "*" and (not (parts.scheme and parts.netloc) or parts.path or parts.query):
+            named = parts.scheme and parts.netloc and not (parts.path or parts.query)
+            if one not in {"*", "null"} and not named:
                 raise ValueError
-        return tuple(value)
+        return found
 
     def allowed(self) -> Text:
         """An example."""
-        return _("origins such as https://example.org, or *")
+        return _("origins such as https://example.org, null, or *")
+
+
+class HostNamesKind(Kind):
+    """Names under which a server may be asked."""
+
+    repeated = True
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        """From a list of names, or of the addresses that a browser shows."""
+        return tuple(_read_name(one) for one in _listed(value))
+
+    def allowed(self) -> Text:
+        """An example."""
+        return _("a name such as olhar.example.org, .example.org for all below it, or *")
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _read_name(text: str) -> str:
+    if text != "".join(text.split()):
+        raise ValueError
+    address = text if "//" in text else f"//{text}"
+    name = (urlsplit(address).hostname or "").rstrip(".")
+    below = "." if name.startswith(("*.", ".")) else ""
+    name = name.removeprefix("*").removeprefix(".") if below else name
+    if name == "*":
+        return name
+    if ":" not in name:
+        name = name.encode("idna").decode()
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+            raise ValueError
+    return below + name
+
+
+class RootPathKind(Kind):
+    """The path under which a proxy shows a server."""
+
+    def read(self, value: Any) -> str:
+        """Without the slash at its end."""
+        return clean_prefix(value)
 
 
 class _Folder(Kind):
@@ -67,9 +113,9 @@ class ServeSettings(Settings):
     """Where a server listens, and how it answers."""
 
     host: str = setting(
-        "127.0.0.1",
+        "localhost",
         Kind("HOST", _("an address or a name")),
-        _("where to listen; only this computer reaches 127.0.0.1"),
+        _("where to listen; only this computer reaches localhost"),
     )
     port: int = setting(8080, Whole(0, 65_535, "PORT"), _("TCP port; 0 takes a free one"))
     workers: int = setting(
@@ -114,6 +160,18 @@ class ServeSettings(Settings):
         (),
         _Origins("ORIGIN"),
         _("let pages of this origin ask, such as https://example.org; may be given again"),
+    )
+    allow_host: tuple[str, ...] = setting(
+        (),
+        HostNamesKind("NAME"),
+        _(
+            "answer under this name too, that of a proxy or tunnel before the server; may be given again"
+        ),
+    )
+    root_path: str | None = setting(
+        None,
+        RootPathKind("PATH", _("a path such as /olhar")),
+        _("the path under which a proxy shows the server, where it does not say so itself"),
     )
     corrections: Path | None = setting(
         None,

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import uvicorn
 
 from olhar.cores import count_cores
 from olhar.errors import OlharError
-from olhar.serving.app import LOCAL_NAMES, App
+from olhar.serving.app import App
 from olhar.serving.batching import Batcher
 from olhar.serving.connection import Connection
 from olhar.serving.metrics import Metrics
@@ -32,7 +32,7 @@ def serve_here(
     models: Mapping[str, Path],
     settings: ServeSettings,
     local: bool,  # noqa: FBT001
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     ready: Callable[[], None],
     *,
     cores: int | None = None,
@@ -45,7 +45,7 @@ def serve_here(
         models: folder by name.
         settings: how to answer.
         local: whether only this machine reaches `listening`.
-        listening: a bound socket.
+        listening: bound sockets.
         ready: called once requests are answered.
         cores: that this process may use; None for all.
         metrics: where to count.
@@ -58,10 +58,10 @@ def serve_here(
     loaded = {name: load_served(name, path, cores) for name, path in models.items()}
     batcher = Batcher(cores, settings.batch_size, settings.batch_latency / 1000)
     state = ServeState(loaded, settings, batcher)
-    app = App(state, metrics, host_names=LOCAL_NAMES if local else None)
+    app = App(state, metrics, local=local)
     with _log_to_stderr():
         server = _Server(app, models, cores, ready, stop)
-        server.run(sockets=[listening])
+        server.run(sockets=list(listening))
     batcher.close()
 
 
@@ -190,7 +190,7 @@ def _log_to_stderr() -> Iterator[None]:
 def work(
     index: int,
     share: tuple[Mapping[str, Path], ServeSettings, bool],
-    listening: socket.socket,
+    listening: Sequence[socket.socket],
     cores: int,
     counters: Path,
     lifeline: Any,

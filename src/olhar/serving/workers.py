@@ -32,7 +32,9 @@ _QUICK_S, _MOST_QUICK = (
 class _Worker:
     """A process and the connection to it."""
 
-    def __init__(self, index: int, words: tuple[Any, ...], listening: socket.socket) -> None:
+    def __init__(
+        self, index: int, words: tuple[Any, ...], listening: Sequence[socket.socket]
+    ) -> None:
         share, cores, counters = words
         context = multiprocessing.get_context("spawn")
         self.index = index
@@ -71,7 +73,7 @@ def serve_in_processes(
     models: Mapping[str, Path],
     settings: ServeSettings,
     local: bool,  # noqa: FBT001
-    sockets: Sequence[socket.socket],
+    sockets: Sequence[Sequence[socket.socket]],
     count: int,
     ready: Callable[[], None],
 ) -> None:
@@ -88,8 +90,9 @@ def serve_in_processes(
         try:
             _watch(workers, words, sockets, ready, signalled)
         finally:
-            for one in sockets:  # nothing new may queue up here once they have gone
-                one.close()
+            for group in sockets:  # nothing new may queue up here once they have gone
+                for one in group:
+                    one.close()
             for worker in workers:
                 worker.end()
             for worker in workers:
@@ -110,7 +113,7 @@ def _divided(settings: ServeSettings, count: int) -> ServeSettings:
 def _watch(
     workers: list[_Worker],
     words: tuple[Any, ...],
-    sockets: Sequence[socket.socket],
+    sockets: Sequence[Sequence[socket.socket]],
     ready: Callable[[], None],
     signalled: list[int],
 ) -> None:

@@ -90,7 +90,7 @@ function showPulse(alive) {
 }
 
 async function update() {
-  const answer = await fetch(address("/api/runs"), { headers: etag ? { "If-None-Match": etag } : {} });
+  const answer = await fetch(address("api/runs"), { headers: etag ? { "If-None-Match": etag } : {} });
   if (answer.status === 200) {
     etag = answer.headers.get("etag");
     const found = await answer.json();
@@ -156,7 +156,7 @@ function drop(id) {
 async function fetchDetails() {
   const stale = [...slots.keys()].filter((id) => details.get(id)?.version !== runs.get(id)?.version);
   const answers = await Promise.all(stale.map(async (id) => {
-    const answer = await fetch(address(`/api/runs/${encodeURIComponent(id)}`));
+    const answer = await fetch(address(`api/runs/${encodeURIComponent(id)}`));
     return answer.ok ? answer.json() : null; // deleted meanwhile: the next list says so
   }));
   for (const found of answers) if (found && slots.has(found.id)) details.set(found.id, found);

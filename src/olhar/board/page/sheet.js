@@ -23,7 +23,7 @@ export async function openSheet(run, folder, slot) {
   title.replaceChildren(...(slot === undefined ? [] : [mark(slot)]), run.name);
   body.replaceChildren(el("p", { class: "none" }, "…"));
   if (!dialog.open) dialog.showModal();
-  const path = `/api/runs/${encodeURIComponent(run.id)}`;
+  const path = `api/runs/${encodeURIComponent(run.id)}`;
   try {
     const answer = await fetch(address(path));
     const found = await answer.json();
@@ -73,7 +73,7 @@ function quoted(path) {
 
 function gallery(run) {
   const figures = run.pictures.map((name) => {
-    const source = `/pictures/${encodeURIComponent(run.id)}/${name.split("/").map(encodeURIComponent).join("/")}`;
+    const source = address(`pictures/${encodeURIComponent(run.id)}/${name.split("/").map(encodeURIComponent).join("/")}`);
     const picture = el("img", { src: source, alt: name, loading: "lazy" });
     return el("figure", {}, el("a", { href: source, target: "_blank", rel: "noopener" }, picture), el("figcaption", { class: "quiet" }, name));
   });

@@ -2,14 +2,17 @@
 
 let words = { tag: "en" };
 export const language = new URLSearchParams(location.search).get("lang");
+const home = new URL("./", import.meta.url); // behind a proxy, not the root of its host
 
 // The address of an API answer in the page's language.
 export function address(path) {
-  return language ? `${path}?lang=${encodeURIComponent(language)}` : path;
+  const found = new URL(path, home);
+  if (language) found.searchParams.set("lang", language);
+  return found.href;
 }
 
 export async function loadWords() {
-  const answer = await fetch(address("/api/texts"));
+  const answer = await fetch(address("api/texts"));
   words = await answer.json();
   document.documentElement.lang = words.tag;
   document.title = words.title;

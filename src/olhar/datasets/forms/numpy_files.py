@@ -41,6 +41,7 @@ from olhar.datasets.forms.rows import listed
 from olhar.datasets.forms.shards import read_json
 from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
 from olhar.datasets.places import waiting
+from olhar.depth import spread_one_bit, uint16_to_uint8
 from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 from olhar.images import array_to_image
@@ -329,22 +330,20 @@ def _channels_last(name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _scale(name: str, arrays: Sequence[NDArray[Any]]) -> float:
-    """What brings the pixels of all parts to 0..255: 1, 255, or 1/256 for 16 bits."""
+    """What brings the pixels of all parts to 0..255: 1 or 255; 1 too where each image tells (depth)."""
     kind = {array.dtype.kind for array in arrays}
     if kind == {"b"}:
         return 255.0
     if not kind <= set("uif") or len(kind) > 1:
         raise _no_pixels(name, arrays[0].dtype)
-    if all(array.dtype == np.uint8 for array in arrays):
+    if all(array.dtype.kind == "u" and array.dtype.itemsize <= 2 for array in arrays):
         return 1.0
     low = min(_extreme(array, np.min) for array in arrays)
     high = max(_extreme(array, np.max) for array in arrays)
-    if kind == {"f"} and low >= 0 and high <= 1:
+    if low >= 0 and high <= 1:
         return 255.0
     if low >= 0 and high <= 255:
         return 1.0
-    if all(array.dtype == np.uint16 for array in arrays):
-        return 1 / 256
     raise DataError(
         _(
             "pixels in '{path}' go from {low} to {high}; allowed: 0 to 255, or floats from 0 to 1: undo "
@@ -374,14 +373,11 @@ def _extreme(array: NDArray[Any], which: Any) -> float:
 
 
 def _to_uint8(some: NDArray[Any], scale: float) -> NDArray[np.uint8]:
-    if some.dtype == np.uint8:
-        return some
-    if scale == 1 / 256:
-        some = some >> 8
-    elif scale != 1 or some.dtype.kind == "f":
+    if some.dtype.kind == "u" and some.dtype.itemsize == 2:
+        return np.stack([uint16_to_uint8(image) for image in some])
+    if scale != 1 or some.dtype.kind == "f":
         some = np.rint(some.astype(np.float32) * scale)
-    whole: NDArray[np.uint8] = some.astype(np.uint8)
-    return whole
+    return np.stack([spread_one_bit(image) for image in some.astype(np.uint8)])
 
 
 def _on_white(some: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -91,18 +91,18 @@ export class Card {
     try {
       if (this.strokes && this.hooks.model().draws) {
         const path = JSON.stringify({ strokes: this.strokes });
-        const digit = await ask("/page/drawing", { model }, path, { ...hooks, type: "application/json" });
+        const digit = await ask("page/drawing", { model }, path, { ...hooks, type: "application/json" });
         this.photo = await digit.blob();
         this.redraw();
       }
       this.checkSize();
       const raw = { ...hooks, type: "application/octet-stream" };
-      const answer = await ask("/predict", { model, top_k: TOP, file: this.name }, this.photo, raw);
+      const answer = await ask("predict", { model, top_k: TOP, file: this.name }, this.photo, raw);
       [this.prediction] = await answer.json();
       this.turn("done");
       this.tell();
       const quietly = { ...raw, busy: undefined }; // the answer stands: the card waits no more
-      const seen = await ask("/page/seen", { model, file: this.name }, this.photo, quietly);
+      const seen = await ask("page/seen", { model, file: this.name }, this.photo, quietly);
       this.showSeen(await seen.blob());
     } catch (error) {
       if (error.name === "AbortError" || asking !== this.asking) return;
@@ -210,7 +210,7 @@ export class Card {
       this.draw();
       try {
         const type = "application/octet-stream";
-        const answer = await ask("/explain", { model: this.hooks.model().name }, this.photo, { type, signal: this.asking.signal, patience_s: 0 });
+        const answer = await ask("explain", { model: this.hooks.model().name }, this.photo, { type, signal: this.asking.signal, patience_s: 0 });
         this.explanation = await answer.json();
         this.showHeat();
       } catch (error) {
@@ -282,7 +282,7 @@ export class Card {
     this.keep.disabled = true;
     try {
       const values = { model: this.hooks.model().name, label, file: this.name };
-      const answer = await ask("/corrections", values, this.photo, { type: "application/octet-stream" });
+      const answer = await ask("corrections", values, this.photo, { type: "application/octet-stream" });
       const kept = await answer.json();
       this.form.hidden = true;
       this.correct.setAttribute("aria-expanded", "false");

@@ -31,7 +31,7 @@ async function start() {
 }
 
 async function loadModels() {
-  settings = await (await ask("/page/models", {})).json();
+  settings = await (await ask("page/models", {})).json();
   for (const one of settings.models) one.shown = new Map(one.classes.map(({ label, shown }) => [label, shown]));
   byId("choose-model").hidden = settings.models.length < 2;
   byId("model").replaceChildren(...settings.models.map(({ name }) => el("option", { value: name }, name)));

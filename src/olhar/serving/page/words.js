@@ -2,17 +2,20 @@
 
 let words = { tag: "en" };
 let language = new URLSearchParams(location.search).get("lang");
+const home = new URL("../", import.meta.url); // behind a proxy, not the root of its host
 
 // The address of an answer of the server, in the page's language.
 export function address(path, values = {}) {
   const query = new URLSearchParams(values);
   if (language) query.set("lang", language);
-  return query.size ? `${path}?${query}` : path;
+  const found = new URL(path, home);
+  found.search = query;
+  return found;
 }
 
 export async function loadWords(chosen = language) {
   language = chosen;
-  words = await (await fetch(address("/page/texts"))).json();
+  words = await (await fetch(address("page/texts"))).json();
   document.documentElement.lang = words.tag;
   document.title = words.title;
   for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);

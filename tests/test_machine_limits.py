@@ -1,0 +1,118 @@
+"""What the machine lacks is said of the machine: never of the photo, and never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("resource", reason="Windows has no such limits")
+
+
+def run(code: str, *words: object, **env: str) -> Any:
+    """A Python process of its own, whose limits may be set."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **env}
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+
+
+FULL = """
+import os, resource, sys
+from olhar import load
+from olhar.errors import ImageError, OlharError
+from olhar.images import read_image
+path, content = sys.argv[1], open(sys.argv[1], "rb").read()
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+held = []
+try:
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+for source in (path, content):
+    try:
+        print(read_image(source).shape)
+    except OlharError as error:
+        print(type(error).__name__, isinstance(error, ImageError), error)
+"""
+
+
+def test_too_few_open_files_are_not_the_photos_fault(tmp_path: Path) -> None:
+    photo = tmp_path / "a.webp"  # whose decoder is loaded when it is first wanted
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(photo, lossless=True)
+    by_path, by_content = run(FULL, photo).stdout.splitlines()
+    assert by_path.startswith("StorageError False")
+    assert "ulimit -n" in by_path
+    assert by_content == "(8, 8, 3)" or by_content.startswith("StorageError False")
+
+
+SMALL = """
+import resource, sys
+import numpy, PIL.Image
+from olhar.errors import ImageError, OlharError
+from olhar.images import read_image
+content = open(sys.argv[1], "rb").read()
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 40_000_000, -1))
+try:
+    read_image(content)
+except OlharError as error:
+    print(type(error).__name__, isinstance(error, ImageError), error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is that of Linux")
+def test_too_little_memory_is_not_the_photos_fault(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    Image.new("RGB", (8000, 8000)).save(photo)
+    done = run(SMALL, photo)
+    assert done.stdout.startswith("MemoryLimitError False"), (done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is that of Linux")
+def test_a_server_with_too_few_open_files_blames_no_photo(digits_run: Path) -> None:
+    """Every answer is that of the photo, or 503."""
+    code = """
+import asyncio, os, resource, sys
+import httpx, uvicorn
+from olhar.serving.app import App
+from olhar.serving.batching import Batcher
+from olhar.serving.served import load_served
+from olhar.serving.settings import ServeSettings, ServeState
+app = App(ServeState({"d": load_served("d", __import__("pathlib").Path(sys.argv[1]), 1)},
+    ServeSettings(), Batcher(1, 8, 0.005)))
+async def ask():
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+    await client.get("/ping")  # what the client loads when it first asks
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        pass
+    answers = [await client.post("/predict", content=one) for one in photos]
+    answers.append(await client.get("/"))
+    print(*(answer.status_code for answer in answers))
+photos = [open(path, "rb").read() for path in sys.argv[2:]]
+asyncio.run(ask())
+"""
+    photos = []
+    for kind in ("bmp", "png", "webp", "tif", "jpg", "gif"):
+        photos.append(digits_run.parent / f"full.{kind}")
+        Image.new("L", (8, 8), 90).convert("RGB").save(photos[-1])
+    done = run(code, digits_run, *photos)
+    statuses = done.stdout.split()
+    assert len(statuses) == len(photos) + 1, done.stderr
+    assert set(statuses) <= {"200", "503"}, done.stdout
+    assert statuses.count("200") >= len(photos) - 1
