@@ -224,8 +224,8 @@ def machine_error(error: BaseException) -> OlharError | None:
     if isinstance(error, MemoryError) or no_memory or no_thread:
         return MemoryLimitError(
             _(
-                "this machine, or its limit for this process, has too little memory for that; give it more, "
-                "or take smaller photos or fewer at once"
+                "this machine, or its limit for this process, has too little memory for that; give it "
+                "more, or take smaller photos or fewer at once"
             )
         )
     return None

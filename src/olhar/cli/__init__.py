@@ -36,6 +36,7 @@ from olhar.cli import (
     resume,
     rm,
     serve,
+    studio,
     sweep,
     tag,
     train,
@@ -50,7 +51,7 @@ from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
 _COMMANDS = (
     *(demo, data, networks, train, resume, evaluate, predict, explain),
-    *(compare, board, card, sweep, reproduce),
+    *(studio, compare, board, card, sweep, reproduce),
     *(serve, verify, export, push, pull, listing, tag, rm),
     *(deploy, undeploy),
     *(pack, unpack, doctor),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import Classifier, load_classifier
-from olhar.i18n import _, number
+from olhar.i18n import Text, _, number
 from olhar.run import Run
 from olhar.studio.project import Project
 
@@ -27,7 +27,7 @@ class Models:
         self._known: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {}
         self._classifiers: dict[str, tuple[int, Classifier]] = {}
 
-    def list(self) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         """All of them, the latest first."""
         changed = self._photos_changed()
         names = self._project.classes()
@@ -130,7 +130,9 @@ class Models:
 
     def _shown_facts(self, run: Run) -> list[list[str]]:
         sizes = run.config.get("data", {}).get("sizes", {})
-        facts = [(_("network"), str(run.config.get("network", {}).get("name", "")))]
+        facts: list[tuple[Text, str]] = [
+            (_("network"), str(run.config.get("network", {}).get("name", "")))
+        ]
         facts += [
             (title, str(sizes[key]))
             for key, title in (
@@ -141,8 +143,8 @@ class Models:
             if key in sizes
         ]
         if run.parameters:
-            facts.append((_("numbers that were learnt"), number(run.parameters, 0)))
-        return [[str(title), str(value)] for title, value in facts]
+            facts.append((_("numbers that were learnt"), str(number(run.parameters, 0))))
+        return [[str(title), value] for title, value in facts]
 
     def _sentence(self, run: Run) -> str:
         estimate = run.cross_validation

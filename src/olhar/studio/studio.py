@@ -133,7 +133,7 @@ class Studio:
             "undo": None if latest is None else {"text": str(latest.text)},
             "looking": looking,
             "training": training,
-            "models": self.models.list(),
+            "models": self.models.all(),
             "message": message,
             "can_train": self._why_not(files),
         }

@@ -83,6 +83,13 @@ def unpack_archive(name: str, path: Path) -> Path:
         return unpacked_folder(path, stamps, partial(_unpack, name, path, facts))
 
 
+def unpack_to(name: str, path: Path, folder: Path) -> None:
+    """Unpack an archive into a folder that is there; what is raised is as for `unpack_archive`."""
+    with explain_os_errors(name):
+        facts = path.stat()
+    _unpack(name, path, facts, folder)
+
+
 def inner_folder(root: Path) -> Path:
     """The folder with the data: many archives hold nothing but one folder."""
     while True:
@@ -100,7 +107,7 @@ def _is_class(folder: Path) -> bool:
 
 def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
     limit = _MOST_GROWTH * facts.st_size + _ALWAYS_BYTES
-    free = shutil.disk_usage(cache_folder()).free - _SPARE_BYTES
+    free = shutil.disk_usage(folder).free - _SPARE_BYTES
     taken: set[str] = set()
     total = 0
     with explain_os_errors(name), _explain_damage(name), path.open("rb") as file:

@@ -1,0 +1,54 @@
+// What was just done, with a way back.
+
+import { ask, post, Refusal } from "./server.js";
+import { button, el, say } from "./words.js";
+
+const SHOWN_MS = 9000;
+const place = document.getElementById("toast");
+let timer = 0;
+
+// `back`: takes it back; without it the text alone is shown.
+export function toast(text, back = null, bad = false) {
+  clearTimeout(timer);
+  const parts = [el("span", {}, text)];
+  if (back) parts.push(button(say("undo"), "link", () => { place.hidden = true; back(); }));
+  parts.push(button("×", "close", () => { place.hidden = true; }, { "aria-label": say("close") }));
+  place.replaceChildren(...parts);
+  place.classList.toggle("bad", bad);
+  place.hidden = false;
+  timer = setTimeout(() => { place.hidden = true; }, bad ? 2 * SHOWN_MS : SHOWN_MS);
+}
+
+export async function undo() {
+  await attempt(async () => {
+    const { text } = await post("/api/undo");
+    toast(say("undone", { text }));
+  });
+}
+
+// A change; what was refused is shown. Whether it was made.
+export async function attempt(work) {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    toast(error.message, null, true);
+    return false;
+  }
+}
+
+export const deletePhotos = (files) => attempt(async () => {
+  await post("/api/photos/delete", { files });
+  toast(files.length === 1 ? say("deleted_one") : say("deleted", { n: files.length }), undo);
+});
+
+export const movePhotos = (files, name) => attempt(async () => {
+  await post("/api/photos/move", { files, class: name });
+  toast(files.length === 1 ? say("moved_one", { name }) : say("moved", { n: files.length, name }), undo);
+});
+
+export const deleteClass = (name) => attempt(async () => {
+  await ask(`/api/classes/${encodeURIComponent(name)}`, { method: "DELETE" });
+  toast(say("class_deleted", { name }), undo);
+});
