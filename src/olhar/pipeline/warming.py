@@ -5,7 +5,8 @@ Does not know: classes, or what the features are for. They are found again by `t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from olhar.errors import OlharError
 from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.backbone import default_backbone, open_backbone
 from olhar.pipeline.feature_cache import cached_features
-from olhar.pipeline.transfer import MIRRORED, Features, feature_key, open_body, pixels_name
+from olhar.pipeline.transfer import MIRRORED, Features, feature_key, mean_of, open_body, pixels_name
 from olhar.preprocess import Pixels, to_inputs
 from olhar.progress import Progress
 from olhar.training.modes import HEAD
@@ -58,25 +59,36 @@ class Warmer:
         name = default_backbone(progress)
         return None if name is None else cls(name)
 
-    def warm(self, photos: Iterable[Path]) -> None:
+    def warm(self, photos: Sequence[Path]) -> None:
         """Compute what is not known yet of photos; those that cannot be read are passed over."""
-        batch: list[NDArray[np.uint8]] = []
-        for path in photos:
-            try:
-                batch.append(self.preprocess.read_pixels(path))
-            except OlharError:
-                continue
-            if len(batch) == _AT_ONCE:
-                self._compute(np.stack(batch))
-                batch = []
-        if batch:
-            self._compute(np.stack(batch))
+        for start in range(0, len(photos), _AT_ONCE):
+            pixels = []
+            for path in photos[start : start + _AT_ONCE]:
+                with suppress(OlharError):
+                    pixels.append(self.preprocess.read_pixels(path))
+            if pixels:
+                self._compute(np.stack(pixels))
 
-    def _compute(self, pixels: NDArray[np.uint8]) -> None:
+    def features(self, photos: Sequence[Path]) -> Features:
+        """Features (n, F) of photos that can be read, a mean over photo and mirror image."""
+        found = []
+        for start in range(0, len(photos), _AT_ONCE):
+            part = photos[start : start + _AT_ONCE]
+            found.append(
+                self._compute(np.stack([self.preprocess.read_pixels(one) for one in part]))
+            )
+        return np.concatenate(found)
+
+    def _compute(self, pixels: Pixels) -> Features:
+        """Features of framed photos (n, size, size, C)."""
         names = [pixels_name(one) for one in pixels]
         inputs = to_inputs(pixels)
-        for key, body in self._views:
-            cached_features(key, names, partial(_rows_of, body, inputs))
+        return mean_of(
+            [
+                cached_features(key, names, partial(_rows_of, body, inputs))
+                for key, body in self._views
+            ]
+        )
 
 
 def _rows_of(

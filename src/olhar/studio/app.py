@@ -128,7 +128,7 @@ def build_app(
         *pages,
         plain("/api/texts", lambda request: json_answer(request, page_texts(i18n.language()))),
         plain("/api/state", lambda request: json_answer(request, studio.state())),
-        Route("/api/events", lambda request: _events(studio, request)),
+        Route("/api/events", partial(_events, studio)),
         with_json(
             "/api/classes",
             lambda v: _change(studio, lambda: {"name": project.add_class(_text(v, "name"))}),
@@ -147,7 +147,7 @@ def build_app(
             "DELETE",
         ),
         plain("/api/photos", lambda request: json_answer(request, _photos(studio, request))),
-        Route("/api/photos", lambda request: _take(studio, request), methods=["POST"]),
+        Route("/api/photos", partial(_take, studio), methods=["POST"]),
         with_json(
             "/api/photos/move",
             lambda v: _change(studio, lambda: project.move(_files(v), _text(v, "class"))),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from olhar import i18n
+from olhar.datasets.check.finding import NOTE
 from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
 from olhar.studio.models import Models
@@ -371,6 +372,8 @@ def _sort(
     marks: dict[str, list[dict[str, str]]] = defaultdict(list)
     notes: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for finding in findings:
+        if finding["severity"] == NOTE:
+            continue
         kind = _MARKS.get(finding["kind"])
         by_class: dict[str, list[str]] = defaultdict(list)
         for file in finding["files"]:

@@ -17,13 +17,17 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
 from olhar.errors import OlharError
 from olhar.i18n import Text
 from olhar.progress import Progress
 from olhar.run import RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _EVERY_S = 0.1  # between two lines on how far something is
 
@@ -83,21 +87,35 @@ class Looker:
 
     def look(self, task: Mapping[str, Any]) -> None:
         """Check the photos of a folder of classes, then compute features of those and others."""
+        photos = Path(task["photos"])
+        self._check(photos, None)
+        self._warm([photos / file for file in task["files"]])
+        if self._warmer is not None:
+            self._check(photos, self._warmer)
+
+    def _check(self, photos: Path, warmer: Any) -> None:
+        """Say what is wrong with the photos; with a backbone also which labels are doubtful."""
         from olhar.datasets import open_source
         from olhar.datasets.check import KINDS, check_source
 
-        photos = Path(task["photos"])
         findings: list[dict[str, Any]] = []
-        try:
-            report = check_source(open_source(str(photos)), ToldProgress(self._say))
-        except OlharError:
-            pass  # no photos yet, or of one class only
-        else:
+        with suppress(OlharError):  # no photos yet, or of one class only
+            source = open_source(str(photos))
+
+            def features(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+                found: NDArray[np.float32] = warmer.features(
+                    [photos / source.files[row] for row in rows]
+                )
+                return found
+
+            labels = warmer is not None
+            report = check_source(
+                source, Progress(), labels=labels, features=features if labels else None
+            )
             for finding in report.findings:
                 found = finding.to_dict()
                 findings.append(found | {"title": str(KINDS[finding.kind].title)})
         self._say({"event": "findings", "findings": findings})
-        self._warm([photos / file for file in task["files"]])
 
     def _warm(self, photos: list[Path]) -> None:
         from olhar.pipeline.warming import Warmer
