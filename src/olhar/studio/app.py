@@ -426,13 +426,17 @@ def _small(path: Path, side: int) -> bytes:
 
 
 def _train(studio: Studio, values: Mapping[str, Any]) -> dict[str, str]:
-    network, minutes, seed = (values.get(key) for key in ("network", "minutes", "seed"))
-    return studio.train(
-        None if network is None else str(network),
-        minutes=None if minutes is None else float(minutes),
-        augment=values.get("augment"),
-        seed=None if seed is None else int(seed),
+    from olhar.networks.specs import resolve_network
+    from olhar.training.recipe import SETTINGS
+
+    network = values.get("network")
+    if network is not None:
+        resolve_network(_text(values, "network"))
+    minutes, seed = (
+        None if values.get(key) is None else SETTINGS[key].read(values[key])
+        for key in ("minutes", "seed")
     )
+    return studio.train(network, minutes=minutes, augment=values.get("augment"), seed=seed)
 
 
 def _networks() -> list[dict[str, str]]:

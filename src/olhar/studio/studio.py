@@ -307,8 +307,8 @@ class Studio:
     def _hear_trainer(self, event: Event) -> None:
         with self._lock:
             training = self._training
-            if training is None:
-                return
+            if training is None or event.get("id", training["id"]) != training["id"]:
+                return  # it has made ready
             self._take(event, training)
         if event["event"] in {"model", "ended"}:
             threading.Thread(target=self.propose, daemon=True).start()
