@@ -32,7 +32,7 @@ from olhar.classroom.speed import NETWORK, estimate_minutes
 from olhar.classroom.targets import choose_targets
 from olhar.classroom.wheels import installed_closure
 from olhar.datasets import load_named
-from olhar.datasets.cache import cache_folder
+from olhar.datasets.cache_place import cache_folder
 from olhar.errors import OlharError
 from olhar.files import sha256_file
 

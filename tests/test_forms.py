@@ -36,7 +36,7 @@ from olhar.datasets import (
     split_dataset,
 )
 from olhar.datasets.arrays import as_arrays
-from olhar.datasets.cache import cache_folder
+from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.forms import archives
 from olhar.datasets.forms.export import FORMS, export_dataset
 from olhar.errors import (

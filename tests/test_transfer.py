@@ -489,7 +489,7 @@ def test_many_images_have_one_view(mode: Mode) -> None:
     assert mode.suited_recipe(recipe, {}, MANY_IMAGES - 1) == recipe
     assert mode.suited_recipe(recipe, {"views"}, MANY_IMAGES).views == recipe.views
     views = mode.suited_recipe(recipe, {}, MANY_IMAGES).views
-    assert views == ("none" if mode.uses_weights else "mirror")
+    assert views == ("none" if mode.uses_weights and not mode.continues else "mirror")
 
 
 def test_a_mode_stands_in_a_run_by_its_name() -> None:

@@ -56,6 +56,7 @@ def sweep(
         DataError: data that cannot be used.
     """
     from olhar.data_settings import DATA
+    from olhar.datasets.stored import plain_name
     from olhar.sweep import sweep as run_sweep
     from olhar.sweep.settings import (
         PLACE,
@@ -85,7 +86,7 @@ def sweep(
     }
     begun = load_sweep_file(Path(file), progress) if file is not None else {}
     wanted = SweepSettings.from_dict(merge_values(begun, given))
-    stem = f"{Path(wanted.data.name).resolve().name}-{wanted.network}-sweep"
+    stem = f"{plain_name(wanted.data.name)}-{wanted.network}-sweep"
     return run_sweep(wanted, out or Path("runs") / stem, **place, progress=progress)
 
 
@@ -157,11 +158,12 @@ def push_data(
     from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
     from olhar.datasets.arrays import as_arrays
-    from olhar.datasets.stored import push_dataset
+    from olhar.datasets.stored import plain_name, push_dataset
+    from olhar.stores.address import is_url
     from olhar.stores.names import check_name
 
     progress = progress or Progress()
-    called = name or Path(data).absolute().name
+    called = name or (plain_name(data) if is_url(data) else Path(data).absolute().name)
     check_name(called, _("the name of a data set (choose another with --name)"))
     source = open_source(SourceSettings(data, **source_settings(reading)))
     return push_dataset(as_arrays(source, size, progress), store, called, progress)

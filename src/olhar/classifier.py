@@ -29,11 +29,13 @@ from olhar import i18n
 from olhar._version import __version__
 from olhar.errors import ChecksumError, MissingFileError, ModelError, explain_os_errors
 from olhar.files import folder_aside, write_atomic
+from olhar.given_images import ImageSource
 from olhar.i18n import _
 from olhar.outliers import Neighbours
 from olhar.prediction import Outputs
 from olhar.prediction import Prediction as Prediction  # noqa: PLC0414  olhar.Prediction
-from olhar.preprocess import ImageSource, Preprocess, batch_rows
+from olhar.preprocess import Preprocess, batch_rows
+from olhar.shown import quoted
 
 FORMAT = 1
 CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
@@ -144,7 +146,7 @@ class Classifier:
     def predict(
         self, source: ImageSource, *, top_k: int = 3, name: str | None = None
     ) -> Prediction:
-        """Classify one image: a path, bytes, an open file, or an (H, W[, C]) array.
+        """Classify one image: a path, bytes, an open file, a Pillow image, an (H, W[, C]) array, a tensor.
 
         Raises:
             ImageError: it cannot be read as an image.
@@ -251,8 +253,9 @@ def model_folder(path: Path) -> Path:
         raise MissingFileError(
             _(
                 "run '{path}' has no model yet: its training has not ended. Go on with: "
-                "olhar resume {path}",
+                "olhar resume {run}",
                 path=path,
+                run=quoted(path),
             )
         )
     raise MissingFileError(

@@ -6,6 +6,7 @@ a file where it was measured, more than an epoch of a small network.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
@@ -26,6 +27,17 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """Write `content` to a file beside `path`, and rename it to `path`."""
     data = content.encode() if isinstance(content, str) else content
     write_atomic_with(path, lambda aside: _write(aside, data))
+
+
+def decode_text(content: bytes) -> str:
+    """The text of a file that a person has written: UTF-8, or UTF-16 as Windows' Notepad marks it.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
 
 
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from olhar.shown import presentable, presentable_sentence
+
 LANGUAGES = ("en", "pt_BR")
 _LOCALES = Path(__file__).parent / "locales"
 _chosen: list[str] = []
@@ -118,9 +120,13 @@ def localise(written: str) -> str:
 
 
 class _Filling(string.Formatter):
-    """`str.format`, with numbers that have a format written in the way of the language in force."""
+    """`str.format`: numbers that have a format in the way of the language in force, nothing secret."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        if isinstance(value, Exception):
+            return presentable_sentence(format(str(value), format_spec))
+        if isinstance(value, str | Path):
+            return presentable(format(str(value), format_spec))
         written = format(value, format_spec)
         return localise(written) if format_spec and isinstance(value, numbers.Real) else written
 

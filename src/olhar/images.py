@@ -32,11 +32,10 @@ from olhar.errors import (
     ConfigError,
     ImageError,
     ImageSizeError,
-    MissingFileError,
-    explain_os_errors,
     machine_error,
 )
 from olhar.i18n import _
+from olhar.image_bytes import label_of, read_bytes, too_little_memory
 from olhar.signatures import (
     FORMATS,
     HAS_HEIF,
@@ -48,7 +47,6 @@ from olhar.unreadable import bands_text, reason
 MAX_PIXELS = 100_000_000
 _LARGE = 1_000_000  # a smaller image that needs more memory than there is, is damaged
 _START_BYTES = 4096  # what a PNG says of itself lies before its pixels
-MAX_BYTES = 1 << 30  # no picture of MAX_PIXELS needs more; stops a mislabelled film or archive
 
 # Pillow also logs what it then raises; without a handler Python would print it.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -64,6 +62,7 @@ _TRANSPOSITIONS = {  # EXIF 2.32, 4.6.4 A, Orientation: how to bring row 0, colu
 }
 _ORIENTATION_TAG = 0x0112
 _HIGH_BYTE_OF_14_BITS = 64
+_SIXTEEN_BITS = frozenset({"PNG", "PPM"})  # they alone promise that a 32-bit grey holds 16 bits
 _SAMPLES_TAG = 277  # TIFF 6.0, section 8, SamplesPerPixel
 
 _quiet_lock = threading.Lock()
@@ -101,8 +100,8 @@ def read_image(
         MissingFileError: there is no such file.
         NoPermissionError: the file may not be read.
     """
-    label = name or _label_of(source)
-    content = _read_bytes(source, label)
+    label = name or label_of(source)
+    content = read_bytes(source, label)
     if not content:
         raise ImageError(
             _("'{name}' is empty (0 bytes); copy or download it again, or remove it", name=label)
@@ -119,11 +118,36 @@ def read_image(
     except ImageError:
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
-        lack = machine_error(error)
-        if lack is not None and not (pixels < _LARGE and isinstance(error, MemoryError)):
-            raise lack from error  # the photo may well be whole
+        lack = machine_error(error)  # then the photo may well be whole
+        if isinstance(error, MemoryError):
+            lack = too_little_memory(label) if pixels >= _LARGE else None
+        if lack is not None:
+            raise lack from error
         kind = ImageSizeError if isinstance(error, Image.DecompressionBombError) else ImageError
         raise kind(reason(error, content, label, max_pixels)) from error
+
+
+def opened_to_image(
+    image: Image.Image, label: str, *, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """An image that a Python caller has opened with Pillow → what `read_image` gives for its file.
+
+    Raises:
+        ImageError: it cannot be decoded, or its file was closed.
+        ImageSizeError: it has more pixels than `max_pixels`.
+        MemoryLimitError: it does not fit into memory.
+    """
+    try:
+        with _pillow_quiet():
+            _check_size(image.size, max_pixels, label)
+            _check_bands(image, label)
+            return _upright(image, sixteen_bits=image.format in _SIXTEEN_BITS)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise too_little_memory(label) from error
+    except Exception as error:  # as above
+        raise ImageError(reason(error, b"", label, max_pixels)) from error
 
 
 @contextmanager
@@ -249,49 +273,6 @@ def _array_to_uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(np.clip(image.astype(np.float32), 0, 1) * 255).astype(np.uint8)
 
 
-def _label_of(source: Path | str | bytes | BinaryIO) -> str:
-    if isinstance(source, Path | str):
-        return str(source)
-    called = getattr(source, "name", None)
-    return called if isinstance(called, str) else "<bytes>"
-
-
-def _read_bytes(source: Path | str | bytes | BinaryIO, label: str) -> bytes:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source)
-    if not isinstance(source, Path | str):
-        with explain_os_errors(label):
-            return source.read()
-    path = Path(source)
-    with explain_os_errors(path):
-        if "\0" in str(path):
-            raise ImageError(
-                _("{name} is not a file name; it contains a null byte", name=repr(label))
-            )
-        if path.is_symlink() and not path.exists():
-            raise MissingFileError(
-                _(
-                    "'{name}' is a link to {target}, which is not here; bring it, with dvc pull, git "
-                    "annex get, or by copying",
-                    name=label,
-                    target=path.readlink(),
-                )
-            )
-        if path.is_dir():
-            raise ImageError(_("'{name}' is a folder; give an image file instead", name=label))
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_BYTES:
-            raise ImageError(
-                _(
-                    "'{name}' has {given} bytes; at most {limit} are allowed; save a smaller copy",
-                    name=label,
-                    given=size_bytes,
-                    limit=MAX_BYTES,
-                )
-            )
-        return path.read_bytes()
-
-
 @contextmanager
 def _pillow_quiet() -> Iterator[None]:
     """Keep Pillow's warnings away from people: what matters among them, we raise.
@@ -345,18 +326,30 @@ def _decode(image: Image.Image, content: bytes) -> NDArray[np.uint8]:
         image: not yet decoded.
         content: the bytes that it was opened from.
     """
-    # Only PNG and PPM promise that a 32-bit grey holds 16 bits.
-    sixteen_bits = image.format in {"PNG", "PPM"}
+    sixteen_bits = image.format in _SIXTEEN_BITS
     note_bits(image, content)
     wide = is_wide_rgb(image) and "transparency" not in image.info
     image.load()
-    # After load: some formats are turned by Pillow while they load, and then no longer say so.
-    transposition = _TRANSPOSITIONS.get(_orientation(image))
     if wide and int(np.array(image).max(initial=0)) < _HIGH_BYTE_OF_14_BITS:
+        transposition = _TRANSPOSITIONS.get(_orientation(image))
         with _open(content) as low:
             give_low_bytes(low)
             low.load()
             image = Image.fromarray(join_bytes(image, low))
+        return _upright(image, transposition, sixteen_bits=sixteen_bits)
+    return _upright(image, sixteen_bits=sixteen_bits)
+
+
+def _upright(
+    image: Image.Image,
+    transposition: Image.Transpose | None = None,
+    *,
+    sixteen_bits: bool,
+) -> NDArray[np.uint8]:
+    """Turned as its EXIF says (or as is given) → (H, W, C) uint8."""
+    image.load()
+    # After load: some formats are turned by Pillow while they load, and then no longer say so.
+    transposition = transposition or _TRANSPOSITIONS.get(_orientation(image))
     upright = image if transposition is None else image.transpose(transposition)
     pixels = _to_array(upright, sixteen_bits=sixteen_bits)  # (H, W, C) uint8
     if pixels.size == 0:

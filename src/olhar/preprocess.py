@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,10 @@ from PIL import Image
 
 from olhar.data_settings import DATA
 from olhar.errors import ModelError
+from olhar.given_images import ImageSource, to_image
 from olhar.i18n import _
-from olhar.images import MAX_PIXELS, array_to_image, read_image, to_channels
+from olhar.image_bytes import label_of, too_little_memory
+from olhar.images import MAX_PIXELS, to_channels
 from olhar.progress import Progress
 
 _STATISTICS_SAMPLE = 10_000
@@ -35,7 +36,6 @@ _BATCH, _BATCH_PIXELS = 256, 2**20
 PHOTO_SIDE = 96
 
 Pixels = NDArray[np.uint8]
-ImageSource = Path | str | bytes | BinaryIO | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Framing:
     def read_pixels(
         self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
     ) -> Pixels:
-        """Bytes, a path, an open file or an (H, W[, C]) array → (size, size, C) uint8.
+        """One image, as `given_images.to_image` takes it → (size, size, C) uint8.
 
         Args:
             source: one image.
@@ -78,10 +78,12 @@ class Framing:
         Raises:
             ImageError: it cannot be read as an image.
         """
-        if isinstance(source, np.ndarray):
-            return self.frame(array_to_image(source))
         shrink_to = 2 * self.size
-        return self.frame(read_image(source, name=name, shrink_to=shrink_to, max_pixels=max_pixels))
+        image = to_image(source, name=name, shrink_to=shrink_to, max_pixels=max_pixels)
+        try:
+            return self.frame(image)
+        except MemoryError as error:
+            raise too_little_memory(name or label_of(source)) from error
 
     def frame(self, image: Pixels) -> Pixels:
         """One decoded image (H, W, C) uint8 → (size, size, C) uint8; its own memory where it fits."""

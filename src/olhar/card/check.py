@@ -22,6 +22,7 @@ from olhar.evaluation import metrics
 from olhar.i18n import Text, _
 from olhar.run import RunFolder
 from olhar.run.report import Report, short_name
+from olhar.shown import quoted
 
 BINS = 15
 EXACT = 1e-9
@@ -54,7 +55,9 @@ def _check_cards(facts: Facts) -> Iterator[Text]:
             content = path.read_bytes() if path.is_file() else None
         if content is None:
             yield _(
-                "{file} is missing; write it with: olhar card {run}", file=name, run=path.parent
+                "{file} is missing; write it with: olhar card {run}",
+                file=name,
+                run=quoted(path.parent),
             )
             continue
         text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")

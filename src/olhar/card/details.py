@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from olhar.errors import ConfigError, explain_os_errors, unknown_name
-from olhar.files import write_atomic
+from olhar.files import decode_text, write_atomic
 from olhar.i18n import Text, _
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_details(folder: RunFolder) -> dict[str, str]:
             return {}
         content = path.read_bytes()
     try:
-        values = tomllib.loads(content.decode("utf-8-sig"))
+        values = tomllib.loads(decode_text(content))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             _("'{path}' is not valid TOML: {reason}", path=path, reason=error)

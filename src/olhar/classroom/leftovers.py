@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olhar.classifier import load_classifier
-from olhar.datasets.cache import cache_folder, is_entry, load_cached
+from olhar.datasets.cache import is_entry, load_cached
+from olhar.datasets.cache_place import cache_folder
 from olhar.errors import OlharError, explain_os_errors
 
 _ABANDONED_S = 3600.0

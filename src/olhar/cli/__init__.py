@@ -1,7 +1,7 @@
 """The command line: parse, call, print; no logic.
 
 A result goes to standard output; progress, notes and errors go to standard error. Exit status: 0
-done, 1 failed, 2 wrong usage or input, 130 interrupted.
+done, 1 failed, 2 wrong usage or input, 130 interrupted, 143 and 129 stopped by SIGTERM and SIGHUP.
 """
 
 from __future__ import annotations
@@ -45,7 +45,16 @@ from olhar.cli import (
     verify,
 )
 from olhar.cli.group import run_in_group
-from olhar.cli.usage import translate_values, translated_usage
+from olhar.cli.signals import Stopped, heed_signals
+from olhar.cli.streams import steady_streams
+from olhar.cli.usage import (
+    GIVEN,
+    Parser,
+    expand_home,
+    translate_values,
+    translated_usage,
+    without_secrets,
+)
 from olhar.errors import OlharError, unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
@@ -56,11 +65,14 @@ _COMMANDS = (
     *(deploy, undeploy),
     *(pack, unpack, doctor),
 )
+# Of these the answer is all there is; others leave files, or change something elsewhere.
+_ANSWERS = frozenset({"networks", "evaluate", "predict", "compare", "list", "verify", "doctor"})
+_SERVERS = frozenset({"serve", "board"})  # they end in their own way
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="olhar",
         description=str(
             _("From a data set to an image classifier that is trained, measured and stored.")
@@ -85,29 +97,75 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    GIVEN[:] = words
+    with steady_streams() as has_output:
+        return _say_errors(words, has_output=has_output)
+
+
+def _run(words: list[str], *, has_output: bool) -> int:
+    words = _choose_language(words)
+    with translated_usage():
+        parser = build_parser()
+        args = parser.parse_args(words)
+        if args.command is None:
+            parser.print_help()
+            return 0
+    if not has_output and args.command in _ANSWERS:
+        print(
+            _("error: standard output is closed, and the answer has nowhere to go"), file=sys.stderr
+        )
+        return 1
+    expand_home(args)
+    with heed_signals() if args.command not in _SERVERS else contextlib.nullcontext():
+        try:
+            status: int = args.run_command(args)
+        finally:
+            _tell_cache()
+    sys.stdout.flush()
+    return status
+
+
+def _tell_cache() -> None:
+    """Say where the cache is, if it is not where it should be."""
+    place = sys.modules.get("olhar.datasets.cache_place")  # commands without data do not load it
+    for folder in place.STANDING_IN if place else ():
+        print(
+            _(
+                "note: the usual place of the cache cannot be written; '{path}' was used instead, and may "
+                "be gone tomorrow. To choose a place: OLHAR_CACHE=FOLDER",
+                path=folder,
+            ),
+            file=sys.stderr,
+        )
+
+
+def _say_errors(words: list[str], *, has_output: bool) -> int:
+    """Run one command; what ends it is said in words."""
     try:
-        words = _choose_language(words)
-        with translated_usage():
-            parser = build_parser()
-            args = parser.parse_args(words)
-            if args.command is None:
-                parser.print_help()
-                return 0
-        status: int = args.run_command(args)
-        sys.stdout.flush()
-        return status
+        return _run(words, has_output=has_output)
     except OlharError as error:
-        print(_("error: {message}", message=error), file=sys.stderr)
+        told = OlharError(without_secrets(str(error), GIVEN))
+        print(_("error: {message}", message=told), file=sys.stderr)
         return error.exit_status
+    except MemoryError:
+        print(
+            _(
+                "error: there is too little memory; close other programs, use smaller photos or a "
+                "smaller --size, or give this process more (the limit of the container, ulimit -v)"
+            ),
+            file=sys.stderr,
+        )
+        return 1
+    except Stopped as stopped:
+        print(_("stopped by {signal}", signal=stopped.name), file=sys.stderr)
+        return 128 + stopped.number
     except KeyboardInterrupt:
         print(_("interrupted"), file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; keep Python from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         if error.errno != errno.ENOSPC:  # every file is written by code that explains its errors
@@ -126,7 +184,7 @@ def run_and_leave() -> NoReturn:
     except SystemExit as leaving:  # argparse's, after --help or wrong usage
         status = leaving.code if isinstance(leaving.code, int) else 1
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed: None
             stream.flush()
     os._exit(status)
 

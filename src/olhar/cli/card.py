@@ -9,6 +9,7 @@ from olhar.card.details import DETAILS
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.errors import ConfigError
 from olhar.i18n import _, in_english
+from olhar.shown import quoted
 
 
 def add_command(commands: Subparsers) -> None:
@@ -67,5 +68,6 @@ def _values(values: dict[str, object]) -> dict[str, object]:
 
 def _advice(path: Path) -> object:
     return _(
-        "If the files of the run are right, write the card again: olhar card {path}", path=path
+        "If the files of the run are right, write the card again: olhar card {path}",
+        path=quoted(path),
     )

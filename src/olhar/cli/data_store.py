@@ -12,6 +12,7 @@ from olhar.data_settings import SOURCE
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.settings import Whole
+from olhar.shown import quoted
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +84,7 @@ def _push(name: str, store: str, args: argparse.Namespace) -> int:
         print_json(stored.to_dict())
     else:
         print(_("Stored as {address}", address=stored.address))
-        print(_("Next: olhar train --data {address}", address=stored.address))
+        print(_("Next: olhar train --data {address}", address=quoted(stored.address)))
     return 0
 
 
@@ -117,5 +118,5 @@ def _export(name: str, args: argparse.Namespace) -> int:
         print_json(done.to_dict())
     else:
         print(_("{count} images are in {path}", count=done.images, path=done.path))
-        print(_("Next: olhar train --data {address}", address=done.path))
+        print(_("Next: olhar train --data {address}", address=quoted(done.path)))
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from olhar.cli.options import Subparsers
 from olhar.cli.progress import build_progress
 from olhar.i18n import _, number
+from olhar.shown import quoted
 
 _RUN = Path("runs/demo")
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             "  olhar networks                           what networks there are\n"
             "  olhar train --data mnist --network lenet5    the real thing, about a minute\n"
             "  olhar --help",
-            path=done.path.as_posix(),
+            path=quoted(done.path.as_posix()),
         )
     )
     return 0

@@ -12,6 +12,7 @@ from olhar.cli.progress import build_progress
 from olhar.cli.push import add_dry_run
 from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.shown import quoted
 
 _FOR_TRAINING = ("data", "network", "set", "run", "hours", "spot", "follow")
 _FOR_ENDPOINTS = ("serverless", "memory_mb")
@@ -177,7 +178,7 @@ def _train(args: argparse.Namespace) -> int:
         print_json({"name": name, "run": str(path)})
     else:
         print(_("Run folder: {path}", path=path))
-        print(_("Next: olhar predict {path} PHOTO...", path=path))
+        print(_("Next: olhar predict {path} PHOTO...", path=quoted(path)))
     return 0
 
 

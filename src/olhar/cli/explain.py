@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from olhar.cli.options import Subparsers, add_json, add_model, print_json
+from olhar.cli.patterns import one_photo
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.files import check_replaceable
 from olhar.i18n import _
@@ -32,13 +33,14 @@ def add_command(commands: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain the answer, write the picture, and say where the model looks."""
-    picture = args.out or Path(f"{Path(args.photo).stem}-explained.png")
+    photo = one_photo(args.photo)
+    picture = args.out or Path(f"{Path(photo).stem}-explained.png")
     _check_picture(picture, overwrite=args.overwrite)
     from olhar.evaluation.explain import explain
     from olhar.files import write_atomic
     from olhar.registry import load
 
-    explanation = explain(load(args.model), args.photo)
+    explanation = explain(load(args.model), photo)
     write_atomic(picture, explanation.picture(picture.suffix))
     if args.json:
         print_json({**explanation.to_dict(), "picture": str(picture)})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
 from olhar.i18n import _, number
+from olhar.shown import quoted
 
 if TYPE_CHECKING:
     from olhar.classroom.manifest import PackManifest
@@ -138,4 +139,4 @@ def _show(out: str, manifest: PackManifest) -> None:
             )
         )
     else:
-        print(_("Next, on a computer that has olhar: olhar unpack {path}", path=out))
+        print(_("Next, on a computer that has olhar: olhar unpack {path}", path=quoted(out)))

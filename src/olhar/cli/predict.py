@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
 from olhar.cli.options import Subparsers, add_json, add_model, print_json
-from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.cli.patterns import find_photos
+from olhar.errors import DataError, OlharError
 from olhar.i18n import _
 from olhar.settings import Whole
 
@@ -27,7 +27,9 @@ def add_command(commands: Subparsers) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help=str(_("photos, folders of photos, or - for standard input")),
+        help=str(
+            _("photos, patterns such as photos/*.jpg, folders of photos, or - for standard input")
+        ),
     )
     parser.add_argument(
         "--top", default="3", metavar="K", help=str(_("how many classes to show; default 3"))
@@ -58,16 +60,22 @@ def run(args: argparse.Namespace) -> int:
 def _answer(classifier: Classifier, given: str, top_k: int) -> Iterator[dict[str, Any]]:
     """What is said of a file, of each photo in a folder, or of what cannot be read."""
     try:
-        files = _expand(given)
+        files = find_photos(given)
     except OlharError as error:
         yield {"file": given, "error": error}
         return
     for file in files:
         try:
-            source = sys.stdin.buffer.read() if file == "-" else file
+            source = _read_input() if file == "-" else file
             yield classifier.predict(source, top_k=top_k, name=file).to_dict()
         except OlharError as error:
             yield {"file": file, "error": error}
+
+
+def _read_input() -> bytes:
+    if sys.stdin is None:
+        raise DataError(_("standard input is closed; send a photo there, or name a file"))
+    return sys.stdin.buffer.read()
 
 
 def _for_programs(answer: dict[str, Any]) -> dict[str, Any]:
@@ -83,28 +91,3 @@ def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
     if answer.get("outlier"):
         doubt = str(_("  (perhaps none of its classes)"))
     print(f"{answer['file']}: {name} {i18n.number(100 * answer['probability'], 1)} %{doubt}")
-
-
-def _expand(given: str) -> list[str]:
-    """A file as given; of a folder its photos, in sorted order, without hidden ones.
-
-    What lies in a folder and is no photo is told.
-
-    Raises:
-        DataError: a folder without photos.
-    """
-    from olhar.datasets.photo_files import LeftOut, walk_photos
-
-    with explain_os_errors(given):
-        if given == "-" or not Path(given).is_dir():
-            return [given]
-        left = LeftOut()
-        found = [Path(given, photo[0]) for photo in walk_photos(given, "", left)]
-    said = left.sentences()
-    if found and left.others:
-        said.append(_("{count} other file(s) are no photos", count=left.others.total()))
-    for sentence in said:
-        print(sentence, file=sys.stderr)
-    if not found:
-        raise DataError(_("there are no images in folder '{path}'", path=given))
-    return [str(path) for path in sorted(found)]

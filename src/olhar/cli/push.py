@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from olhar.cli.options import Subparsers, add_json, print_json
 from olhar.cli.progress import build_progress
 from olhar.i18n import _, number
+from olhar.shown import quoted
 
 if TYPE_CHECKING:
     from olhar.registry import Move
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(version.to_dict())
     else:
         print(_("Stored as {address}", address=version.address))
-        print(_("Next: olhar predict {address} PHOTO...", address=version.address))
+        print(_("Next: olhar predict {address} PHOTO...", address=quoted(version.address)))
     return 0
 
 

@@ -16,6 +16,11 @@ def add_command(commands: Subparsers) -> None:
     text = str(_("go on with a training that was cut off, from its last epoch"))
     parser = commands.add_parser("resume", help=text, description=text)
     parser.add_argument("folder", type=Path, metavar="RUN", help=str(_("the run folder")))
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help=str(_("where the run's data is now; default where it was when the run began")),
+    )
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -25,6 +30,6 @@ def run(args: argparse.Namespace) -> int:
     from olhar import pipeline
 
     with build_progress() as progress:
-        done = pipeline.resume(args.folder, progress=progress)
+        done = pipeline.resume(args.folder, data=args.data, progress=progress)
     print_run(done, as_json=args.json)
     return 0

@@ -86,9 +86,10 @@ def run(args: argparse.Namespace) -> int:
     wanted = SweepSettings.from_dict(
         merge_values(values, _given(args, fixed, parse_params(args.param)))
     )
+    from olhar.datasets.stored import plain_name
     from olhar.sweep import results, sweep, table
 
-    stem = f"{Path(wanted.data.name).resolve().name}-{wanted.network}-sweep"
+    stem = f"{plain_name(wanted.data.name)}-{wanted.network}-sweep"
     with table.build_table(wanted) as shown:
         done = sweep(
             wanted,

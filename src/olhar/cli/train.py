@@ -18,6 +18,7 @@ from olhar.cli.options import (
 from olhar.cli.progress import build_progress
 from olhar.data_settings import DATA
 from olhar.i18n import _
+from olhar.shown import quoted
 from olhar.training.modes import MANY_IMAGES, MODES
 
 if TYPE_CHECKING:
@@ -30,9 +31,20 @@ def add_command(commands: Subparsers) -> None:
     parser = commands.add_parser("train", help=text, description=text)
     parser.add_argument(
         "--data",
-        required=True,
         metavar="DATA",
         help=str(_("a data set (cifar10, mnist, fashion_mnist, digits) or a folder of photos")),
+    )
+    parser.add_argument(
+        "--from",
+        dest="from_run",
+        type=Path,
+        metavar="RUN",
+        help=str(
+            _(
+                "train a run that has ended further, into a new run: its weights, network, data and "
+                "settings, but for those that are given, such as --epochs 10"
+            )
+        ),
     )
     parser.add_argument("--network", metavar="NAME", help=str(_("a network; see olhar networks")))
     _add_backbone_flags(parser)
@@ -109,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
         done = pipeline.train(
             args.data,
             args.network,
+            from_run=args.from_run,
             run=args.run,
             recipe=args.recipe,
             overwrite=args.overwrite,
@@ -140,4 +153,4 @@ def print_run(done: Run, *, as_json: bool) -> None:
             path=done.path,
         )
     )
-    print(_("Next: olhar predict {path} PHOTO...", path=done.path))
+    print(_("Next: olhar predict {path} PHOTO...", path=quoted(done.path)))

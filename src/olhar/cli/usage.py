@@ -8,12 +8,15 @@ commands, choices, exit statuses) stays as it is.
 from __future__ import annotations
 
 import argparse
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
 
 from olhar.i18n import Text, _
+from olhar.shown import hide_secrets, presentable_sentence
 
 # Named here so that the catalogue has them; the values after % are argparse's.
 _WORDS = (
@@ -62,6 +65,46 @@ def translated_usage() -> Iterator[None]:
         yield
     finally:
         module._, module.ngettext = before
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints hold no part of an address that may be a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, and end with status 2."""
+        super().error(without_secrets(message, GIVEN))
+
+
+GIVEN: list[str] = []  # the words of the command line
+
+
+def without_secrets(message: str, words: Iterable[str]) -> str:
+    """A message in which no word of the command line stands that holds a secret."""
+    for word in sorted(words, key=len, reverse=True):
+        for part in (word, word.partition("=")[2]):
+            shown = hide_secrets(part)
+            if shown != part:
+                for form in (repr(part)[1:-1], str(Path(part)), part):
+                    message = message.replace(form, shown)
+    return presentable_sentence(message)
+
+
+def expand_home(args: argparse.Namespace) -> None:
+    """Put the user's folder for ~ where the shell has not: --run=~/cats, and anything on Windows."""
+    for name, value in vars(args).items():
+        if isinstance(value, list):
+            setattr(args, name, [_expanded(one) for one in value])
+        else:
+            setattr(args, name, _expanded(value))
+
+
+def _expanded(value: Any) -> Any:
+    if not isinstance(value, str | Path) or not re.match(r"~[\w.-]*(?:[/\\]|$)", str(value)):
+        return value
+    with suppress(OSError, RuntimeError):  # nobody of that name, or a home that is not known
+        if not os.path.lexists(value):
+            return type(value)(Path(value).expanduser())
+    return value
 
 
 def _word(text: str | None) -> str | None:

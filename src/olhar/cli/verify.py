@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from olhar.cli.options import Subparsers, add_json, add_model, print_json
+from olhar.cli.patterns import find_photos
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
 from olhar.i18n import _, localise, number
@@ -32,7 +33,11 @@ def add_command(commands: Subparsers) -> None:
         "photos",
         nargs="*",
         metavar="PHOTO",
-        help=str(_("photos to send through as well as the model's own golden inputs")),
+        help=str(
+            _(
+                "photos, patterns or folders to send through as well as the model's own golden inputs"
+            )
+        ),
     )
     parser.add_argument(
         "--against",
@@ -54,8 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from olhar.verify import verify_model
 
     with build_progress() as progress:
+        photos = [photo for given in args.photos for photo in find_photos(given)]
         found = verify_model(
-            args.model, args.photos, against=args.against, token=token, progress=progress
+            args.model, photos, against=args.against, token=token, progress=progress
         )
     if args.json:
         print_json(found.to_dict())

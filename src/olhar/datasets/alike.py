@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from olhar.datasets import near
 from olhar.datasets.bursts import counted_frames, taken_together
-from olhar.datasets.cache import cache_folder
+from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.decode import decode_folder
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.layout import readable_name
 from olhar.datasets.source import Source
 from olhar.errors import explain_os_errors
 from olhar.files import sha256_file, write_atomic_with
 from olhar.preprocess import Framing
 from olhar.progress import Progress
+from olhar.shown import readable_name
 
 MANY = 20_000  # images; above it only copies are looked for
 _SIDE = 32  # pixels; smaller images are alike without being the same picture

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.datasets.cache_place import cache_folder
 from olhar.errors import ConfigError, StorageError, explain_os_errors
 from olhar.files import folder_aside
 from olhar.i18n import _
@@ -68,16 +69,6 @@ class CacheEntry:
             indices[name] = np.arange(start, start + size, dtype=np.int64)
             start += size
         return indices
-
-
-def cache_folder() -> Path:
-    """Where olhar keeps what it can make again: `OLHAR_CACHE`, else the platform's cache folder."""
-    import platformdirs
-
-    chosen = os.environ.get("OLHAR_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path("olhar", appauthor=False)
 
 
 def fingerprint(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from olhar.datasets.class_names import class_key
 from olhar.datasets.part_folders import is_filler
-from olhar.datasets.photo_files import LeftOut, content, readable_name
+from olhar.datasets.photo_files import LeftOut, content
 from olhar.errors import DataError
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 _NAMED_AT_MOST = 6
 # What copies of photos are called by how they were made.

@@ -37,12 +37,12 @@ from olhar.datasets.cache import (
 )
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
-from olhar.datasets.layout import readable_name
 from olhar.errors import ImageError
 from olhar.files import sha256_file
 from olhar.i18n import _, language
 from olhar.preprocess import Framing
 from olhar.progress import Progress
+from olhar.shown import readable_name
 
 _PHOTOS_PER_PROCESS = 200  # fewer are decoded sooner than a process has started
 _NAMED_AT_MOST = 10

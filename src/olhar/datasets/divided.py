@@ -10,9 +10,10 @@ from pathlib import Path
 
 from olhar.datasets.dataset import PARTS
 from olhar.datasets.part_folders import find_parts, is_never_class, is_plain
-from olhar.datasets.photo_files import LeftOut, content, readable_name
+from olhar.datasets.photo_files import LeftOut, content
 from olhar.errors import DataError
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 _NAMED_AT_MOST = 6
 

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import http.client
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -135,6 +136,18 @@ def _download(url: str, part: Path, timeout_s: float) -> None:
 
 
 def _download_error(url: str, part: Path, reason: object) -> DownloadError:
+    if isinstance(reason, ssl.SSLError):
+        return DownloadError(
+            _(
+                "{url} could not be downloaded: the certificate is not trusted here ({reason}). A proxy of "
+                "your network may open secure connections: ask for its certificate, in PEM form, and set "
+                "SSL_CERT_FILE=FILE; check also the clock of this computer. Or put {file} into the "
+                "folder that OLHAR_DATA names",
+                url=url,
+                reason=getattr(reason, "verify_message", "") or reason,
+                file=part.stem,
+            )
+        )
     return DownloadError(
         _(
             "{url} could not be downloaded: {reason}; check the connection and try again (it goes "

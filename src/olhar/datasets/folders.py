@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from olhar.datasets.class_names import match_class_names, same_class
 from olhar.datasets.headers import header_notes, typical_shape
 from olhar.datasets.layout import Listing, list_photos
-from olhar.datasets.photo_files import PhotoFile, readable_name
+from olhar.datasets.photo_files import PhotoFile
 from olhar.errors import DataError
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 _Row = tuple[int, PhotoFile]  # class index, photo
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from olhar.data_settings import DATA, DataSettings
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms.rows import read_rows
-from olhar.datasets.layout import GROUPS, label_text, readable_name
+from olhar.datasets.layout import GROUPS, label_text
 from olhar.datasets.source import Source
 from olhar.errors import ConfigError, DataError, explain_os_errors
 from olhar.i18n import _
+from olhar.shown import readable_name
 
 
 def given_groups(source: Source, wanted: DataSettings) -> tuple[str, Sequence[str]] | None:

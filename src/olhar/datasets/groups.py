@@ -20,11 +20,11 @@ from olhar.data_settings import DataSettings
 from olhar.datasets.alike import Alike, find_alike, join, pairs_of
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.given_groups import given_groups
-from olhar.datasets.layout import readable_name
 from olhar.datasets.source import ALL_NAMES, Source
 from olhar.datasets.splits import Splits, split_dataset
 from olhar.i18n import Text, _
 from olhar.progress import Progress
+from olhar.shown import readable_name
 
 _WHOLE_CLASS = 0.75  # a group that holds more of a class is what the class looks like
 _NAMED, _SPLITS = 5, 3

@@ -27,11 +27,11 @@ from olhar.datasets.photo_files import (
     content,
     is_hidden,
     is_photo,
-    readable_name,
     walk_photos,
 )
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 GROUPS = "groups.csv"  # says which photos belong together; no table of labels
 __all__ = [
@@ -44,7 +44,6 @@ __all__ = [
     "is_photo",
     "label_text",
     "list_photos",
-    "readable_name",
 ]
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # tables that list photos

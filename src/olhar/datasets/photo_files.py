@@ -8,7 +8,6 @@ Does not know: classes, parts, or what is in a photo.
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 from olhar.signatures import (
     HEAD_BYTES,
     HEIF_SUFFIXES,
@@ -106,13 +106,6 @@ class LeftOut:
             )
             for kind, count in self.kinds.items()
         ]
-
-
-def readable_name(name: str) -> str:
-    """A file's name as text that can be written anywhere: composed Unicode, no stray bytes."""
-    if name.isascii():
-        return name
-    return unicodedata.normalize("NFC", name).encode("utf-8", "backslashreplace").decode()
 
 
 def is_hidden(name: str) -> bool:

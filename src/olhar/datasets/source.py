@@ -11,11 +11,12 @@ from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms import open_path
 from olhar.datasets.forms.columns import refuse_settings
-from olhar.datasets.layout import readable_name
 from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_stored, load_stored
 from olhar.errors import DataError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
+from olhar.shown import readable_name
+from olhar.web import refuse_web_address
 
 Source = Dataset | PhotoFolder
 ALL_NAMES = tuple(sorted((*NAMED, CALTECH101)))
@@ -45,6 +46,7 @@ def open_source(wanted: str | SourceSettings) -> Source:
         return load_named(name)
     if name == CALTECH101:
         return open_caltech101()
+    refuse_web_address(name)
     path = Path(name).expanduser()
     with explain_os_errors(name):
         is_there = bool(name.strip()) and path.exists()

@@ -56,6 +56,11 @@ def is_stored(name: str) -> bool:
     return is_url(name) or (Path(name).parent / MARKER).is_file()
 
 
+def plain_name(data: str) -> str:
+    """What to call what is made of a data set: of an address its name, of a path its last part."""
+    return parse_address(data).name if is_url(data) else Path(data).resolve().name
+
+
 def push_dataset(
     dataset: Dataset, store: str, name: str, progress: Progress | None = None
 ) -> StoredDataset:

@@ -21,14 +21,12 @@ from olhar.errors import (
     StoreError,
 )
 from olhar.i18n import Text, _
-from olhar.stores.address import hide_secrets
+from olhar.shown import hide_secrets
 from olhar.stores.contract import CONNECT_S, TransientStoreError, persist, within
-from olhar.stores.trouble import explain_connection, no_answer
+from olhar.stores.trouble import explain_connection, is_clock, no_answer, wrong_clock
 
 _READ_S = 70.0  # an endpoint may take 60 s for its answer
-_LOGIN = re.compile(
-    "InvalidClientTokenId|UnrecognizedClient|Signature|Token|AuthFailure|TimeTooSkewed"
-)
+_LOGIN = re.compile("InvalidClientTokenId|UnrecognizedClient|Signature|Token|AuthFailure")
 _DENIED = re.compile("AccessDenied|UnauthorizedOperation|NotAuthorized|^403$")
 _PASSING = re.compile(
     "Throttl|TooManyRequests|ServiceUnavailable|InternalFailure|InternalError|SlowDown"
@@ -234,6 +232,8 @@ def _explained(call: Call) -> Iterator[None]:
 
 def _refusal(call: Call, answer: dict[str, Any], place: str) -> OlharError:
     code, said = str(answer.get("Code", "")), _without_secrets(str(answer.get("Message", "")))
+    if is_clock(code + said):
+        return wrong_clock(place)
     if _LOGIN.search(code):
         return StoreError(
             _(

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from olhar.classifier import Classifier
 from olhar.errors import ConfigError
 from olhar.evaluation import photos, style
+from olhar.evaluation.fonts import drawable_names
+from olhar.given_images import ImageSource
 from olhar.i18n import Text, _
-from olhar.preprocess import ImageSource, to_inputs
+from olhar.preprocess import to_inputs
 
 PATCHES = (4, 8)  # a patch is a fourth of the side, and an eighth
 HARDLY = 0.01  # a fall of the probability under this says nothing
@@ -38,6 +40,7 @@ class Explanation:
         heat_box: left, top, right, bottom of the patch that matters most, as shares of the image.
         covered_probability: what is left of the probability with that patch covered.
         shown_label: the class in the language in force, for people.
+        drawn_label: the same where a font has its letters, else the class's number.
     """
 
     file: str
@@ -48,6 +51,7 @@ class Explanation:
     heat_box: tuple[float, float, float, float]
     covered_probability: float
     shown_label: str
+    drawn_label: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As `explain --json` prints it, without the picture's path."""
@@ -82,7 +86,11 @@ class Explanation:
             ConfigError: another suffix.
         """
         figure = photos.plot_explanation(
-            self.image, self.heat, self.shown_label, self.probability, self.heat_box
+            self.image,
+            self.heat,
+            self.drawn_label or self.shown_label,
+            self.probability,
+            self.heat_box,
         )
         return style.render_figure(figure, suffix)
 
@@ -124,6 +132,7 @@ def explain(
         classifier.predict_probs(to_inputs(image[None]))[0], shown, top_k=1
     )
     best = classifier.class_names.index(prediction.label)
+    names, _lacking = drawable_names([classifier.shown_name(one) for one in classifier.class_names])
     heats, lowest, box = [], 2.0, (0, 0, size, size)
     for side in [patch] if patch else sorted({max(1, size // part) for part in PATCHES}):
         boxes = _boxes(size, side, stride or max(1, side // 2))  # (P, 4)
@@ -142,6 +151,7 @@ def explain(
         heat_box=(left / size, top / size, right / size, bottom / size),
         covered_probability=lowest,
         shown_label=prediction.shown_label,
+        drawn_label=names[best],
     )
 
 

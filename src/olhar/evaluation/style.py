@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from olhar import i18n
 from olhar.errors import ConfigError, MissingExtraError
+from olhar.evaluation.fonts import families_for, prepare_matplotlib
 from olhar.files import PNG_MARK, SVG_MARK, write_atomic
 from olhar.i18n import Text, _
 from olhar.run.report import short_name
@@ -57,11 +58,15 @@ def render_figure(figure: Figure, suffix: str = ".png") -> bytes:
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.text import Text as Drawn
 
     suffix = check_suffix(suffix)
     content = io.BytesIO()
-    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "olhar"}):
-        # Class names may hold any character; one that the font lacks is drawn as a box.
+    texts: list[Any] = figure.findobj(Drawn)
+    families = families_for(one.get_text() for one in texts)
+    style: Any = {"svg.hashsalt": "olhar", "font.sans-serif": families}
+    with warnings.catch_warnings(), matplotlib.rc_context(style):
+        # A letter that no font has is drawn as a box; names of classes have none (fonts.drawable_names).
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         warnings.filterwarnings("ignore", "Matplotlib currently does not support", UserWarning)
         # By the canvas itself: Figure.savefig draws everything twice, once to measure it.
@@ -98,6 +103,7 @@ def figure(width: float, height: float) -> Figure:
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
+    prepare_matplotlib()
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -17,7 +17,7 @@ from typing import Any
 from olhar.classifier import WEIGHTS, load_classifier
 from olhar.data_settings import SourceSettings
 from olhar.datasets import open_source
-from olhar.datasets.cache import cache_folder
+from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import (
     ChecksumError,
@@ -37,7 +37,8 @@ from olhar.networks.backbones import (
 from olhar.preprocess import Preprocess, choose_side
 from olhar.progress import Progress
 from olhar.registry import resolve_model
-from olhar.stores.address import hide_secrets, is_url
+from olhar.shown import hide_secrets
+from olhar.stores.address import is_url
 from olhar.training.modes import HEAD, MANY_IMAGES, MODES, SCRATCH, TOP, Mode
 
 PRETRAINED, AUTO = "pretrained", "auto"
@@ -135,8 +136,12 @@ def open_backbone(
         )
     name = backbone.strip()
     if name.lower() in BACKBONES:
+        if chosen.continues:
+            raise _no_continuing(name)
         return _published(name.lower(), weights, chosen, progress)
     library, inner = split_adapter(name)
+    if chosen.continues and library:
+        raise _no_continuing(name)
     if library:
         return _adapted(library, inner, weights, chosen)
     return _own_run(name, weights, chosen, progress)
@@ -164,6 +169,12 @@ def default_backbone(progress: Progress) -> str | None:
         )
         return None
     return best
+
+
+def _no_continuing(name: str) -> ConfigError:
+    return ConfigError(
+        _("--mode continue goes on with a run, and {name} is none; use --mode finetune", name=name)
+    )
 
 
 def no_front(name: str) -> ConfigError:

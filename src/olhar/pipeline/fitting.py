@@ -18,9 +18,16 @@ from olhar.evaluation.calibration import apply_temperature, choose_threshold, fi
 from olhar.i18n import _, number
 from olhar.networks.backbones import SMALL_SIZE
 from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours
+from olhar.pipeline.continuing import warns_of_outliers
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.top import fit_top
-from olhar.pipeline.transfer import as_tensor, fit_head_epoch, frozen_features, head_probs
+from olhar.pipeline.transfer import (
+    as_tensor,
+    fit_head_epoch,
+    frozen_features,
+    head_probs,
+    load_network,
+)
 from olhar.preprocess import batch_rows, input_batches, to_inputs
 from olhar.progress import Progress
 from olhar.run import RunFolder
@@ -69,7 +76,7 @@ def fit_job(
 
     if job.mode.keeps_front:
         return fit_top(job, state, progress, on_step, on_epoch)
-    if state is None and job.mode.uses_weights:
+    if state is None and job.mode.uses_weights and not job.mode.continues:
         state = fit_head_epoch(job, progress)
         on_epoch(state)
     if state is not None and state.epoch >= epochs:
@@ -160,6 +167,8 @@ def _initial_network(job: Job, images: torch.Tensor) -> torch.nn.Module:
 
     from olhar.networks.build import Normalise, build_network, has_whitening, set_whitening
 
+    if job.mode.continues:
+        return load_network(job)
     torch.manual_seed(job.recipe.seed)
     network = build_network(job.spec)
     if has_whitening(network):
@@ -216,6 +225,8 @@ def _can_warn(job: Job) -> bool:
     It is for photos with a backbone. Small images that were enlarged are so unlike any photo that
     three of four ordinary photos of their own classes would be outliers (docs/experiments.md).
     """
+    if job.mode.continues:
+        return warns_of_outliers(job)
     return job.mode.uses_weights and bool(job.dataset.files) and job.spec.size > SMALL_SIZE
 
 

@@ -22,6 +22,7 @@ from olhar.pipeline.inputs import Job
 from olhar.pipeline.jobs import load_job
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.shown import quoted
 from olhar.training.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def fit_in_group(
                 "{reason}. Go on from the last whole epoch with: "
                 "torchrun ... -m olhar resume {path}",
                 reason=error,
-                path=job.folder.path,
+                path=quoted(job.folder.path),
             )
         ) from error
 

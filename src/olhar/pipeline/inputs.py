@@ -38,7 +38,7 @@ from olhar.pipeline.backbone import Transfer, mode_of
 from olhar.preprocess import Framing, Preprocess, channel_statistics
 from olhar.progress import Progress
 from olhar.run import RunFolder
-from olhar.stores.address import hide_secrets
+from olhar.shown import hide_secrets
 from olhar.training.modes import Mode
 from olhar.training.recipe import Recipe, Resources
 

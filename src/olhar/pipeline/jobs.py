@@ -25,15 +25,17 @@ from olhar.networks.backbones import split_adapter
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import NetworkSpec, resolve_network, takes_any_size
 from olhar.pipeline.backbone import Origin, Transfer, mode_of
+from olhar.pipeline.continuing import check_classes
 from olhar.pipeline.estimating import check_folds, check_pool
 from olhar.pipeline.fitting import build_training
 from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
+from olhar.pipeline.where import BEGUN_IN, from_there, locate_data, present_folder, record_data
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.settings import YesNo
-from olhar.stores.address import hide_secrets
+from olhar.shown import hide_secrets
 from olhar.training.recipe import (
     SETTINGS,
     Recipe,
@@ -189,6 +191,7 @@ def prepare_job(
     if plan.transfer is not None:
         from olhar.pipeline.transfer import check_backbone
 
+        check_classes(job)
         check_backbone(job)
     check_pool(job, plan.data.folds or 1)
     return _timed(job, progress) if plan.resources.minutes else job
@@ -200,6 +203,7 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
 
     return {
         "olhar": __version__,
+        BEGUN_IN: present_folder(),
         "command": repeating_command(plan, job.recipe, job.folder.path),
         "data": data_table(plan.data, job.dataset, job.splits),
         "network": job.spec.to_dict(),
@@ -212,8 +216,15 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
     }
 
 
-def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | None]:
+def load_job(
+    folder: RunFolder, progress: Progress, data: str | None = None
+) -> tuple[Job, FitState | None]:
     """The job of a run folder, and where its training was cut off; None before its first epoch.
+
+    Args:
+        folder: of the run.
+        progress: hears of the progress.
+        data: where the data of the run is now; by default where it was.
 
     Raises:
         MissingFileError: this is no run folder.
@@ -226,13 +237,16 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
     config = folder.read_config()
     try:
         table, network = config["data"], config["network"]
-        data_settings = DataSettings.recorded(table)
+        place = str(config.get(BEGUN_IN, ""))
         recipe, resources = read_settings(config)
         keys = [field.name for field in dataclasses.fields(Machine)]
         machine = Machine(**{key: config["machine"][key] for key in keys})
         fingerprint = table["fingerprint"]
         transfer = Transfer.from_dict(config["transfer"]) if "transfer" in config else None
         preprocess = Preprocess.from_dict(config["preprocess"]) if transfer else None
+        data_settings = DataSettings.recorded(
+            locate_data(table, place) if data is None else {**table, "name": data}
+        )
     except (KeyError, TypeError) as error:
         raise ModelError(
             _("'{path}' is damaged: {reason}", path=folder.config, reason=repr(error))
@@ -252,6 +266,12 @@ def load_job(folder: RunFolder, progress: Progress) -> tuple[Job, FitState | Non
     )
     check_fingerprint(dataset, fingerprint)
     check_groups(splits, table)
+    if data is None:
+        dataset = dataclasses.replace(dataset, name=table["name"])
+    else:
+        record_data(folder, config, data)
+    if transfer and transfer.weights:
+        transfer = dataclasses.replace(transfer, weights=from_there(transfer.weights, place))
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, prepared, recipe, resources, machine, transfer)
     return job, state

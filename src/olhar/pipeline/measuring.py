@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.classifier import Classifier, ModelConfig, load_classifier
-from olhar.datasets import Dataset, load_named, open_source, prepare_dataset, split_dataset
-from olhar.errors import unknown_name
+from olhar.datasets import Dataset, Source, load_named, open_source, prepare_dataset, split_dataset
+from olhar.errors import DataError, unknown_name
 from olhar.evaluation.report import build_report, prediction_rows
 from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.images import encode_png
 from olhar.pipeline.inputs import Job, class_order, source_of, splits_of
+from olhar.pipeline.where import is_at_its_place, locate_data, recorded_data
 from olhar.preprocess import compute_rows
 from olhar.progress import Progress
-from olhar.registry import load
+from olhar.registry import load, resolve_model
 from olhar.run import Report, Run
 
 if TYPE_CHECKING:
@@ -58,17 +59,52 @@ def evaluate(
         raise unknown_name(_("split"), split, (*SPLITS, "all"))
     classifier = load(model, progress)
     table = classifier.config.data
+    place, own = "", table
+    if data is None:
+        recorded, place = recorded_data(resolve_model(model, progress))
+        own = {**table, "name": recorded.get("name", table["name"])}
+        table = locate_data(own, place)
     source = open_source(source_of(table, data, **reading))
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, progress, lazily=True)
+    is_own = dataset.fingerprint == table["fingerprint"]
+    if data is None and not is_own and not is_at_its_place(own, place):
+        raise DataError(
+            _(
+                "the data of this run is not where it was, and '{name}' here is other data; say where "
+                "it is now with --data FOLDER",
+                name=table["name"],
+            )
+        )
+    dataset = dataclasses.replace(dataset, name=data or own["name"])
     indices = np.arange(len(dataset))
     if split != "all":
-        indices = getattr(splits_of(source, dataset, table, progress), split)
+        split, indices = _split_indices(source, dataset, table, split, progress)
     dataset = dataclasses.replace(
         dataset, labels=order[dataset.labels], class_names=classifier.class_names
     )
     probs = predict_split(classifier, dataset, indices, progress)
     return report_split(dataset, indices, probs, split, classifier.config)
+
+
+def _split_indices(
+    source: Source, dataset: Dataset, table: Mapping[str, Any], split: str, progress: Progress
+) -> tuple[str, NDArray[np.int64]]:
+    """A split and its rows, (n,) int64; of other data that cannot be divided for a training, all.
+
+    What is only measured may have one class, or a single photo of it.
+    """
+    is_own = dataset.fingerprint == table["fingerprint"]
+    if not is_own and split in dataset.parts:
+        return split, dataset.parts[split]
+    try:
+        indices: NDArray[np.int64] = getattr(splits_of(source, dataset, table, progress), split)
+    except DataError:
+        if is_own or dataset.parts:
+            raise
+        progress.note(_("it has too few photos or classes to be divided, so all of it is measured"))
+        return "all", np.arange(len(dataset))
+    return split, indices
 
 
 def measure(job: Job, progress: Progress, split: str = "test") -> tuple[Report, Probs]:
@@ -90,7 +126,12 @@ def measure(job: Job, progress: Progress, split: str = "test") -> tuple[Report, 
 
 
 def draw(
-    job: Job, state: FitState, report: Report, probs: Probs, seen: Sequence[NDArray[np.uint8]]
+    job: Job,
+    state: FitState,
+    report: Report,
+    probs: Probs,
+    seen: Sequence[NDArray[np.uint8]],
+    progress: Progress,
 ) -> None:
     """The pictures, each from what was just measured.
 
@@ -100,10 +141,16 @@ def draw(
         report: of the test split.
         probs: (n, K) of the test split.
         seen: training images (n, H, W, C), as they are and several times as augmented.
+        progress: hears of names that cannot be drawn.
     """
     from olhar.evaluation import plots
+    from olhar.evaluation.fonts import drawable_names, prepare_matplotlib
 
-    folder, names = job.folder, job.dataset.shown_names
+    prepare_matplotlib()
+    folder = job.folder
+    names, lacking = drawable_names(job.dataset.shown_names)
+    if lacking is not None:
+        progress.note(lacking)
     labels = job.dataset.labels[job.splits.test]
     images = _Rows(job.dataset.images, job.splits.test)
     items = [job.dataset.item_name(int(index)) for index in job.splits.test]

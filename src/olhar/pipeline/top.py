@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from olhar.datasets.cache import (
     CacheEntry,
     allocate_images,
-    cache_folder,
     load_cached,
     save_cached,
 )
+from olhar.datasets.cache_place import cache_folder
 from olhar.files import write_atomic_with
 from olhar.i18n import _
 from olhar.pipeline.inputs import Job

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
+from olhar.datasets.stored import plain_name
 from olhar.errors import ConfigError, explain_os_errors
-from olhar.i18n import _
+from olhar.i18n import Text, _
 from olhar.pipeline.auto import Auto, choose_plan, plan_auto, suits_auto
 from olhar.pipeline.backbone import (
     AUTO,
@@ -25,6 +27,7 @@ from olhar.pipeline.backbone import (
     mode_of,
     open_backbone,
 )
+from olhar.pipeline.continuing import plan_continuing
 from olhar.pipeline.estimating import estimate
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
@@ -43,6 +46,7 @@ from olhar.run import (
     load_run,
     take_place,
 )
+from olhar.shown import quoted
 from olhar.training.energy import EnergyMeter, measure_energy
 from olhar.training.modes import HEAD
 from olhar.training.trackers import Trackers, build_results, open_trackers, tracked_names
@@ -52,9 +56,10 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: str,
+    data: str | None = None,
     network: str | None = None,
     *,
+    from_run: Path | str | None = None,
     run: Path | str | None = None,
     recipe: Path | str | Mapping[str, Any] | None = None,
     overwrite: bool = False,
@@ -70,6 +75,8 @@ def train(
 
     Args:
         data: name of a data set, or path of a folder of photos.
+        from_run: a run that has ended, whose weights are trained further: with the same network, classes
+            and preprocess, and the same data and settings but for those that are given.
         network: name of a network; by default one is chosen, and the choice said.
         run: the folder to make; by default runs/DATA-NETWORK.
         recipe: a recipe file or its settings, instead of the kept ones for this network and data.
@@ -94,27 +101,37 @@ def train(
         DivergedError: the loss came to NaN.
     """
     progress = progress or Progress()
+    run = None if run is None else Path(run).expanduser()
     begun = run_to_go_on_with(run)
     if begun is not None:
         return resume(begun, progress=progress)
     started = time.perf_counter()
-    plan, auto = _plan(data, network, recipe, (backbone, weights, mode), settings, progress)
+    start = backbone, weights, mode
+    if from_run is not None:
+        _check_from(network, start, recipe)
+        wanted, origin, chosen = plan_continuing(from_run, data, settings, progress)
+        data = wanted.name
+        plan: Plan = plan_training(wanted, None, {}, chosen, progress, origin)
+        auto: Auto | None = None
+    elif data is None:
+        raise ConfigError(
+            _("say what to train on: --data DATA; or which run to go on with: --from RUN")
+        )
+    else:
+        plan, auto = _plan(data, network, recipe, start, settings, progress)
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)
-    if run is not None and check_run_path(Path(run), overwrite=overwrite):
-        _check_apart(data, Path(run))
-    inputs = open_plan(plan, progress)
-    # Of a folder its last name.
-    path = (
-        Path(run)
-        if run is not None
-        else free_run_path(f"{Path(data).resolve().name}-{plan.network}")
-    )
-    if auto and auto.chooses:
-        plan, inputs = choose_plan(plan, inputs, auto, started, progress)
-    job = prepare_job(plan, inputs, path, progress)
-    folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
+    if run is not None and check_run_path(run, overwrite=overwrite):
+        _check_apart(data, run)
+    again = _("stopped before the training began; give the same command again")
+    with _said_when_stopped(again, progress):
+        inputs = open_plan(plan, progress)
+        path = run or free_run_path(f"{plain_name(data)}-{plan.network}")
+        if auto and auto.chooses:
+            plan, inputs = choose_plan(plan, inputs, auto, started, progress)
+        job = prepare_job(plan, inputs, path, progress)
+        folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
 
 
@@ -148,6 +165,22 @@ def _carry_out(job: Job, progress: Progress, trackers: Trackers, meter: EnergyMe
     with hold(job.folder):
         _run(job, None, progress, trackers, meter)
     return _settle(job.folder, progress)
+
+
+def _check_from(
+    network: str | None, start: tuple[str | None, str | None, str | None], recipe: object
+) -> None:
+    """Refuse what a run that is gone on with has already."""
+    names = ("--network", "--backbone", "--weights", "--mode", "--recipe")
+    given = [name for name, one in zip(names, (network, *start, recipe), strict=True) if one]
+    if given:
+        raise ConfigError(
+            _(
+                "--from goes on with the network and the recipe of a run; leave {flags} out (single "
+                "settings can be given: --epochs, --lr, --set KEY=VALUE)",
+                flags=", ".join(given),
+            )
+        )
 
 
 def _plan(
@@ -208,8 +241,13 @@ def _origin(
     return open_backbone(backbone, weights, mode, progress)
 
 
-def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
+def resume(run: Path | str, *, data: str | None = None, progress: Progress | None = None) -> Run:
     """Go on with a run that was cut off; it ends in the weights of one that was not.
+
+    Args:
+        run: the run folder.
+        data: where its data is now, if not where it was; it must be the same.
+        progress: hears of the progress.
 
     Raises:
         MissingFileError: this is no run folder.
@@ -220,11 +258,18 @@ def resume(run: Path | str, *, progress: Progress | None = None) -> Run:
     folder.read_config()
     with hold(folder):
         if folder.model.is_dir() and folder.metrics.is_file():
-            progress.note(_("run '{path}' has ended already", path=folder.path))
+            progress.note(
+                _(
+                    "run '{path}' has ended already; to train it further: olhar train --from {run} "
+                    "--epochs 10",
+                    path=folder.path,
+                    run=quoted(folder.path),
+                )
+            )
         else:
             require_training()
             trackers = open_trackers(tracked_names(folder.path), progress.note)
-            job, state = load_job(folder, progress)
+            job, state = load_job(folder, progress, data)
             _run(job, state, progress, trackers, measure_energy(None, progress.note))
     return _settle(folder, progress)
 
@@ -241,7 +286,8 @@ def _run(
     job: Job, state: FitState | None, progress: Progress, trackers: Trackers, meter: EnergyMeter
 ) -> None:
     """Train, save, measure, draw, and write the card."""
-    with trackers:
+    go_on = _("stopped; go on with: olhar resume {path}", path=quoted(job.folder.path))
+    with _said_when_stopped(go_on, progress), trackers:
         config, history = job.folder.read_config(), state.history if state else []
         trackers.start(job.folder.path, config, history)
         with meter:
@@ -250,7 +296,7 @@ def _run(
         if not job.folder.model.is_dir():  # it is there where a run was cut off while measuring
             save_model(job, state)
         report, probs = measure(job, progress)
-        draw(job, state, report, probs, preview_images(job))
+        draw(job, state, report, probs, preview_images(job), progress)
         estimates = estimate(job, state, report, progress)
         energy = {"energy": meter.result} if meter.result else {}
         # Last: a run that has it has ended.
@@ -261,9 +307,15 @@ def _run(
 
 def _fit(job: Job, state: FitState | None, progress: Progress, trackers: Trackers) -> FitState:
     """Train; what stops it is explained."""
+    with explain_memory(job):
+        return fit_in_group(job, state, progress, trackers)
+
+
+@contextmanager
+def _said_when_stopped(text: Text, progress: Progress) -> Iterator[None]:
+    """Say how to go on where Ctrl-C, or a signal as good as that, ends the block."""
     try:
-        with explain_memory(job):
-            return fit_in_group(job, state, progress, trackers)
+        yield
     except KeyboardInterrupt:
-        progress.note(_("stopped; go on with: olhar resume {path}", path=job.folder.path))
+        progress.note(text)
         raise

@@ -86,7 +86,9 @@ def load_network(job: Job) -> torch.nn.Module:
     torch.manual_seed(job.recipe.seed)
     network = build_network(job.spec)
     transfer = job.transfer
-    if transfer is not None and transfer.mode.uses_weights:
+    if transfer is not None and transfer.mode.continues:
+        network.load_state_dict(_weights(transfer))
+    elif transfer is not None and transfer.mode.uses_weights:
         load_body(network, _weights(transfer), transfer.weights or transfer.backbone)
     return network
 

@@ -20,7 +20,7 @@ from olhar.errors import (
     OlharError,
     explain_os_errors,
 )
-from olhar.files import csv_text, write_atomic
+from olhar.files import csv_text, decode_text, write_atomic
 from olhar.i18n import _
 from olhar.run.answers import Answer, parse_answers
 from olhar.run.history import Row, history_text, parse_history
@@ -88,13 +88,15 @@ class RunFolder:
                 _("'{path}' is no run folder: it has no config.toml", path=self.path)
             )
         with damaged(self.config):
-            values = tomllib.loads(_content(self.config).decode())
-        if values.get("format") != FORMAT:
+            values = tomllib.loads(decode_text(_content(self.config)))
+        if "format" not in values:
+            raise damage(self.config, _("it says no format, so olhar did not write it to its end"))
+        if values["format"] != FORMAT:
             raise ModelError(
                 _(
                     "'{path}' has format {version}; this olhar reads format {known}: update olhar",
                     path=self.config,
-                    version=values.get("format"),
+                    version=values["format"],
                     known=FORMAT,
                 )
             )

@@ -18,6 +18,7 @@ from olhar.errors import ConfigError, ModelError, RunExistsError, explain_os_err
 from olhar.files import lock_folder
 from olhar.i18n import _
 from olhar.run.folder import RunFolder
+from olhar.shown import quoted
 
 NEW = ".new"  # at the end of a run's name: it is to replace the run without it
 # Of a sweep's trial, of the demo, and of a process that trains.
@@ -85,8 +86,9 @@ def check_run_path(path: Path, *, overwrite: bool) -> bool:
     raise RunExistsError(
         _(
             "'{path}' exists already; choose another --run, add --overwrite, or go on with it: "
-            "olhar resume {path}",
+            "olhar resume {run}",
             path=path,
+            run=quoted(path),
         )
     )
 

@@ -23,6 +23,7 @@ from olhar.run.folder import RunFolder, damage, damaged, is_file
 from olhar.run.history import Row, best_epoch
 from olhar.run.report import Report, short_name
 from olhar.run.search import SearchRecord
+from olhar.shown import quoted
 
 if TYPE_CHECKING:
     from olhar.classifier import Classifier, ModelConfig
@@ -279,8 +280,9 @@ def load_run(path: Path | str) -> Run:
 def not_ended(path: Path) -> Text:
     """What is said of a run that lacks what was asked for, since it was cut off."""
     return _(
-        "run '{path}' has not ended: it has not been measured. Go on with: olhar resume {path}",
+        "run '{path}' has not ended: it has not been measured. Go on with: olhar resume {run}",
         path=path,
+        run=quoted(path),
     )
 
 

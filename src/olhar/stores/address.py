@@ -20,15 +20,10 @@ from pathlib import Path
 
 from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.shown import hide_secrets, is_hidden, is_misspelt_address
 from olhar.stores.names import LATEST, check_name, check_tag
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: C:/ is a drive
-_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^/:@,?\[\]]+)(?::\d+)?"
-_PARTS = re.compile(
-    rf"(?:[^/?]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)?(?P<path>(?:/[^?]*)?)(?P<query>(?:\?.*)?)",
-    re.DOTALL,
-)
-_SECRET_SETTING = re.compile(r"(?i)password|secret|token|authmechanismproperties")
 _FORMS = "./folder, file:///folder, s3://bucket/prefix, mongodb://host/database"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 
@@ -82,6 +77,7 @@ def parse_store(text: str) -> StoreUrl:
     Raises:
         ConfigError: no store can be called so.
     """
+    _require_certain(text)
     found = _SCHEME.match(text)
     scheme = found[1].lower() if found else "file"
     if not found:
@@ -107,6 +103,7 @@ def parse_address(text: str) -> Address:
     Raises:
         ConfigError: it is no address.
     """
+    _require_certain(text)
     body, mark, query = text, "", ""
     if re.match(r"mongodb(\+srv)?://", text, re.IGNORECASE):
         body, mark, query = text.partition("?")
@@ -133,24 +130,6 @@ def is_url(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
-def hide_secrets(text: str) -> str:
-    """A URL without login data and secret settings; any other text as it is."""
-    found = _SCHEME.match(text)
-    if not found:
-        return text
-    rest = text[found.end() :]
-    parts = _PARTS.fullmatch(rest)
-    if parts is None:  # a password with an unescaped / or ?: rather hide too much
-        return f"{found[0]}***" if "@" in rest else text
-    settings = [_masked(setting) for setting in parts["query"].split("&")]
-    return found[0] + (parts["hosts"] or "") + parts["path"] + "&".join(settings)
-
-
-def _masked(setting: str) -> str:
-    key, mark, _value = setting.partition("=")
-    return f"{key}=***" if mark and _SECRET_SETTING.search(key) else setting
-
-
 def _folder(path: str, text: str) -> StoreUrl:
     if not path.strip() or "\0" in path:
         raise _malformed(text)
@@ -167,13 +146,6 @@ def _path_of(text: str) -> str:
 def _s3(text: str) -> StoreUrl:
     body = text[len("s3://") :]
     bucket, _slash, prefix = body.partition("/")
-    if "@" in bucket:
-        raise ConfigError(
-            _(
-                "login data does not belong into an s3:// address, because addresses are shown; set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and write s3://bucket/prefix"
-            )
-        )
     parts = [part for part in prefix.split("/") if part]
     if not _BUCKET.fullmatch(bucket) or any(part in {".", ".."} for part in parts):
         raise _malformed(text)
@@ -189,6 +161,31 @@ def _mongodb(text: str) -> StoreUrl:
     if not hosts or not database or re.search(r'[/\\. "$*<>:|?\0@]', database):
         raise _malformed(text)
     return StoreUrl("mongodb", text, hide_secrets(text), database)
+
+
+def _require_certain(text: str) -> None:
+    """Refuse an address whose login cannot be told from the rest, and what only looks like an address."""
+    if is_misspelt_address(text):
+        raise _malformed(text)
+    if not is_hidden(text):
+        return
+    if text.lower().startswith("s3:"):
+        raise ConfigError(
+            _(
+                "login data does not belong into an s3:// address, because addresses are shown; set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and write s3://bucket/prefix"
+            )
+        )
+    raise ConfigError(
+        _(
+            "'{given}': it cannot be told where the login ends in this address; escape its letters: in "
+            "a user name or password write / ? # @ : and % as %2F %3F %23 %40 %3A and %25, and behind "
+            "a host without a point its port; or leave the login out and set OLHAR_MONGODB_USERNAME "
+            "and OLHAR_MONGODB_PASSWORD; a store is {forms}",
+            given=hide_secrets(text),
+            forms=_FORMS,
+        )
+    )
 
 
 def _malformed(text: str) -> ConfigError:

@@ -32,9 +32,10 @@ from olhar.errors import (
     explain_os_errors,
 )
 from olhar.i18n import Text, _
-from olhar.stores.address import StoreUrl, hide_secrets
+from olhar.shown import hide_secrets
+from olhar.stores.address import StoreUrl
 from olhar.stores.contract import CONNECT_S, Report, TransientStoreError
-from olhar.stores.trouble import explain_connection, no_answer
+from olhar.stores.trouble import explain_connection, is_clock, no_answer, wrong_clock
 
 _PIECE_BYTES = 4 * 2**20
 _PART_BYTES = 32 * 2**20
@@ -52,7 +53,7 @@ _LOGIN = frozenset(
         "InvalidToken",
         "InvalidClientTokenId",
     }
-    | {"TokenRefreshRequired", "RequestTimeTooSkewed", "AuthFailure", "401"}
+    | {"TokenRefreshRequired", "AuthFailure", "401"}
 )
 _ELSEWHERE = frozenset(
     {
@@ -204,6 +205,8 @@ class S3Store:
                     place=_place(),
                 )
             )
+        if is_clock(code):
+            return wrong_clock(_place())
         if code in _LOGIN:
             return StoreError(
                 _(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import re
 import socket
@@ -15,6 +16,11 @@ from olhar.stores.contract import TransientStoreError
 # The driver of MongoDB keeps the text of the error, and not always the error.
 _UNRESOLVED = re.compile(
     "NameResolution|Name or service not known|name resolution|getaddrinfo|nodename nor servname"
+)
+
+
+_CLOCK = re.compile(
+    "TimeTooSkewed|RequestExpired|RequestInTheFuture|Signature (?:expired|not yet current)"
 )
 
 
@@ -85,6 +91,23 @@ def no_answer(place: str, advice: Text) -> StoreError:
     )
 
 
+def is_clock(answer: str) -> bool:
+    """Whether a service refuses a request because it was signed at another time than the service's."""
+    return _CLOCK.search(answer) is not None
+
+
+def wrong_clock(place: str) -> StoreError:
+    """The error for a clock that goes wrong."""
+    return StoreError(
+        _(
+            "{place} refuses the request because the clock of this computer is wrong (it says {now} UTC); "
+            "set it, for example: timedatectl set-ntp true, or on Windows: w32tm /resync",
+            place=place,
+            now=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M"),
+        )
+    )
+
+
 def _tls(place: str, causes: list[BaseException], advice: Text) -> Text:
     reason = next(
         (
@@ -100,6 +123,16 @@ def _tls(place: str, causes: list[BaseException], advice: Text) -> Text:
             "are not on its access list: add this computer's address under Network Access",
             place=place,
             reason=reason or "TLS",
+        )
+    if "certificate" in f"{reason} {' '.join(map(str, causes))}".lower():
+        return _(
+            "no secure connection to '{place}': its certificate is not trusted here ({reason}). Where a "
+            "proxy opens secure connections, ask for its certificate and name the file: for S3 "
+            "AWS_CA_BUNDLE=FILE, for MongoDB ?tlsCAFile=FILE, else SSL_CERT_FILE=FILE; where it has "
+            "expired or is not valid yet, check the clock; {advice}",
+            place=place,
+            reason=reason or "certificate verify failed",
+            advice=advice,
         )
     return _(
         "no secure connection to '{place}' (TLS: {reason}); check that the server speaks TLS on this "

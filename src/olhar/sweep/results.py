@@ -19,6 +19,7 @@ from olhar.errors import ModelError, explain_os_errors
 from olhar.files import csv_text, write_atomic
 from olhar.i18n import Text, _
 from olhar.run import RunFolder
+from olhar.shown import hide_secrets
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.settings import SweepSettings
 from olhar.training.recipe import read_settings
@@ -179,7 +180,7 @@ def write_best_recipe(path: Path, settings: SweepSettings, best: Best) -> None:
         ) from error
     about = {
         "source": f"olhar sweep, trial {best.number}",
-        "data": settings.data.name,
+        "data": hide_secrets(settings.data.name),
         "searched": {name: str(one) for name, one in settings.space.items()},
         "val": best.val,
         "test": best.test,

@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 from olhar.data_settings import DATA, DataSettings
 from olhar.errors import ConfigError, explain_os_errors
+from olhar.files import decode_text
 from olhar.i18n import _
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.networks.specs import resolve_network
 from olhar.progress import Progress
 from olhar.settings import Kind, Name, Number, Settings, Whole, check_names, setting, table
+from olhar.shown import hide_secrets
 from olhar.sweep.space import (
     Choice,
     Distribution,
@@ -201,7 +203,7 @@ class SweepSettings(Settings):
             "network": self.network,
             **{key: getattr(self, key) for key in SWEEP if getattr(self, key) is not None},
             "data": {
-                key: value
+                key: hide_secrets(value) if key == "name" else value
                 for key, value in self.data.to_dict().items()
                 if (key, value) != ("groups", "none")
             },
@@ -352,7 +354,7 @@ def load_sweep_file(path: Path, progress: Progress | None = None) -> dict[str, A
     if path.suffix.lower() in {".yaml", ".yml"}:
         return read_wandb_file(path, content, progress or Progress())
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads(decode_text(content))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
             _("sweep file '{path}' is not valid TOML: {reason}", path=path, reason=error)

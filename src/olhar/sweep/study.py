@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from olhar.errors import ConfigError, StorageError
 from olhar.i18n import Text, _
+from olhar.shown import hide_secrets, is_hidden
 from olhar.sweep.settings import SweepSettings
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def _open_storage(url: str) -> RDBStorage:
         arguments["connect_args"] = {"connect_timeout": _CONNECT_S}
     try:
         return RDBStorage(url, engine_kwargs=arguments)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
         raise ConfigError(
             _(
                 "--storage {where} cannot be used ({reason}); allowed: sqlite:///FILE, "
@@ -273,12 +274,20 @@ def storage_url(given: str | None, out: Path) -> str:
     if given is None:
         return f"sqlite:///{(out / 'study.db').as_posix()}"
     scheme, colon, rest = given.partition("://")
+    if colon and is_hidden(given):
+        raise ConfigError(
+            _(
+                "--storage {where}: it cannot be told where the login ends in this address; in a user "
+                "name or password write / ? # @ : and % as %2F %3F %23 %40 %3A and %25",
+                where=shown_url(given),
+            )
+        )
     if not colon:
         raise ConfigError(
             _(
                 "--storage '{given}' is no URL; allowed: sqlite:///FILE, "
                 "postgresql://USER:PASSWORD@HOST/DATABASE",
-                given=given.partition("@")[2] or given,
+                given=given if hide_secrets(given) == given and "@" not in given else "***",
             )
         )
     # A bare postgresql:// means psycopg2 or psycopg 3, by the version of SQLAlchemy.
@@ -288,9 +297,8 @@ def storage_url(given: str | None, out: Path) -> str:
 
 def shown_url(url: str) -> str:
     """A database's URL without user, password and options."""
-    scheme, _colon, rest = url.partition("://")
-    place = rest.partition("?")[0].rpartition("@")[2]
-    return f"{scheme.partition('+')[0]}://{place}"
+    scheme, _colon, rest = hide_secrets(url).partition("://")
+    return f"{scheme.partition('+')[0]}://{rest.partition('?')[0]}"
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from olhar.i18n import Text, _, number
 from olhar.progress import Progress
 from olhar.run.report import short_name
+from olhar.shown import hide_secrets, quoted
 from olhar.sweep.records import Best, SweepResult, TrialRecord
 from olhar.sweep.results import BEST_RECIPE, Importance, chosen_because, read_importance
 from olhar.sweep.settings import SweepSettings
@@ -166,9 +167,9 @@ def _next(settings: SweepSettings, out: Path, best: Best) -> Text:
     return _(
         "Run folder of the winner: {run}\n"
         "Next: olhar predict {run} PHOTO... · olhar train --data {data} --recipe {recipe}",
-        run=best.run,
-        data=settings.data.name,
-        recipe=out / BEST_RECIPE,
+        run=quoted(best.run),
+        data=quoted(hide_secrets(settings.data.name)),
+        recipe=quoted(out / BEST_RECIPE),
     )
 
 

@@ -20,7 +20,9 @@ from olhar.sweep.task import Task, run_task
 
 def main() -> None:
     """Take tasks until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the driver's, who ends its workers
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no answer
     heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()

@@ -34,6 +34,7 @@ class Mode:
         has_steps: weights are trained step by step; else the head's epoch is all.
         keeps_front: only the last blocks are trained, on what the blocks before them give.
         thaws: all blocks are trained, one more part of them each epoch.
+        continues: a run's own weights go on, its last layer's too; no head is solved for.
         reads_once: each image goes through the backbone once.
         takes: the settings that have a meaning; None where all do but `refuses`.
         refuses: those that have none.
@@ -49,6 +50,7 @@ class Mode:
     has_steps: bool = True
     keeps_front: bool = False
     thaws: bool = False
+    continues: bool = False
     reads_once: bool = False
     takes: frozenset[str] | None = None
     refuses: frozenset[str] = frozenset()
@@ -157,4 +159,10 @@ SCRATCH = Mode(
     _("its weights were not used"),
     uses_weights=False,
 )
-MODES = {mode.name: mode for mode in (HEAD, TOP, FINETUNE, SCRATCH)}
+CONTINUE = Mode(
+    "continue",
+    _("continue (of a run: train all of it for more epochs)"),
+    _("all of it, its last layer too, was trained for more epochs"),
+    continues=True,
+)
+MODES = {mode.name: mode for mode in (HEAD, TOP, FINETUNE, SCRATCH, CONTINUE)}

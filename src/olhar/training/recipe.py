@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from olhar.errors import ConfigError, explain_os_errors
+from olhar.files import decode_text
 from olhar.i18n import _
 from olhar.settings import (
     Kind,
@@ -230,10 +231,14 @@ def load_recipe_file(path: Path) -> dict[str, Any]:
     with explain_os_errors(path):
         text = path.read_bytes()
     try:
-        values = tomllib.loads(text.decode())
+        values = tomllib.loads(decode_text(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            _("recipe file '{path}' is not valid TOML: {reason}", path=path, reason=error)
+            _(
+                "recipe file '{path}' is not valid TOML: {reason}; it must be text in UTF-8",
+                path=path,
+                reason=error,
+            )
         ) from error
     values.pop("about", None)
     values.pop("format", None)

@@ -32,13 +32,13 @@ from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset, describe_photos
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.groups import find_groups
-from olhar.datasets.layout import readable_name
 from olhar.datasets.source import Source
 from olhar.datasets.splits import split_dataset
 from olhar.errors import DataError, OlharError
 from olhar.i18n import _
 from olhar.images import read_image
 from olhar.progress import Progress
+from olhar.shown import readable_name
 
 FORMAT = 1
 LEAST_ACCURACY = 0.8

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from olhar.datasets.layout import readable_name
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 

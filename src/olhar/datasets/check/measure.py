@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from olhar.cores import count_cores
-from olhar.datasets.layout import readable_name
 from olhar.errors import ImageError, ImageSizeError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _, language
 from olhar.images import open_header, read_image, to_channels
 from olhar.progress import Progress
+from olhar.shown import readable_name
 
 SIDE = 64  # of the small copy that photos are compared by
 _LOOK = 256  # longest side at which sharpness is judged, the order of what networks see

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from olhar.datasets.folders import PhotoFolder, photos_of
-from olhar.datasets.layout import Listing, PhotoFile, is_photo, list_photos, readable_name
+from olhar.datasets.layout import Listing, PhotoFile, is_photo, list_photos
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 _PART, _LIST, _IMAGES, _WORDS = "val", "val_annotations.txt", "images", "words.txt"
 _MOST_NAMED = 5

@@ -23,7 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from olhar.datasets.cache import cache_folder, unpacked_folder
+from olhar.datasets.cache import unpacked_folder
+from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
 from olhar.datasets.places import waiting

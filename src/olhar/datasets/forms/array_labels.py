@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets.forms.label_texts import unify_numbers
-from olhar.datasets.layout import readable_name
 from olhar.errors import DataError
 from olhar.i18n import Text, _
+from olhar.shown import readable_name
 
 _ALLOWED = _(
     "images and labels, or x_train, y_train, x_test and y_test, as np.savez(FILE, images=…, "

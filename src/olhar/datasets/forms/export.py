@@ -29,7 +29,7 @@ from olhar.datasets.arrays import as_arrays
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms.write_arrow import Item, write_parquet, write_saved
-from olhar.datasets.layout import METADATA, readable_name
+from olhar.datasets.layout import METADATA
 from olhar.datasets.source import Source
 from olhar.datasets.stored import write_arrays
 from olhar.errors import ConfigError, RunExistsError, explain_os_errors, unknown_name
@@ -37,6 +37,7 @@ from olhar.files import csv_text, folder_aside, write_atomic_with
 from olhar.i18n import _
 from olhar.images import encode_png
 from olhar.progress import Progress
+from olhar.shown import readable_name
 from olhar.signatures import IMAGE_SUFFIXES
 from olhar.stores.names import is_portable, portable_part
 

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 
+from olhar.shown import presentable
+
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|PASSWORD|SECRET)$", re.IGNORECASE)
 _LOGIN_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _LONGEST_REASON = 200
@@ -53,7 +55,7 @@ def hide_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and len(value) >= 6:
             text = text.replace(value, "…")
-    return _LOGIN_IN_URL.sub("", text)
+    return _LOGIN_IN_URL.sub("", presentable(text))
 
 
 def describe_failure(error: BaseException) -> str:
