@@ -119,6 +119,7 @@ def test_every_run_is_listed_with_its_state(board: Board) -> None:
     metrics = json.loads((board.runs / "good" / "metrics.json").read_text())
     assert good["accuracy"] == metrics["accuracy"]
     assert good["accuracy_interval"] == metrics["intervals"]["accuracy"]
+    assert good["reservations"] == []
     assert good["parameters"] == 61706
     assert "metrics.json" in found["broken"]["problem"]
     assert found["sweep%2Ftrial-1"]["group"] == "sweep"

@@ -167,7 +167,9 @@ def test_evaluate_reads_the_runs_own_splits(digits_run: Path) -> None:
         split: olhar("evaluate", digits_run, "--split", split, "--json").json["n"]
         for split in ("train", "val", "test", "all")
     }
-    assert sizes == {"train": 1293, "val": 144, "test": 360, "all": 1797}
+    assert sizes == {"train": 1293, "val": 144, "test": 360, "all": 360}
+    everything = olhar("evaluate", digits_run, "--split", "all", "--keep-seen", "--json").json
+    assert everything["n"] == 1797
     assert olhar("evaluate", digits_run, "--split", "tset").status == 2
     assert "accuracy" in olhar("evaluate", digits_run).out
 

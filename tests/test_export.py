@@ -143,6 +143,7 @@ def test_an_int8_model_is_a_model_like_any_other(
     out, said = int8
     assert sorted(path.name for path in out.iterdir()) == [
         "config.json", "golden.safetensors", "labels.txt", "model.onnx", "model.safetensors",
+        "seen.safetensors",
     ]  # fmt: skip
     classifier = load_classifier(out)
     assert classifier.config.precision == "int8"

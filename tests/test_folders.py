@@ -435,6 +435,15 @@ def test_the_whole_way_with_real_photos(tmp_path: Path) -> None:
     other = olhar("evaluate", run, "--data", translated, "--split", "all", "--json")
     assert other.status == 0, other.err
     support = {row["name"]: row["support"] for row in other.json["per_class"]}
+    assert (support["deer"], support["airplane"], support["automobile"]) == (
+        1,
+        1,
+        0,
+    )  # others are seen
+    words = ("--data", translated, "--split", "all", "--keep-seen", "--json")
+    support = {
+        row["name"]: row["support"] for row in olhar("evaluate", run, *words).json["per_class"]
+    }
     assert (support["deer"], support["airplane"], support["automobile"]) == (3, 3, 0)
     (translated / "veado").rename(translated / "okapi")
     refused = olhar("evaluate", run, "--data", translated, "--split", "all")

@@ -235,3 +235,45 @@ def test_prediction_rows():
 def test_predictions_that_cannot_be_measured_are_refused(probs, labels, words):
     with pytest.raises(DataError, match=words):
         build_report(probs, labels, ["a", "b"], split="test", data={"name": "toy"})
+
+
+@given(
+    counts=st.tuples(st.integers(0, 50), st.integers(1, 50), st.integers(0, 50), st.integers(1, 50))
+)
+@settings(max_examples=60)
+def test_the_interval_of_a_difference_holds_it_and_turns_with_it(counts):
+    first, of_first, second, of_second = counts
+    first, second = min(first, of_first), min(second, of_second)
+    low, high = metrics.difference_interval(first, of_first, second, of_second)
+    assert -1 - 1e-9 <= low <= first / of_first - second / of_second <= high <= 1 + 1e-9
+    turned = metrics.difference_interval(second, of_second, first, of_first)
+    assert turned == pytest.approx((-high, -low))
+
+
+def test_the_interval_of_a_difference_is_newcombes():
+    # Newcombe 1998, table II, method 10: 56/70 - 48/80
+    found = metrics.difference_interval(56, 70, 48, 80)
+    assert found == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert metrics.difference_interval(9, 10, 3, 10) == pytest.approx((0.1705, 0.8090), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "accuracy", "below"), [(0, 0.95, False), (90, 0.914, True), (20, 0.95, False)]
+)
+def test_an_accuracy_below_validation_is_said_where_chance_does_not_explain_it(
+    wrong, accuracy, below
+):
+    labels = np.arange(200) % 2
+    answers = np.where(np.arange(200) < wrong, 1 - labels, labels)
+    probs = np.where(np.eye(2)[answers] == 1, 0.9, 0.1).astype(np.float32)
+    report = build_report(
+        probs, labels, "ab", split="test", data={"name": "toy", "fingerprint": "f00d"},
+        validation={"accuracy": accuracy, "n": 140},
+    )  # fmt: skip
+    assert report.below_validation == below
+    assert ("lower than chance explains" in report.summary()) == below
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    of_validation = build_report(
+        probs, labels, "ab", split="val", data={"name": "toy"}, validation=report.validation
+    )
+    assert of_validation.validation == {}

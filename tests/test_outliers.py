@@ -16,7 +16,7 @@ import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.classifier import CONFIG, NEIGHBOURS, load_classifier
 from olhar.errors import ChecksumError
-from olhar.outliers import FEWEST, KEPT, Neighbours, choose_neighbours
+from olhar.outliers import FEWEST, KEPT, Neighbours, area, choose_neighbours, tells_apart
 from olhar.verify import verify_model
 from serving_process import serving
 
@@ -69,6 +69,43 @@ def test_the_threshold_keeps_what_it_says_and_needs_enough_images() -> None:
     assert choose_neighbours(train, val[: FEWEST - 1], frozen=False) is None
     assert choose_neighbours(train, val[: FEWEST - 1], frozen=True) is not None
     assert choose_neighbours(train[:10], val[:1], frozen=True) is None
+
+
+@given(seed=st.integers(0, 999), usual=st.integers(1, 30), strange=st.integers(1, 30))
+@settings(max_examples=30, deadline=None)
+def test_the_area_is_that_of_scikit_learn(seed: int, usual: int, strange: int) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    values = np.random.default_rng(seed).integers(0, 9, usual + strange).astype(np.float32)
+    expected = roc_auc_score(np.arange(usual + strange) >= usual, values)
+    assert area(values[:usual], values[usual:]) == pytest.approx(expected)
+
+
+def test_a_measure_that_does_not_tell_what_shows_nothing_is_not_used() -> None:
+    random = np.random.default_rng(0)
+    train, val, far = random.normal(3, 1, (3, 200, 20)).astype(np.float32)
+    far = random.normal(0, 1, (200, 20)).astype(np.float32)
+    chosen = choose_neighbours(train, val, frozen=False)
+    assert chosen is not None
+    assert tells_apart(chosen, val, [far, -far])
+    assert not tells_apart(chosen, val, [far, val])
+
+
+def test_a_grey_network_without_a_backbone_warns_where_the_measure_is_good(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    run = package.train("digits", "olhar-small", epochs=6, run=tmp_path / "run")
+    classifier = run.classifier
+    assert classifier.config.outlier is not None
+    digits = package.load_dataset("digits").images[::9]
+    warned = np.mean([classifier.predict(image).outlier for image in digits])
+    assert warned < 0.15
+    noise = np.random.default_rng(1).integers(0, 256, (30, 28, 28), np.uint8)
+    assert np.mean([classifier.predict(image).outlier for image in noise]) > 0.9
+    assert "It warns of images that may show none" in (run.path / "README.md").read_text()
+    # Where it is not, nothing is warned of, and the card says so.
+    assert package.load(digits_run).config.outlier is None
+    assert "It does not tell images that show none" in (digits_run / "README.md").read_text()
 
 
 @needs_data

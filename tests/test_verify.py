@@ -224,7 +224,10 @@ def test_a_planted_bug_is_found_where_it_is(
         assert abs(link.difference.found - link.difference.expected) > TOLERANCE
         assert found.cause() is not None
     if where != "onnx":  # the server has the sound model.onnx, as this copy has
-        assert [one.name for one in found.links if one.broken] == [where]
+        broken = [where]
+        if plant is plant_golden_images:  # the negative of a digit is read as the digit
+            broken.append("python")
+        assert [one.name for one in found.links if one.broken] == broken
 
 
 @pytest.fixture(scope="module")

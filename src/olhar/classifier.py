@@ -11,14 +11,17 @@ and gives probabilities.
     golden.safetensors 16 inputs and the probabilities that the training network gave
     neighbours.safetensors  where it warns of images unlike all of its classes: training images to
                        compare with (see outliers); model.onnx then gives features too
+    seen.safetensors   which pictures it has seen in training (see seen); older models have none
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,94 +29,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar import i18n
-from olhar._version import __version__
 from olhar.errors import ChecksumError, MissingFileError, ModelError, explain_os_errors
 from olhar.files import folder_aside, write_atomic
 from olhar.given_images import ImageSource
 from olhar.i18n import _
+from olhar.model_config import CONFIG as CONFIG  # noqa: PLC0414  what else is in the folder is here
+from olhar.model_config import FORMAT
+from olhar.model_config import ModelConfig as ModelConfig  # noqa: PLC0414
 from olhar.outliers import Neighbours
 from olhar.prediction import Outputs
 from olhar.prediction import Prediction as Prediction  # noqa: PLC0414  olhar.Prediction
 from olhar.preprocess import Preprocess, batch_rows
+from olhar.seen import Seen
 from olhar.shown import quoted
 
-FORMAT = 1
-CONFIG, WEIGHTS, ONNX = "config.json", "model.safetensors", "model.onnx"
+WEIGHTS, ONNX = "model.safetensors", "model.onnx"
 LABELS, GOLDEN, NEIGHBOURS = "labels.txt", "golden.safetensors", "neighbours.safetensors"
-FILES = frozenset({CONFIG, WEIGHTS, ONNX, LABELS, GOLDEN, NEIGHBOURS})
+SEEN = "seen.safetensors"
+FILES = frozenset({CONFIG, WEIGHTS, ONNX, LABELS, GOLDEN, NEIGHBOURS, SEEN})
 GOLDEN_COUNT = 16
-DEFAULT_THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What `model/config.json` says.
-
-    Attributes:
-        network: name, settings, size, channels, num_classes.
-        class_names: in index order.
-        translated_names: class names by language tag, in index order.
-        preprocess: what happens to an image before the network sees it.
-        views: what a prediction is a mean over, inside the graph (see Recipe).
-        temperature: divides the logits, inside the graph.
-        threshold: a top probability below it is "not sure".
-        data: name, fingerprint and split settings of the data it was trained on.
-        precision: of the numbers in `model.onnx`: fp32, or int8 (see pipeline.exporting).
-        olhar: version that made it.
-        outlier: neighbour, threshold and kept, of `outliers.Neighbours`; None where it does not warn.
-    """
-
-    network: Mapping[str, Any]
-    class_names: tuple[str, ...]
-    preprocess: Preprocess
-    data: Mapping[str, Any]
-    translated_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    views: str = "none"
-    temperature: float = 1.0
-    threshold: float = DEFAULT_THRESHOLD
-    precision: str = "fp32"
-    olhar: str = __version__
-    outlier: Mapping[str, float] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values, for JSON."""
-        return {
-            "format": FORMAT,
-            **{
-                key: value
-                for key, value in asdict(self).items()
-                if key != "preprocess" and not (key == "outlier" and value is None)
-            },
-            "class_names": list(self.class_names),
-            "translated_names": {tag: list(n) for tag, n in self.translated_names.items()},
-            "preprocess": self.preprocess.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
-        """From plain values, as `to_dict` gives them."""
-        try:
-            return cls(
-                network=values["network"],
-                class_names=tuple(values["class_names"]),
-                preprocess=Preprocess.from_dict(values["preprocess"]),
-                data=values["data"],
-                translated_names={t: tuple(n) for t, n in values["translated_names"].items()},
-                views=str(values.get("views", "none")),  # not written by olhar 0.1
-                temperature=float(values["temperature"]),
-                threshold=float(values["threshold"]),
-                precision=str(values.get("precision", "fp32")),  # not written by olhar 0.1
-                olhar=str(values["olhar"]),
-                outlier=_numbers(values["outlier"]) if "outlier" in values else None,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(
-                _("the model's {file} is not readable: {reason}", file=CONFIG, reason=repr(error))
-            ) from error
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {key: float(values[key]) for key in ("neighbour", "threshold", "kept")}
 
 
 class Classifier:
@@ -127,10 +61,12 @@ class Classifier:
         *,
         threads: int | None = None,
         neighbours: Neighbours | None = None,
+        seen: Seen | None = None,
     ) -> None:
         self.folder = folder
         self.config = config
         self.neighbours = neighbours
+        self.seen = seen
         self._session = open_session(onnx, threads)
 
     @property
@@ -143,6 +79,13 @@ class Classifier:
         """What happens to an image before the network sees it."""
         return self.config.preprocess
 
+    def reading(self, invert: str | None) -> Classifier:
+        """The same classifier with another way of reading dark and bright (see Preprocess.invert)."""
+        other = copy.copy(self)
+        preprocess = self.preprocess.reading(invert)
+        other.config = replace(self.config, preprocess=preprocess)
+        return other
+
     def predict(
         self, source: ImageSource, *, top_k: int = 3, name: str | None = None
     ) -> Prediction:
@@ -152,8 +95,10 @@ class Classifier:
             ImageError: it cannot be read as an image.
         """
         shown = name or (str(source) if isinstance(source, str | Path) else "-")
-        found = self.predict_outputs(self.preprocess.read(source)[None])
-        return self.describe(found.probs[0], shown, top_k=top_k, distance=found.distances[0])
+        inputs, inverted = self.preprocess.read_input(source)
+        found = self.predict_outputs(inputs[None])
+        prediction = self.describe(found.probs[0], shown, top_k=top_k, distance=found.distances[0])
+        return replace(prediction, inverted=inverted)
 
     def predict_probs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Network inputs (N, C, size, size) uint8 → probabilities (N, K) float32."""
@@ -277,9 +222,11 @@ def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifi
         ChecksumError: a file is not what `config.json` says.
         ModelError: it is damaged, or made by a newer olhar.
     """
+    from safetensors.numpy import load
+
     folder = model_folder(Path(path))
     values = _read_config(folder / CONFIG)
-    needed = {ONNX: b"", NEIGHBOURS: b""}
+    needed = {ONNX: b"", NEIGHBOURS: b"", SEEN: b""}
     for name, expected in values["files"].items():
         with explain_os_errors(folder / name):
             content = (folder / name).read_bytes()
@@ -289,23 +236,28 @@ def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifi
     if not needed[ONNX]:
         raise ModelError(_("'{path}' names no {file}", path=folder / CONFIG, file=ONNX))
     config = ModelConfig.from_dict(values)
-    neighbours = _neighbours(folder, config, needed[NEIGHBOURS])
-    return Classifier(folder, config, needed[ONNX], threads=threads, neighbours=neighbours)
+    neighbours = seen = None
+    if config.outlier is not None:
+        with _readable(folder / NEIGHBOURS):
+            features = load(needed[NEIGHBOURS])["features"].astype(np.float32)
+            neighbour = int(config.outlier["neighbour"])
+            neighbours = Neighbours(features, neighbour, config.outlier["threshold"])
+    if needed[SEEN]:
+        with _readable(folder / SEEN):
+            seen = Seen.from_arrays(load(needed[SEEN]))
+    onnx = needed[ONNX]
+    return Classifier(folder, config, onnx, threads=threads, neighbours=neighbours, seen=seen)
 
 
-def _neighbours(folder: Path, config: ModelConfig, content: bytes) -> Neighbours | None:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Arrays that are not what they should be become a ModelError that names the file."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load
 
-    if config.outlier is None:
-        return None
     try:
-        features = load(content)["features"].astype(np.float32)
+        yield
     except (SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(
-            _("'{path}' is damaged: {reason}", path=folder / NEIGHBOURS, reason=error)
-        ) from error
-    return Neighbours(features, int(config.outlier["neighbour"]), config.outlier["threshold"])
+        raise ModelError(_("'{path}' is damaged: {reason}", path=path, reason=error)) from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -365,6 +317,7 @@ def save_classifier(
     onnx: bytes,
     golden: Mapping[str, NDArray[np.generic]],
     neighbours: Neighbours | None = None,
+    seen: Seen | None = None,
 ) -> None:
     """Write a `model/` folder, aside first; it must not be there.
 
@@ -375,6 +328,7 @@ def save_classifier(
         onnx: bytes of model.onnx.
         golden: "images" (16, C, H, W) uint8 and "probabilities" (16, K) float32.
         neighbours: training images to compare others with, if it is to warn of outliers.
+        seen: which pictures it has seen in training.
     """
     from safetensors.numpy import save
 
@@ -387,6 +341,8 @@ def save_classifier(
     if neighbours is not None:
         contents[NEIGHBOURS] = save({"features": neighbours.features.astype(np.float16)})
         config = replace(config, outlier=neighbours.to_dict())
+    if seen is not None:
+        contents[SEEN] = save(seen.arrays())
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     with folder_aside(folder) as aside:
         for name, content in contents.items():

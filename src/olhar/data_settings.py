@@ -11,6 +11,8 @@ from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.settings import Kind, OneOf, Settings, Whole, YesNo, check_names, setting, table
 
+INVERT = ("auto", "no", "yes")  # whether dark is read as bright (see preprocess.Preprocess)
+
 
 class Share(Kind):
     """A part of the images: a share below 1, or a count."""

@@ -40,6 +40,20 @@ def decode_text(content: bytes) -> str:
     return content.decode("utf-8-sig")
 
 
+def change_mark(facts: os.stat_result) -> int:
+    """A number that is another when a file may have changed, to be kept beside its size.
+
+    The time of change alone stays where a program keeps it (`cp -p`, `rsync -t`, unpacking) while the
+    content is another; the time that the system itself notes does not. Windows notes none: there a file
+    of equal size and time counts as the same.
+
+    Returns:
+        0 to 2 ** 63 - 1.
+    """
+    times = f"{facts.st_mtime_ns} {facts.st_ctime_ns}".encode()
+    return int.from_bytes(hashlib.blake2b(times, digest_size=8).digest()) >> 1
+
+
 def csv_text(rows: Iterable[Sequence[Any]]) -> str:
     """Rows as CSV whose lines end in a newline; a field with any line break in it is quoted."""
     lines = []

@@ -7,6 +7,7 @@ section 3). It knows neither networks nor files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 KEPT = 0.95  # of images of the classes, that are to pass without a warning
 FEWEST = 20  # images that a threshold can be chosen on
 MOST_NEIGHBOURS = 2000  # training images that are kept
+LEAST_AREA = 0.9  # under the curve, of images that show nothing; below it nothing is warned of
 _NEIGHBOUR = 5
 
 Floats = NDArray[np.float32]
@@ -66,6 +68,28 @@ def choose_neighbours(train: Floats, val: Floats, *, frozen: bool) -> Neighbours
         others = Neighbours(features, _NEIGHBOUR + 1, 0.0).distances(train)
         distances = np.concatenate([distances, others])
     return Neighbours(features, _NEIGHBOUR, float(np.quantile(distances, KEPT)))
+
+
+def tells_apart(neighbours: Neighbours, val: Floats, strange: Sequence[Floats]) -> bool:
+    """Whether the distance tells images that show nothing from those of the classes.
+
+    Args:
+        neighbours: what images are compared with.
+        val: (m, F), features of validation images.
+        strange: several (s, F), of images that show nothing.
+
+    Returns:
+        True where each area under the curve is `LEAST_AREA` or more.
+    """
+    usual = neighbours.distances(val)
+    return all(area(usual, neighbours.distances(one)) >= LEAST_AREA for one in strange)
+
+
+def area(usual: Floats, strange: Floats) -> float:
+    """The share of pairs, one of each, where the strange one is greater: the area under the curve."""
+    order = np.sort(usual)
+    above = np.searchsorted(order, strange, "left") + np.searchsorted(order, strange, "right")
+    return float(above.mean() / (2 * len(usual)))
 
 
 def _unit(features: Floats) -> Floats:

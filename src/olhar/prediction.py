@@ -29,6 +29,7 @@ class Prediction:
         shown_label: the class in the language in force, for people.
         outlier: whether the image is unlike the training images, so that it may show none of the
             classes; None where the model cannot tell.
+        inverted: whether dark was read as bright and bright as dark (see Preprocess.invert).
     """
 
     file: str
@@ -38,6 +39,7 @@ class Prediction:
     top: tuple[tuple[str, float], ...]
     shown_label: str
     outlier: bool | None = None
+    inverted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As `predict --json` prints it."""
@@ -47,12 +49,14 @@ class Prediction:
             "probability": self.probability,
             "sure": self.sure,
             **({} if self.outlier is None else {"outlier": self.outlier}),
+            **({"inverted": True} if self.inverted else {}),
             "top": [{"label": name, "probability": share} for name, share in self.top],
         }
 
     def _repr_html_(self) -> str:
         unsure = "" if self.sure else f" ({html.escape(str(_('not sure')))})"
         unsure += f" ({html.escape(str(_('perhaps none of its classes')))})" if self.outlier else ""
+        unsure += f" ({html.escape(str(_('read inverted')))})" if self.inverted else ""
         rows = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{i18n.percent(share)}</td>"
             f'<td><div style="height:0.8em;width:{12 * share:.2f}em;background:#0072B2"></div></td></tr>'

@@ -12,15 +12,15 @@ in `to_inputs` alone, once an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from olhar.data_settings import DATA
-from olhar.errors import ModelError
+from olhar.data_settings import DATA, INVERT
+from olhar.errors import ModelError, unknown_name
 from olhar.given_images import ImageSource, to_image
 from olhar.i18n import _
 from olhar.image_bytes import label_of, too_little_memory
@@ -30,6 +30,8 @@ from olhar.progress import Progress
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_BYTES = 128 * 2**20
 _BATCH, _BATCH_PIXELS = 256, 2**20
+_BORDER = 14  # parts of a side: MNIST's digits keep further from it
+_SURE = 0.05  # of brightness 0 to 1, on either side of the middle
 
 # Images whose shorter side is at least this long are photos (docs/transfer.md): a backbone takes them
 # at its own size and warns of what is unlike them, and is what they are trained with by default.
@@ -124,16 +126,71 @@ class Preprocess(Framing):
     Attributes:
         mean: per channel, of pixels scaled to 0..1.
         std: per channel, of pixels scaled to 0..1.
+        border: of a grey model whose training images are all dark at the border, or all bright: the
+            least and the greatest mean brightness there, 0 to 1; else None.
+        invert: whether dark is read as bright: no, yes, or auto, which is decided for each image by its
+            border (see `inverts`), where `border` says what the model has learnt. Not stored.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    border: tuple[float, float] | None = field(default=None, kw_only=True)
+    invert: str = field(default="auto", kw_only=True)
 
     def read(
         self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
     ) -> Pixels:
         """One image, as `read_pixels` takes it → a network input (C, size, size) uint8."""
-        return to_inputs(self.read_pixels(source, name=name, max_pixels=max_pixels))
+        return self.read_input(source, name=name, max_pixels=max_pixels)[0]
+
+    def read_input(
+        self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> tuple[Pixels, bool]:
+        """The same, and whether it was inverted."""
+        framed = super().read_pixels(source, name=name, max_pixels=max_pixels)
+        inverted = bool(self.inverts(framed[None])[0])
+        return to_inputs(255 - framed if inverted else framed), inverted
+
+    def read_pixels(
+        self, source: ImageSource, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> Pixels:
+        """As of Framing; inverted where `invert` asks for it."""
+        framed = super().read_pixels(source, name=name, max_pixels=max_pixels)
+        pixels: Pixels = self.turned(framed[None])[0]
+        return pixels
+
+    def reading(self, invert: str | None) -> Preprocess:
+        """The same with another `invert`; None leaves it.
+
+        Raises:
+            UnknownNameError: it is none of `INVERT`.
+        """
+        if invert not in {None, *INVERT}:
+            raise unknown_name("--invert", str(invert), INVERT)
+        return self if invert is None else replace(self, invert=invert)
+
+    def inverts(self, pixels: Pixels) -> NDArray[np.bool_]:
+        """Which of some framed images (n, size, size, C) uint8 are inverted: (n,) bool.
+
+        Under auto those whose border is bright where that of every training image was dark, or the
+        other way round: a dark digit on paper, where the model learnt bright digits on black.
+        """
+        if self.invert != "auto" or self.border is None:
+            return np.full(len(pixels), self.invert == "yes")
+        brightness = border_brightness(pixels)
+        learnt_dark = self.border[1] < 0.5
+        inverted: NDArray[np.bool_] = (
+            brightness > 0.5 + _SURE if learnt_dark else brightness < 0.5 - _SURE
+        )
+        return inverted
+
+    def turned(self, pixels: Pixels) -> Pixels:
+        """Framed images (n, size, size, C) uint8 with those inverted that `inverts` names."""
+        which = self.inverts(pixels)
+        if not which.any():
+            return pixels
+        turned: Pixels = np.where(which[:, None, None, None], 255 - pixels, pixels)
+        return turned
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
@@ -143,6 +200,7 @@ class Preprocess(Framing):
             "mean": list(self.mean),
             "std": list(self.std),
             "resize": self.resize,
+            **({"border": list(self.border)} if self.border else {}),
         }
 
     @classmethod
@@ -151,11 +209,41 @@ class Preprocess(Framing):
         try:
             fields = dict(values)
             fields["mean"], fields["std"] = tuple(fields["mean"]), tuple(fields["std"])
+            if fields.get("border"):
+                fields["border"] = tuple(map(float, fields["border"]))
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ModelError(
                 _("the model's preprocess settings are not readable: {reason}", reason=error)
             ) from error
+
+
+def border_brightness(pixels: Pixels) -> NDArray[np.float64]:
+    """Mean brightness at the border of framed images (n, size, size, C) uint8: (n,), 0 to 1."""
+    size = pixels.shape[1]
+    width = max(1, size // _BORDER)
+    inner = slice(width, size - width)
+    total = pixels.sum(axis=(1, 2, 3), dtype=np.float64)
+    total -= pixels[:, inner, inner].sum(axis=(1, 2, 3), dtype=np.float64)
+    count = (size**2 - max(0, size - 2 * width) ** 2) * pixels.shape[3]
+    brightness: NDArray[np.float64] = total / (255 * count)
+    return brightness
+
+
+def border_range(images: Pixels, indices: NDArray[np.int64]) -> tuple[float, float] | None:
+    """`Preprocess.border` of grey training images; None where some are dark and some bright there.
+
+    Args:
+        images: (N, H, W, C) uint8, the pool.
+        indices: (n,) which of them; they are sampled as by `channel_statistics`.
+    """
+    if images.shape[3] != 1:
+        return None
+    brightness = border_brightness(images[_sample(images, indices)])
+    low, high = float(brightness.min()), float(brightness.max())
+    if high < 0.5 - _SURE or low > 0.5 + _SURE:
+        return round(low, 4), round(high, 4)
+    return None
 
 
 def choose_side(sizes: Sequence[int], image_side: int) -> int:
@@ -223,6 +311,12 @@ def compute_rows(
     return np.concatenate(found)
 
 
+def _sample(images: Pixels, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At most 10,000 of some rows and 128 MiB, evenly spaced."""
+    most = max(1, min(_STATISTICS_SAMPLE, _STATISTICS_BYTES // images[0].nbytes))
+    return indices[:: -(-len(indices) // most)]
+
+
 def channel_statistics(
     images: Pixels, indices: NDArray[np.int64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -235,9 +329,7 @@ def channel_statistics(
     Returns:
         Means and standard deviations; a channel without contrast gets a std of 1.
     """
-    most = max(1, min(_STATISTICS_SAMPLE, _STATISTICS_BYTES // images[0].nbytes))
-    step = -(-len(indices) // most)
-    sample = images[indices[::step]]  # (n, H, W, C) uint8
+    sample = images[_sample(images, indices)]  # (n, H, W, C) uint8
     values = np.arange(256) / 255
     means, stds = [], []
     for channel in range(sample.shape[3]):

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from olhar.errors import MissingFileError
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 from olhar.run import HISTORY_COLUMNS, Run, RunFolder
 from olhar.run.reading import is_own_file
@@ -69,7 +70,8 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
         For each run `id`, `name`, `group` (the folder between, or ""), `state` (training, finished,
         cut_off, damaged), `problem` (why it is damaged, or null), `version` (changes with the
         files), `modified` (seconds since 1970), `data`, `network`, `split`, `n`, `accuracy`,
-        `accuracy_interval`, `f1`, `parameters`, `epochs`, `epochs_planned`, `seconds`. What is not
+        `accuracy_interval`, `reservations` (what is to be known before the figures are
+        believed, sentences), `f1`, `parameters`, `epochs`, `epochs_planned`, `seconds`. What is not
         known is null.
     """
     found = [_summary(key, path) for key, path in find_runs(root).items()]
@@ -152,7 +154,7 @@ def _summary(key: str, path: Path) -> dict[str, Any] | None:
     if stamp is None:
         return None
     problem, facts = _facts(path, stamp)
-    modified = max(when for mark, when, _size in stamp if mark in _MARKS) / 1e9
+    modified = max(when for mark, when, _change in stamp if mark in _MARKS) / 1e9
     return {
         "id": key,
         "name": _shown(path.name),
@@ -161,6 +163,7 @@ def _summary(key: str, path: Path) -> dict[str, Any] | None:
         "problem": str(problem) if problem else None,
         "version": hashlib.sha256(repr(stamp).encode()).hexdigest()[:16],
         "modified": round(modified, 3),
+        "reservations": [str(text) for text in facts["_reservations"]],
         **{name: value for name, value in facts.items() if not name.startswith("_")},
     }
 
@@ -170,7 +173,7 @@ def _shown(name: str) -> str:
 
 
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...] | None:
-    """(name, ns since 1970, bytes) of what a run's state is read from; None where it is gone."""
+    """(name, ns since 1970, mark of change) of what a run's state is read from; None where it is gone."""
     stamp = []
     for name in ("", *_MARKS, *CARDS):
         try:
@@ -178,8 +181,8 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...] | None:
         except OSError:
             continue
         if not name or stat.S_ISREG(status.st_mode):
-            stamp.append((name, status.st_mtime_ns, status.st_size if name else 0))
-    return tuple(stamp) if any(name in _MARKS for name, _when, _size in stamp) else None
+            stamp.append((name, status.st_mtime_ns, change_mark(status) if name else 0))
+    return tuple(stamp) if any(name in _MARKS for name, _when, _change in stamp) else None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -204,6 +207,7 @@ def _facts(
         "seconds": round(run.seconds, 3) if rows else None,
         "_slowest_s": max((row["seconds"] for row in rows), default=0.0),
         "_finished": report is not None,
+        "_reservations": report.reservations() if report else [],
     }
 
 

@@ -100,6 +100,7 @@ _PAGE: dict[str, Text] = {
     "no_plots": _("This run has no pictures yet; they are drawn when training has ended."),
     "command": _("The command that repeats it"),
     "damaged_title": _("This run cannot be read as it is"),
+    "reservation": _("Before the figures are believed:"),
     "cut_off_title": _("This run was cut off. Go on with:"),
     "failed": _("It could not be read: {reason}"),
 }

@@ -18,7 +18,7 @@ from olhar.card.markdown import (
     significant,
     table,
 )
-from olhar.card.verdicts import Verdict, judge_convergence, judge_overfitting
+from olhar.card.verdicts import Verdict, judge_convergence, judge_overfitting, judge_split
 from olhar.i18n import _
 from olhar.run.answers import Answer
 from olhar.run.report import SPLITS, Report
@@ -79,9 +79,23 @@ def _scores(report: Report) -> list[Block]:
     return [
         _("### Scores"),
         where,
+        *(_("**Note:** {reservation}.", reservation=one) for one in report.reservations()),
         table((_("score"), _("value"), _("95% interval")), rows),
         baseline,
+        *_beside_validation(report),
     ]
+
+
+def _beside_validation(report: Report) -> list[Block]:
+    if not report.validation:
+        return []
+    verdict = judge_split(report)
+    said = _(
+        "**Beside validation: {verdict}.** {evidence}",
+        verdict=verdict.title,
+        evidence=verdict.evidence,
+    )
+    return [said, verdict.rule]
 
 
 def _calibration(facts: Facts, report: Report) -> list[Block]:

@@ -142,6 +142,14 @@ def training_data(facts: Facts) -> list[Block]:
         augmented if used else _("The training images were not augmented."),
         _balance(str(recipe.get("balance", "none"))),
     ]
+    if data["conflicts"]:
+        blocks.append(
+            _(
+                "**Pictures that lie in more than one class, as copies or near-duplicates: {n}**; no model "
+                "can answer all of them rightly.",
+                n=number(data["conflicts"]),
+            )
+        )
     if data["set_aside"]:
         count = number(data["set_aside"])
         blocks.append(

@@ -203,7 +203,15 @@ def intended_use(facts: Facts) -> list[Block]:
         else:
             doubt = _("It never says that it is not sure: its threshold is 0.")
         blocks.append(doubt)
-        if facts.model.outlier:
+        if not facts.model.outlier:
+            blocks.append(
+                _(
+                    "It does not tell images that show none of its classes from others: for a model "
+                    "such as this no score did so well enough, or there were too few images to choose a "
+                    "threshold."
+                )
+            )
+        else:
             blocks.append(
                 _(
                     "It warns of images that may show none of its classes: those less like its "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from olhar.card.markdown import number, percent
 from olhar.evaluation.metrics import wilson_interval
 from olhar.i18n import Text, _
+from olhar.run.report import LEAST_BELOW, Report
 
 LATE = 5  # the last fifth of the epochs
 GAP = 0.05
@@ -83,6 +84,38 @@ def judge_convergence(history: Sequence[dict[str, float]], val_count: int) -> Ve
     if late - early > error:
         return Verdict("improving", _("still improving"), evidence, rule)
     return Verdict("converged", _("converged"), evidence, rule)
+
+
+def judge_split(report: Report) -> Verdict:
+    """Whether the images that it was measured on are to the model as its validation images are.
+
+    Args:
+        report: of images that are not of the training or validation split.
+    """
+    rule = _(
+        "Rule: lower than chance explains, if the 95% interval of the difference (Newcombe 1998) lies "
+        "below zero and the difference is {least} point(s) or more. The figure on validation images is "
+        "somewhat too high where the epoch was chosen by them, the more so the fewer they are.",
+        least=number(100 * LEAST_BELOW),
+    )
+    found = report.validation
+    if not found:
+        evidence = _("The accuracy on validation images is not known.")
+        return Verdict("unknown", _("cannot be judged"), evidence, rule)
+    evidence = _(
+        "Accuracy is {here} on these {n} images and {there} on {m} validation images; the difference is "
+        "{difference} points, its 95% interval {low} to {high}.",
+        here=percent(report.accuracy),
+        n=number(report.n),
+        there=percent(found["accuracy"]),
+        m=number(int(found["n"])),
+        difference=number(100 * (report.accuracy - found["accuracy"]), 1),
+        low=number(100 * found["low"], 1),
+        high=number(100 * found["high"], 1),
+    )
+    if report.below_validation:
+        return Verdict("below", _("lower than chance explains"), evidence, rule)
+    return Verdict("expected", _("no lower than chance explains"), evidence, rule)
 
 
 def judge_overfitting(

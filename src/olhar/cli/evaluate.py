@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from olhar.cli.options import Subparsers, add_flags, add_json, add_model, collect, print_json
+from olhar.cli.options import (
+    Subparsers,
+    add_flags,
+    add_invert,
+    add_json,
+    add_model,
+    collect,
+    print_json,
+)
 from olhar.cli.progress import build_progress
 from olhar.data_settings import SOURCE
 from olhar.i18n import _
@@ -26,6 +34,17 @@ def add_command(commands: Subparsers) -> None:
         metavar="SPLIT",
         help=str(_("train, val or test, as the model's own run divided the data; or all")),
     )
+    parser.add_argument(
+        "--keep-seen",
+        action="store_true",
+        help=str(
+            _(
+                "measure on images too that the model has seen in training; by default they are left out, "
+                "and counted"
+            )
+        ),
+    )
+    add_invert(parser)
     add_flags(parser, _("how the data is read"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
@@ -37,7 +56,13 @@ def run(args: argparse.Namespace) -> int:
 
     with build_progress() as progress:
         report = pipeline.evaluate(
-            args.model, args.data, split=args.split, progress=progress, **collect(args, SOURCE)
+            args.model,
+            args.data,
+            split=args.split,
+            keep_seen=args.keep_seen,
+            invert=args.invert,
+            progress=progress,
+            **collect(args, SOURCE),
         )
     if args.json:
         print_json(report.to_dict())

@@ -25,6 +25,20 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help=str(text))
 
 
+def add_invert(parser: argparse.ArgumentParser) -> None:
+    """Add --invert."""
+    parser.add_argument(
+        "--invert",
+        metavar="auto|no|yes",
+        help=str(
+            _(
+                "read dark as bright: auto (the default) where the border of an image is bright and was "
+                "dark in training, or the other way round; grey models only"
+            )
+        ),
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument(

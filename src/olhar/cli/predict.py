@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
-from olhar.cli.options import Subparsers, add_json, add_model, print_json
+from olhar.cli.options import Subparsers, add_invert, add_json, add_model, print_json
 from olhar.cli.patterns import find_photos
 from olhar.errors import DataError, OlharError
 from olhar.i18n import _
@@ -34,6 +34,7 @@ def add_command(commands: Subparsers) -> None:
     parser.add_argument(
         "--top", default="3", metavar="K", help=str(_("how many classes to show; default 3"))
     )
+    add_invert(parser)
     add_json(parser)
     parser.set_defaults(run_command=run)
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     top_k = Whole(1).check(args.top, "--top")
     from olhar.registry import load
 
-    classifier = load(args.model)
+    classifier = load(args.model).reading(args.invert)
     answers: list[dict[str, Any]] = []
     for given in args.files:
         for answer in _answer(classifier, given, top_k):
@@ -90,4 +91,6 @@ def _show(classifier: Classifier, answer: dict[str, Any]) -> None:
     doubt = str("" if answer["sure"] else _("  (not sure)"))
     if answer.get("outlier"):
         doubt = str(_("  (perhaps none of its classes)"))
+    if answer.get("inverted"):
+        doubt += str(_("  (read inverted: bright as dark; --invert no reads it as it is)"))
     print(f"{answer['file']}: {name} {i18n.number(100 * answer['probability'], 1)} %{doubt}")

@@ -258,7 +258,7 @@ def stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -
     Args:
         kind: what is made.
         source: the absolute path that they are known by.
-        stamps: name, size in bytes and time of change in ns of every file.
+        stamps: name, size in bytes and `files.change_mark` of every file.
     """
     place = hashlib.sha256(str(source).encode(errors="backslashreplace")).hexdigest()[:16]
     content = hashlib.sha256(json.dumps(stamps).encode()).hexdigest()[:32]
@@ -272,7 +272,7 @@ def unpacked_folder(
 
     Args:
         source: the absolute path of an archive, table or folder.
-        stamps: name, size in bytes and time of change in ns of every file that is read.
+        stamps: name, size in bytes and `files.change_mark` of every file that is read.
         fill: is given a fresh folder to write into.
 
     Raises:

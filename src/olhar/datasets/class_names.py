@@ -54,6 +54,7 @@ _SYNONYMS = (
     "butterfly butterflies borboleta borboletas",
     "flower flowers flor flores",
 )
+_WHOLE = re.compile(r"[0-9]+(\.0*)?")
 _SEPARATORS = re.compile(r"(?<=[^\W_])[\s_-]+(?=[^\W_])")  # only between letters and digits
 
 
@@ -61,10 +62,13 @@ def class_key(name: str) -> str:
     """What is equal for two class names that mean the same, and for no others.
 
     Case, and which of space, underscore and hyphen stands between words, make no difference; nor
-    do the synonyms of the table. Accents do (avô is not avó), save in the words of the table.
+    do the synonyms of the table. Accents do (avô is not avó), save in the words of the table. Whole
+    numbers are what they count: 01 and 1.0 are 1.
     """
     folded = unicodedata.normalize("NFKC", name).casefold().strip()
     key = _SEPARATORS.sub(" ", folded) or name
+    if _WHOLE.fullmatch(key):
+        key = key.partition(".")[0].lstrip("0") or "0"
     joined = key.replace(" ", "")
     return _TABLE.get(joined, _TABLE.get(_without_accents(joined), key))
 

@@ -33,6 +33,8 @@ class Dataset:
         files: the relative path of each item, or () where items are not files.
         set_aside: (relative path, reason) of each file that cannot be read.
         notes: what the user should know of how it was read.
+        side: the shorter side of its images in pixels before they were framed, the typical one; 0 where
+            they are not framed.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Dataset:
     files: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     notes: tuple[i18n.Text, ...] = ()
+    side: int = 0
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -64,7 +64,8 @@ class _Job:
 def decode_folder(
     folder: PhotoFolder, framing: Framing, progress: Progress, workers: int = 0
 ) -> Dataset:
-    """Decode every photo once, as `framing` makes it; found again by path, size and time.
+    """Decode every photo once, as `framing` makes it; found again by path, size and mark of
+    change (see files.change_mark).
 
     Photos that cannot be read are set aside: they are named through `progress.note` and in
     `Dataset.set_aside`. The fingerprint is a sha256 over the path in the folder, class name and

@@ -35,7 +35,7 @@ class PhotoFolder:
         class_names: in index order.
         files: path of each photo in `path`, with forward slashes.
         labels: (N,) int64, indices into `class_names`.
-        stamps: (N, 2) int64, size in bytes and time of the last change in ns.
+        stamps: (N, 2) int64, size in bytes and `files.change_mark`.
         parts: index arrays into the pool, by "train", "val", "test"; empty for the flat layout.
         image_shape: (C, H, W), the typical one.
         skipped: how many files are no photos by their names, by suffix.

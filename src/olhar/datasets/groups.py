@@ -95,13 +95,13 @@ def find_groups(
         DataError: groups.csv cannot be used.
     """
     alone = np.arange(len(source), dtype=np.int64)
-    if wanted.groups == "none":
-        return Groups(alone, alone)
-    given = given_groups(source, wanted)
     named = source.name in ALL_NAMES
+    given = None if wanted.groups == "none" else given_groups(source, wanted)
     if named:
         alike = Alike(alone, alone)
     alike = alike or find_alike(source, progress, workers)
+    if wanted.groups == "none":
+        return Groups(alone, alike.near)
     if given is not None:
         kind, values = given
         ids = _by_values(values)
@@ -258,8 +258,8 @@ def divide(
         workers: processes that decode photos; 0 means one a core.
 
     Returns:
-        The splits. Their `facts` have a digest of the groups, how many there are of each kind, and
-        `leaks` (see find_leaks).
+        The splits. Their `facts` have a digest of the groups, how many there are of each kind, `leaks`
+        (see find_leaks), and `conflicts`, how many groups of near-duplicates are in several classes.
 
     Raises:
         ConfigError, DataError: see find_groups and split_dataset.
@@ -273,7 +273,10 @@ def divide(
         groups=groups.ids,
     )
     leaks = find_leaks(groups, splits)
+    conflicts = _in_two_classes(groups, dataset)
     facts = {**groups.facts, **({"leaks": leaks} if leaks else {})}
+    if conflicts:
+        facts["conflicts"] = conflicts
     if groups.digest():
         facts["digest"] = groups.digest()
     cut = not {"val", "test"} <= set(dataset.parts)
@@ -281,7 +284,20 @@ def divide(
         progress.note(note)
     if leaks:
         progress.note(say_leaks(leaks, splits))
+    if conflicts:
+        progress.note(
+            _(
+                "{count} picture(s) lie in more than one class, as copies or near-duplicates: no model can "
+                "answer all of them rightly, and olhar data names them",
+                count=conflicts,
+            )
+        )
     return dataclasses.replace(splits, facts=facts)
+
+
+def _in_two_classes(groups: Groups, dataset: Source) -> int:
+    """How many groups of near-duplicates hold images of more than one class."""
+    return sum(len(np.unique(dataset.labels[rows])) > 1 for rows in _large_groups(groups.near))
 
 
 def find_leaks(groups: Groups, splits: Splits) -> dict[str, int]:

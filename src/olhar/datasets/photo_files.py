@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 from olhar.shown import readable_name
 from olhar.signatures import (
@@ -26,7 +27,7 @@ from olhar.signatures import (
     pointer_of,
 )
 
-PhotoFile = tuple[str, int, int]  # path with forward slashes, size in bytes, time of change in ns
+PhotoFile = tuple[str, int, int]  # path with forward slashes, size in bytes, files.change_mark
 
 ALLOWED = ", ".join(sorted(IMAGE_SUFFIXES))
 PHOTO, OTHER = "photo", "other"
@@ -162,7 +163,7 @@ def content(folder: Path | str, left: LeftOut) -> tuple[list[str], list[str]]:
 
 
 def walk_photos(folder: str, prefix: str, left: LeftOut) -> Iterator[PhotoFile]:
-    """(path, size, time) of each photo in a folder and those below; other files are counted.
+    """(path, size, mark of change) of each photo in a folder and those below; other files are counted.
 
     Links to folders are followed no further than the folder itself: they may go in circles.
 
@@ -186,7 +187,7 @@ def walk_photos(folder: str, prefix: str, left: LeftOut) -> Iterator[PhotoFile]:
                         pending.append((entry.path, f"{path}/"))
                 elif (kind := kind_of(entry)) == PHOTO:
                     facts = entry.stat()
-                    yield path, facts.st_size, facts.st_mtime_ns
+                    yield path, facts.st_size, change_mark(facts)
                 else:
                     left.add(kind, path)
 

@@ -48,11 +48,15 @@ def prepare_dataset(
         NoPermissionError, MissingFileError: a photo may not be read, or has gone.
         StorageError: the disk is full or failing.
     """
+    # No more than how images become squares: what is cached is the same for every network.
+    framing = Framing(framing.size, framing.channels, resize=framing.resize)
     if isinstance(source, PhotoFolder):
-        return decode_folder(source, framing, progress, workers)
-    for note in source.notes:
-        progress.note(note)
-    return _resize_dataset(source, framing, progress, lazily=lazily)
+        framed = decode_folder(source, framing, progress, workers)
+    else:
+        for note in source.notes:
+            progress.note(note)
+        framed = _resize_dataset(source, framing, progress, lazily=lazily)
+    return dataclasses.replace(framed, side=min(source.image_shape[1:]))
 
 
 def frame_lazily(source: Source, framing: Framing) -> NDArray[np.uint8]:

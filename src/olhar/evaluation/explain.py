@@ -19,6 +19,7 @@ from olhar.evaluation import photos, style
 from olhar.evaluation.fonts import drawable_names
 from olhar.given_images import ImageSource
 from olhar.i18n import Text, _
+from olhar.images import MAX_PIXELS
 from olhar.preprocess import to_inputs
 
 PATCHES = (4, 8)  # a patch is a fourth of the side, and an eighth
@@ -105,6 +106,7 @@ def explain(
     patch: int | None = None,
     stride: int | None = None,
     name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Explanation:
     """Cover one patch of an image after the other, and see how far the probability falls.
 
@@ -119,6 +121,7 @@ def explain(
             an eighth of the side, whose heat is averaged.
         stride: pixels from patch to patch; by default half a patch.
         name: what to call the image; by default its path.
+        max_pixels: width × height that a file may have.
 
     Raises:
         ImageError: the source cannot be read as an image.
@@ -126,7 +129,7 @@ def explain(
     """
     size = classifier.preprocess.size
     _check_patch(size, patch, stride)
-    image = classifier.preprocess.read_pixels(source)  # (size, size, C) uint8
+    image = classifier.preprocess.read_pixels(source, name=name, max_pixels=max_pixels)
     shown = name or (str(source) if isinstance(source, str | Path) else "-")
     prediction = classifier.describe(
         classifier.predict_probs(to_inputs(image[None]))[0], shown, top_k=1

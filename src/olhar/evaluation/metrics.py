@@ -177,6 +177,32 @@ def wilson_interval(
     return low, high
 
 
+def difference_interval(
+    first: int, of_first: int, second: int, of_second: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Confidence interval of the difference of two shares of different images, first - second.
+
+    Newcombe, "Interval estimation for the difference between independent proportions: comparison of
+    eleven methods", Statistics in Medicine 17, 1998, method 10.
+
+    Args:
+        first, of_first: a count, and of how many it is.
+        second, of_second: the same of the other.
+        confidence: between 0 and 1.
+
+    Returns:
+        Lower and upper bound, -1 to 1.
+    """
+    a, b = first / of_first, second / of_second
+    (low_a, high_a), (low_b, high_b) = (
+        map(float, wilson_interval(*counts, confidence))
+        for counts in ((first, of_first), (second, of_second))
+    )
+    below = np.hypot(a - low_a, high_b - b)
+    above = np.hypot(high_a - a, b - low_b)
+    return float(a - b - below), float(a - b + above)
+
+
 def bootstrap_intervals(
     confusion: NDArray[np.integer], resamples: int = 2000, seed: int = 0, confidence: float = 0.95
 ) -> dict[str, tuple[float, float]]:

@@ -26,6 +26,8 @@ def build_report(
     data: Mapping[str, str],
     temperature: float = 1.0,
     threshold: float = 0.5,
+    seen: Mapping[str, int] | None = None,
+    validation: Mapping[str, float] | None = None,
 ) -> Report:
     """Measure predictions.
 
@@ -37,6 +39,8 @@ def build_report(
         data: `name` and `fingerprint` of the data set.
         temperature: of the model; calibration before it is measured by taking it back.
         threshold: a top probability below it is "not sure".
+        seen: how many of the images the model has seen before (see Report).
+        validation: the model's `accuracy` on so many (`n`) validation images, where that is known.
 
     Raises:
         DataError: there are no images, shapes or class indices do not fit, or a probability is
@@ -67,7 +71,20 @@ def build_report(
         calibration=describe_calibration(
             probs, labels, temperature=temperature, threshold=threshold
         ),
+        seen=dict(seen or {}),
+        validation=_beside(validation, int(np.trace(confusion)), len(labels), split),
     )
+
+
+def _beside(
+    validation: Mapping[str, float] | None, right: int, count: int, split: str
+) -> dict[str, float]:
+    """What `Report.validation` says of `right` answers on `count` images."""
+    if not validation or split in {"train", "val"}:
+        return {}
+    accuracy, n = validation["accuracy"], int(validation["n"])
+    low, high = metrics.difference_interval(right, count, round(accuracy * n), n)
+    return {"accuracy": accuracy, "n": n, "low": low, "high": high}
 
 
 def _per_class(confusion: NDArray[np.int64], class_names: Sequence[str]) -> list[ClassScores]:

@@ -243,7 +243,7 @@ def _export_int8(
         "probabilities": reduced.predict_probs(images),
     }
     numbers = _stored_numbers(after_onnx)
-    save_classifier(out, config, numbers, after_onnx, golden, neighbours)
+    save_classifier(out, config, numbers, after_onnx, golden, neighbours, classifier.seen)
     return Exported(out, "int8", len(after_onnx), None, before, after, len(splits.test))
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.classifier import ModelConfig, save_classifier
+from olhar.classifier import SEEN, WEIGHTS, ModelConfig, load_classifier, save_classifier
 from olhar.datasets import spread
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _, number
 from olhar.networks.backbones import SMALL_SIZE
-from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours
+from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours, tells_apart
 from olhar.pipeline.continuing import warns_of_outliers
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.top import fit_top
@@ -31,6 +32,7 @@ from olhar.pipeline.transfer import (
 from olhar.preprocess import batch_rows, input_batches, to_inputs
 from olhar.progress import Progress
 from olhar.run import RunFolder
+from olhar.seen import Seen, remember
 from olhar.training.trackers import Trackers
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from olhar.training.distributed import Share
     from olhar.training.fit import FitState, Training
 
+_STRANGE = 200  # images that show nothing, of each kind
 _WHITENED_FROM, _WHITENED_BYTES = 5000, 16 * 2**20  # training images, at most
 
 
@@ -190,6 +193,8 @@ def save_model(job: Job, state: FitState) -> None:
     labels, neighbours = job.dataset.labels[job.splits.val], None
     if _can_warn(job):
         probs, neighbours = _predict_and_compare(job, network)
+    elif job.spec.channels == 1 and not job.mode.uses_weights:
+        probs, neighbours = _predict_and_try(job, network)
     else:
         probs = predict_network(network, job.preprocess, images, job.splits.val, views=views)
     temperature = fit_temperature(probs, labels)
@@ -214,9 +219,22 @@ def save_model(job: Job, state: FitState) -> None:
         views=views,
         temperature=temperature,
         threshold=threshold,
+        validation={"accuracy": float((probs.argmax(axis=1) == labels).mean()), "n": len(labels)},
     )
     weights = network_weights(network)
-    save_classifier(job.folder.model, config, weights, onnx, golden, neighbours)
+    save_classifier(job.folder.model, config, weights, onnx, golden, neighbours, _seen(job))
+
+
+def _seen(job: Job) -> Seen:
+    """What the model has seen, and the run before it whose weights it started from."""
+    dataset, splits = job.dataset, job.splits
+    seen = remember(dataset.images, splits.train, splits.val, dataset.side)
+    transfer = job.transfer
+    if transfer is None or Path(transfer.weights).name != WEIGHTS:
+        return seen
+    before = Path(transfer.weights).parent
+    own = load_classifier(before).seen if (before / SEEN).is_file() else None
+    return seen.joined(own) if own else seen
 
 
 def _can_warn(job: Job) -> bool:
@@ -247,20 +265,48 @@ def _predict_anew(
     job: Job, network: torch.nn.Module
 ) -> tuple[NDArray[np.float32], Neighbours | None]:
     """The same, where the network was trained further: by running it."""
+    compute, images = _outputs(job, network), job.dataset.images
+    _probs, train = compute(images, spread(job.splits.train, MOST_NEIGHBOURS))
+    probs, val = compute(images, job.splits.val)
+    return probs, choose_neighbours(train, val, frozen=False)
+
+
+def _predict_and_try(
+    job: Job, network: torch.nn.Module
+) -> tuple[NDArray[np.float32], Neighbours | None]:
+    """The same of a grey network without a backbone, where the measure is good enough.
+
+    That is tried on images that show nothing: noise, smooth blobs, and negatives of validation images.
+    What this says of other images is in docs/experiments.md.
+    """
+    compute, images, val_rows = _outputs(job, network), job.dataset.images, job.splits.val
+    _probs, train = compute(images, spread(job.splits.train, MOST_NEIGHBOURS))
+    probs, val = compute(images, val_rows)
+    neighbours = choose_neighbours(train, val, frozen=False)
+    if neighbours is None:
+        return probs, None
+    random = np.random.Generator(np.random.PCG64(0))
+    noise = random.integers(0, 256, (_STRANGE, *images.shape[1:]), np.uint8)
+    coarse = random.integers(0, 256, (_STRANGE, 5, 5, 1), np.uint8)
+    blobs = np.stack([job.preprocess.frame(one) for one in coarse])
+    negatives = 255 - images[spread(val_rows, _STRANGE)]
+    strange = [compute(some, np.arange(len(some)))[1] for some in (noise, blobs, negatives)]
+    return probs, neighbours if tells_apart(neighbours, val, strange) else None
+
+
+def _outputs(
+    job: Job, network: torch.nn.Module
+) -> Callable[[NDArray[np.uint8], NDArray[np.int64]], list[NDArray[np.float32]]]:
+    """A callable: rows of images (N, H, W, C) → probabilities (n, K) and features (n, F)."""
     from olhar.export import open_outputs
 
     session = open_outputs(network, job.preprocess, job.recipe.views)
 
-    def compute(rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        batches = [
-            session.run(None, {"images": inputs})
-            for inputs in input_batches(job.dataset.images, rows)
-        ]
+    def compute(images: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        batches = [session.run(None, {"images": inputs}) for inputs in input_batches(images, rows)]
         return [np.concatenate(part) for part in zip(*batches, strict=True)]
 
-    _probs, train = compute(spread(job.splits.train, MOST_NEIGHBOURS))
-    probs, val = compute(job.splits.val)
-    return probs, choose_neighbours(train, val, frozen=False)
+    return compute
 
 
 def preview_images(job: Job, count: int = 8, rounds: int = 3) -> list[NDArray[np.uint8]]:

@@ -35,7 +35,7 @@ from olhar.networks.specs import (
     resolve_network,
 )
 from olhar.pipeline.backbone import Transfer, mode_of
-from olhar.preprocess import Framing, Preprocess, channel_statistics
+from olhar.preprocess import Framing, Preprocess, border_range, channel_statistics
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.shown import hide_secrets
@@ -118,7 +118,10 @@ def open_inputs(
     if isinstance(framing, Preprocess):
         return dataset, splits, spec, framing
     mean, std = channel_statistics(dataset.images, splits.train)
-    preprocess = Preprocess(framing.size, framing.channels, mean, std, resize=framing.resize)
+    border = border_range(dataset.images, splits.train)
+    preprocess = Preprocess(
+        framing.size, framing.channels, mean, std, resize=framing.resize, border=border
+    )
     return dataset, splits, spec, preprocess
 
 

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.classifier import Classifier, ModelConfig, load_classifier
-from olhar.datasets import Dataset, Source, load_named, open_source, prepare_dataset, split_dataset
+from olhar.datasets import (
+    Dataset,
+    Source,
+    Splits,
+    load_named,
+    open_source,
+    prepare_dataset,
+    split_dataset,
+)
 from olhar.errors import DataError, unknown_name
 from olhar.evaluation.report import build_report, prediction_rows
 from olhar.files import write_atomic
@@ -23,11 +31,11 @@ from olhar.preprocess import compute_rows
 from olhar.progress import Progress
 from olhar.registry import load, resolve_model
 from olhar.run import Report, Run
+from olhar.run.report import SPLITS
+from olhar.seen import Found
 
 if TYPE_CHECKING:
     from olhar.training.fit import FitState
-
-SPLITS = ("train", "val", "test")
 
 Probs = NDArray[np.float32]
 
@@ -37,6 +45,8 @@ def evaluate(
     data: str | None = None,
     *,
     split: str = "test",
+    keep_seen: bool = False,
+    invert: str | None = None,
     progress: Progress | None = None,
     **reading: Any,
 ) -> Report:
@@ -47,17 +57,21 @@ def evaluate(
         data: a data set or folder of photos; by default the one it was trained on, divided as it
             was then. Its classes are matched to the model's by name.
         split: train, val or test, or all.
+        keep_seen: whether images are measured too that the model has seen in training. They are left out
+            by default, save those of the split that is asked for: of its own data the validation
+            split, of any the training split.
+        invert: auto, no or yes: whether dark is read as bright (see Preprocess.invert); default auto.
         progress: hears of the progress.
         **reading: how a table is read (see data_settings.SourceSettings).
 
     Raises:
         ConfigError: no such split.
-        DataError: the data set has other classes.
+        DataError: the data set has other classes, or nothing that the model has not seen.
     """
     progress = progress or Progress()
-    if split not in (*SPLITS, "all"):
-        raise unknown_name(_("split"), split, (*SPLITS, "all"))
-    classifier = load(model, progress)
+    if split not in SPLITS:
+        raise unknown_name(_("split"), split, SPLITS)
+    classifier = load(model, progress).reading(invert)
     table = classifier.config.data
     place, own = "", table
     if data is None:
@@ -77,34 +91,78 @@ def evaluate(
             )
         )
     dataset = dataclasses.replace(dataset, name=data or own["name"])
-    indices = np.arange(len(dataset))
+    indices, splits = np.arange(len(dataset)), None
     if split != "all":
-        split, indices = _split_indices(source, dataset, table, split, progress)
+        split, indices, splits = _split_indices(source, dataset, table, split, progress)
     dataset = dataclasses.replace(
         dataset, labels=order[dataset.labels], class_names=classifier.class_names
     )
+    if classifier.seen is None and not is_own:
+        progress.note(
+            _(
+                "this model does not say which images it was trained on (an older olhar made it); if some "
+                "of them are among these, the figures flatter"
+            )
+        )
+    seen = {}
+    if classifier.seen is not None and split != "train":
+        found = classifier.seen.find(dataset.images, indices, dataset.side)
+        out = found.any if split != "val" else found.trained
+        if keep_seen or (is_own and split != "all"):
+            out = np.zeros(len(indices), bool)
+        seen = _counts(found, split, splits if is_own else None, left_out=int(out.sum()))
+        indices = _without(indices, out, split)
     probs = predict_split(classifier, dataset, indices, progress)
-    return report_split(dataset, indices, probs, split, classifier.config)
+    return report_split(dataset, indices, probs, split, classifier.config, seen)
+
+
+def _counts(found: Found, split: str, splits: Splits | None, left_out: int = 0) -> dict[str, int]:
+    """What `Report.seen` says; of validation images it is no news that they validated.
+
+    Of the splits that it was trained with near-duplicates are known that only a closer look finds.
+    """
+    counts = found.counts()
+    if split == "val":
+        counts |= {"validated": 0, "near": 0}
+    elif split == "test" and splits is not None:
+        leaks = splits.facts.get("leaks", {}).get("test", 0)
+        counts["near"] = max(counts["near"], leaks - counts["trained"] - counts["validated"])
+    return {**counts, "left_out": left_out}
+
+
+def _without(indices: NDArray[np.int64], out: NDArray[np.bool_], split: str) -> NDArray[np.int64]:
+    """Some rows without those that are left out."""
+    if out.any() and out.all():
+        raise DataError(
+            _(
+                "the model has seen all {count:,} images of the {split} in training, so measuring it on "
+                "them would tell what it remembers; give images that it has not seen (--data), or measure "
+                "all the same with --keep-seen",
+                count=len(indices),
+                split=SPLITS[split],
+            )
+        )
+    return indices[~out]
 
 
 def _split_indices(
     source: Source, dataset: Dataset, table: Mapping[str, Any], split: str, progress: Progress
-) -> tuple[str, NDArray[np.int64]]:
-    """A split and its rows, (n,) int64; of other data that cannot be divided for a training, all.
+) -> tuple[str, NDArray[np.int64], Splits | None]:
+    """A split, its rows (n,) int64, and all splits; all rows of other data that cannot be divided.
 
     What is only measured may have one class, or a single photo of it.
     """
     is_own = dataset.fingerprint == table["fingerprint"]
     if not is_own and split in dataset.parts:
-        return split, dataset.parts[split]
+        return split, dataset.parts[split], None
     try:
-        indices: NDArray[np.int64] = getattr(splits_of(source, dataset, table, progress), split)
+        splits = splits_of(source, dataset, table, progress)
     except DataError:
         if is_own or dataset.parts:
             raise
         progress.note(_("it has too few photos or classes to be divided, so all of it is measured"))
-        return "all", np.arange(len(dataset))
-    return split, indices
+        return "all", np.arange(len(dataset)), None
+    return split, getattr(splits, split), splits
 
 
 def measure(job: Job, progress: Progress, split: str = "test") -> tuple[Report, Probs]:
@@ -117,7 +175,11 @@ def measure(job: Job, progress: Progress, split: str = "test") -> tuple[Report, 
     threads = None if split == "test" else job.machine.threads
     classifier = load_classifier(job.folder.path, threads=threads)
     probs = predict_split(classifier, job.dataset, indices, progress)
-    report = report_split(job.dataset, indices, probs, split, classifier.config)
+    seen = {}
+    if classifier.seen is not None and split == "test":
+        found = classifier.seen.find(job.dataset.images, indices, job.dataset.side)
+        seen = _counts(found, split, job.splits)
+    report = report_split(job.dataset, indices, probs, split, classifier.config, seen)
     items = [job.dataset.item_name(int(index)) for index in indices]
     header = "file" if job.dataset.files else "index"
     labels, names = job.dataset.labels[indices], job.dataset.class_names
@@ -192,9 +254,14 @@ class _Rows:
 
 
 def report_split(
-    dataset: Dataset, indices: NDArray[np.int64], probs: Probs, split: str, config: ModelConfig
+    dataset: Dataset,
+    indices: NDArray[np.int64],
+    probs: Probs,
+    split: str,
+    config: ModelConfig,
+    seen: Mapping[str, int],
 ) -> Report:
-    """The report on probabilities (n, K) of rows `indices`."""
+    """The report on probabilities (n, K) of rows `indices`; `seen` is as in Report."""
     return build_report(
         probs,
         dataset.labels[indices],
@@ -203,6 +270,8 @@ def report_split(
         data={"name": dataset.name, "fingerprint": dataset.fingerprint},
         temperature=config.temperature,
         threshold=config.threshold,
+        seen=seen,
+        validation=config.validation,
     )
 
 
@@ -211,7 +280,24 @@ def predict_split(
 ) -> Probs:
     """Probabilities (n, K) of rows `indices` of a prepared data set, by the saved model."""
     progress.start(_("measuring"), len(indices))
-    return compute_rows(classifier.predict_probs, dataset.images, indices, progress)
+    preprocess, count = classifier.preprocess, 0
+
+    def turn(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        nonlocal count
+        count += int(preprocess.inverts(pixels).sum())
+        return preprocess.turned(pixels)
+
+    probs = compute_rows(classifier.predict_probs, dataset.images, indices, progress, turn)
+    if count:
+        progress.note(
+            _(
+                "{count} of {total} images were read inverted, bright as dark; --invert no reads them as "
+                "they are",
+                count=count,
+                total=len(indices),
+            )
+        )
+    return probs
 
 
 def save_sample(run: Run) -> tuple[Path, str]:

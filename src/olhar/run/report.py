@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypedDict
 
@@ -15,11 +15,14 @@ from olhar.errors import ModelError
 from olhar.i18n import Text, _, language, number
 
 FORMAT = 1
+LEAST_BELOW = 0.01  # a smaller difference, however sure, is no news
 WEAKEST = 3
 CALIBRATION = (
     *("temperature", "ece_before", "ece_after"),
     *("threshold", "coverage", "sure_accuracy"),
 )
+SEEN = ("trained", "validated", "near", "left_out")
+VALIDATION = ("accuracy", "n", "low", "high")
 _AVERAGED = ("precision", "recall", "f1")
 SPLITS = {
     "test": _("test split"),
@@ -64,6 +67,12 @@ class Report:
         calibration: `temperature`; `ece_before` (at temperature 1) and `ece_after`; `threshold`;
             `coverage`, the share of images at or above it; `sure_accuracy`, the share of those that
             is right. Empty in records of olhar 0.1.
+        seen: of the images of this split how many the model had been `trained` on, how many had
+            `validated` it, and how many are `near` one of these: nearly the same picture; and how many
+            of all of them were `left_out`, which `n` does not count. Empty where that is not known.
+        validation: the model's `accuracy` on so many (`n`) validation images, and the 95 % interval,
+            `low` to `high`, of how far `accuracy` is from it. Empty where that is not known, and for the
+            validation and training split.
         format: of this record.
     """
 
@@ -82,6 +91,8 @@ class Report:
     class_names: list[str]
     data: dict[str, str]
     calibration: dict[str, float] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
     format: int = FORMAT
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,6 +146,8 @@ class Report:
             class_names=names,
             data={key: _text(value) for key, value in record["data"].items()},
             calibration={key: float(calibration[key]) for key in CALIBRATION if key in calibration},
+            validation=_all_of(record.get("validation"), VALIDATION),
+            seen={key: int(n) for key, n in _all_of(record.get("seen"), SEEN).items()},
             format=found,
         )
 
@@ -174,7 +187,57 @@ class Report:
                 for one in weak
             )
             lines.append(str(_("weakest classes by F1: {classes}", classes=shown)))
+        lines += map(str, self.reservations())
         return "\n".join(lines)
+
+    def reservations(self) -> list[Text]:
+        """What is to be known before the figures are believed, a sentence each; often nothing."""
+        return [*self._seen_before(), *self._below()]
+
+    @property
+    def below_validation(self) -> bool:
+        """Whether the accuracy is below that on validation images by more than chance explains."""
+        if not self.validation:
+            return False
+        difference = self.accuracy - self.validation["accuracy"]
+        return self.validation["high"] < 0 and difference <= -LEAST_BELOW
+
+    def _below(self) -> list[Text]:
+        if not self.below_validation:
+            return []
+        return [
+            _(
+                "accuracy is {here:.1%} here and {there:.1%} on the {n:,} validation images: lower than "
+                "chance explains. Perhaps these images are unlike those of the training (other cameras, "
+                "places, days or people), or labelled by another rule; or the validation images are nearly "
+                "training images (of one person, one film), so that the figure there flatters. Look at "
+                "photos of both, and at what olhar data finds",
+                here=self.accuracy,
+                there=self.validation["accuracy"],
+                n=int(self.validation["n"]),
+            )
+        ]
+
+    def _seen_before(self) -> list[Text]:
+        if not any(self.seen.values()) or self.split == "train":
+            return []
+        if self.seen["left_out"]:
+            return [
+                _(
+                    "left out, since the model has seen them: {left_out:,} images ({trained:,} that it "
+                    "was trained on, {validated:,} that validated it, {near:,} nearly the same as one of "
+                    "these)",
+                    **self.seen,
+                )
+            ]
+        return [
+            _(
+                "the model has seen images of these before: {trained:,} that it was trained on, "
+                "{validated:,} that validated it, {near:,} nearly the same as one of these; so the "
+                "figures flatter",
+                **self.seen,
+            )
+        ]
 
     def _shown_name(self, name: str) -> str:
         """A class of a data set known by name, in the language in force."""
@@ -240,6 +303,11 @@ def _class_scores(one: Mapping[str, Any]) -> ClassScores:
         recall_interval=_bounds(one["recall_interval"]),
         precision_interval=_bounds(one["precision_interval"]),
     )
+
+
+def _all_of(values: Mapping[str, Any] | None, keys: Sequence[str]) -> dict[str, float]:
+    """All of the keys, or nothing where there are no values."""
+    return {key: float(values[key]) for key in keys} if values else {}
 
 
 def _bounds(values: Any) -> list[float]:

@@ -191,7 +191,9 @@ class App:
         request.language = asked.language or request.language
         with i18n.using(request.language):
             model = self.state.model(asked.model)
-            options: dict[str, Any] = {"top_k": asked.top_k, "threshold": asked.threshold}
+            options: dict[str, Any] = {
+                name: getattr(asked, name) for name in ("top_k", "threshold", "invert")
+            }
             if len(asked.photos) == 1:
                 # Alone, a photo that cannot be read is an error of the request.
                 return _json([await predict_photo(self.state, model, *asked.photos[0], **options)])

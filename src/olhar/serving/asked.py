@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from olhar.data_settings import INVERT
 from olhar.errors import unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language
 from olhar.serving.engine import Photo
 from olhar.serving.refusals import RequestError, bad_request
 
 _MOST_TOP_K = 100_000
-OPTIONS = ("model", "top_k", "threshold", "lang")
+OPTIONS = ("model", "top_k", "threshold", "invert", "lang")
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Asked:
         model: its name; None for the first.
         top_k: classes in an answer.
         threshold: instead of the model's own; None for that.
+        invert: auto, no or yes; None for what the server's settings say.
         language: of messages; None for what the client's headers say.
     """
 
@@ -30,6 +32,7 @@ class Asked:
     model: str | None = None
     top_k: int = 3
     threshold: float | None = None
+    invert: str | None = None
     language: str | None = None
 
     def set_option(self, name: str, value: Any) -> None:
@@ -49,6 +52,10 @@ class Asked:
             self.language = normalise_language(value) if isinstance(value, str) else None
             if self.language is None:
                 raise wrong_value(name, value, ", ".join(LANGUAGES))
+        elif name == "invert":
+            if value not in INVERT:
+                raise wrong_value(name, value, ", ".join(INVERT))
+            self.invert = value
         elif name == "top_k":
             number = _number(value)
             if number is None or not number.is_integer() or not 1 <= number <= _MOST_TOP_K:

@@ -44,21 +44,28 @@ def _is_quick(photo: Photo) -> bool:
     return photo.startswith(b"\xff\xd8\xff")
 
 
-async def photo_outputs(state: ServeState, model: ServedModel, name: str, photo: Photo) -> Outputs:
-    """One photo → what the model says of it, (1, K) and (1,).
+async def photo_outputs(
+    state: ServeState, model: ServedModel, name: str, photo: Photo, invert: str | None = None
+) -> tuple[Outputs, bool]:
+    """One photo → what the model says of it, (1, K) and (1,), and whether it was read inverted.
+
+    `invert` is auto, no or yes; None leaves it to the server's settings.
 
     Raises:
         ImageError: it cannot be read as an image.
     """
-    preprocess, max_pixels = model.classifier.preprocess, state.settings.max_pixels
+    preprocess = model.classifier.preprocess.reading(invert or state.settings.invert)
+    max_pixels, inverted = state.settings.max_pixels, False
 
     def prepare() -> NDArray[np.uint8]:
         if isinstance(photo, ImageError):
             raise photo
-        return preprocess.read(photo, name=name, max_pixels=max_pixels)[None]
+        nonlocal inverted
+        inputs, inverted = preprocess.read_input(photo, name=name, max_pixels=max_pixels)
+        return inputs[None]
 
     quick = model.quick and _is_quick(photo)
-    return await state.batcher.run(model.classifier, prepare, quick=quick)
+    return await state.batcher.run(model.classifier, prepare, quick=quick), inverted
 
 
 async def predict_photo(
@@ -69,6 +76,7 @@ async def predict_photo(
     *,
     top_k: int = 3,
     threshold: float | None = None,
+    invert: str | None = None,
 ) -> dict[str, Any]:
     """One photo → `Prediction.to_dict()`.
 
@@ -79,14 +87,16 @@ async def predict_photo(
         photo: content of a file, or (H, W[, C]) pixels; an error is raised.
         top_k: how many classes the answer lists.
         threshold: a top probability below it is "not sure"; by default the model's own.
+        invert: auto, no or yes, as in `Preprocess`; by default as the server's settings say.
 
     Raises:
         ImageError: it cannot be read as an image.
     """
-    found = await photo_outputs(state, model, name, photo)
+    found, inverted = await photo_outputs(state, model, name, photo, invert)
     prediction = model.classifier.describe(
         found.probs[0], name, top_k=top_k, distance=found.distances[0]
     )
+    prediction = dataclasses.replace(prediction, inverted=inverted)
     if threshold is not None:
         prediction = dataclasses.replace(prediction, sure=prediction.probability >= threshold)
     return prediction.to_dict()
@@ -99,6 +109,7 @@ async def predict_images(
     *,
     top_k: int = 3,
     threshold: float | None = None,
+    invert: str | None = None,
 ) -> list[dict[str, Any]]:
     """[(name, photo)] → `Prediction.to_dict()` of each, or {file, error} where it cannot be read.
 
@@ -107,7 +118,9 @@ async def predict_images(
 
     async def answer(name: str, photo: Photo) -> dict[str, Any]:
         try:
-            return await predict_photo(state, model, name, photo, top_k=top_k, threshold=threshold)
+            return await predict_photo(
+                state, model, name, photo, top_k=top_k, threshold=threshold, invert=invert
+            )
         except ImageError as error:
             return {"file": name, "error": str(error)}
 

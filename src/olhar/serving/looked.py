@@ -46,8 +46,7 @@ def explain_photo(
     Raises:
         ImageError: it cannot be read as an image.
     """
-    pixels = classifier.preprocess.read_pixels(content, name=name, max_pixels=max_pixels)
-    found = explain(classifier, pixels, name=name)  # framed already, which framing leaves as it is
+    found = explain(classifier, content, name=name, max_pixels=max_pixels)
     return {
         **found.to_dict(),
         "shown_label": found.shown_label,

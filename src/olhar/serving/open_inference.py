@@ -185,7 +185,7 @@ async def _predict_photos(
         photo_outputs(state, model, str(index), _content(one, str(index)))
         for index, one in enumerate(data)
     ]
-    return np.concatenate([found.probs for found in await asyncio.gather(*jobs)])
+    return np.concatenate([found.probs for found, _inverted in await asyncio.gather(*jobs)])
 
 
 def _content(photo: str | bytes, name: str) -> bytes:

@@ -43,6 +43,10 @@ _SCHEMAS: dict[str, Any] = {
                 "description": "Whether the photo is unlike those that the model learnt from, and "
                 "may show none of its classes; absent where the model cannot tell.",
             },
+            "inverted": {
+                "type": "boolean",
+                "description": "true where dark was read as bright; else absent.",
+            },
             "top": {
                 "type": "array",
                 "items": {
@@ -160,6 +164,12 @@ _OPTIONS: list[dict[str, Any]] = [
             "A top probability below it is not sure; by default the model's own.",
             {"type": "number", "minimum": 0, "maximum": 1},
             0.5,
+        ),
+        (
+            "invert",
+            "Whether dark is read as bright; auto where the border is bright and was dark in training.",
+            {"enum": ["auto", "no", "yes"]},
+            "auto",
         ),
         ("lang", "Language of messages.", {"enum": ["en", "pt_BR"]}, "en"),
     )

@@ -53,7 +53,7 @@ _HEADERS = {
     "Vary": "Accept-Language",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
-_OPTIONS = ("model", "lang", "file")
+_OPTIONS = ("model", "lang", "file", "invert")
 
 Options = Mapping[str, str]
 
@@ -179,6 +179,7 @@ def _describe_model(model: ServedModel) -> dict[str, Any]:
         "network": str(config.network.get("name", "")),
         "data": Path(str(config.data.get("name", ""))).name,
         "size": classifier.preprocess.size,
+        "grey": classifier.preprocess.channels == 1,
         "threshold": config.threshold,
         "classes": [
             {"label": label, "shown": classifier.shown_name(label)}
@@ -193,7 +194,8 @@ def _name(options: Options) -> str:
 
 
 def _seen(state: ServeState, body: bytes, options: Options) -> Response:
-    preprocess = state.model(options.get("model")).classifier.preprocess
+    classifier = state.model(options.get("model")).classifier
+    preprocess = classifier.preprocess.reading(options.get("invert") or state.settings.invert)
     pixels = preprocess.read_pixels(body, name=_name(options), max_pixels=state.settings.max_pixels)
     return _png(encode_png(pixels))
 
@@ -206,6 +208,7 @@ def _draw(state: ServeState, body: bytes, options: Options) -> Response:
 
 def _explain(state: ServeState, body: bytes, options: Options) -> Response:
     classifier = state.model(options.get("model")).classifier
+    classifier = classifier.reading(options.get("invert") or state.settings.invert)
     return _json(
         looked.explain_photo(
             classifier, body, name=_name(options), max_pixels=state.settings.max_pixels

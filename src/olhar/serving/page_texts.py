@@ -53,6 +53,13 @@ _PAGE: dict[str, Text] = {
     "working": _("Looking…"),
     "waiting": _("The server is busy; trying again…"),
     "not_sure": _("not sure"),
+    "inverted": _("read inverted"),
+    "inverted_hint": _(
+        "Its border is bright where it was dark in training, or the other way round, so bright was read as "
+        "dark."
+    ),
+    "read_inverted": _("Read it inverted"),
+    "read_as_is": _("Read it as it is"),
     "outlier": _("perhaps none of its classes"),
     "outlier_hint": _(
         "It is less like the photos that this model learnt from than 95 % of such are."

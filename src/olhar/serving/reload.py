@@ -13,6 +13,7 @@ from pathlib import Path
 
 from olhar.classifier import model_folder
 from olhar.errors import OlharError
+from olhar.files import change_mark
 from olhar.serving.served import load_served
 from olhar.serving.settings import ServeState
 
@@ -41,13 +42,13 @@ async def reload_models(state: ServeState, paths: Mapping[str, Path], cores: int
 
 
 def folder_signature(path: Path) -> Signature:
-    """Name, time and size of each file of a model; empty where there is none."""
+    """Name, mark of change and size of each file of a model; empty where there is none."""
     try:
         files = sorted(model_folder(path).iterdir())
         stats = [(file.name, file.stat()) for file in files if not file.name.startswith(".")]
     except OSError:  # an OlharError about a path is one too
         return ()
-    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+    return tuple((name, change_mark(stat), stat.st_size) for name, stat in stats)
 
 
 def _reload(state: ServeState, name: str, path: Path, cores: int) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from olhar.data_settings import INVERT
 from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _
 from olhar.serving.prefix import clean_prefix
-from olhar.settings import Kind, Number, Settings, Whole, YesNo, setting, table
+from olhar.settings import Kind, Number, OneOf, Settings, Whole, YesNo, setting, table
 
 if TYPE_CHECKING:
     from olhar.serving.batching import Batcher
@@ -126,6 +127,14 @@ class ServeSettings(Settings):
         50_000_000,
         Whole(1),
         _("width × height of a photo, read from its header before it is decoded"),
+    )
+    invert: str = setting(
+        "auto",
+        OneOf(*INVERT),
+        _(
+            "read dark as bright: auto where the border of an image is bright and was dark in training, "
+            "or the other way round; grey models only"
+        ),
     )
     max_images: int = setting(64, Whole(1), _("most photos in one request"))
     concurrency: int = setting(

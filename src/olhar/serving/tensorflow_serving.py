@@ -79,7 +79,8 @@ async def answer(state: ServeState, model: ServedModel, verb: str, body: bytes) 
     if not asked.photos:
         raise bad_request(_("there is no photo in the request; send one or more"))
     jobs = [photo_outputs(state, model, *photo) for photo in asked.photos]
-    probs = np.concatenate([found.probs for found in await asyncio.gather(*jobs)])  # (N, K)
+    outputs = await asyncio.gather(*jobs)
+    probs = np.concatenate([found.probs for found, _inverted in outputs])  # (N, K)
     rows = probs.tolist()
     if verb == "classify":
         names = model.classifier.class_names

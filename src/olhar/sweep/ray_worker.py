@@ -19,7 +19,7 @@ from olhar._version import __version__
 from olhar.data_settings import SourceSettings
 from olhar.datasets import open_source
 from olhar.errors import ClusterError, OlharError
-from olhar.files import folder_aside, write_atomic
+from olhar.files import change_mark, folder_aside, write_atomic
 from olhar.i18n import _
 from olhar.pipeline.inputs import require_training
 from olhar.run import RunFolder
@@ -96,7 +96,7 @@ class Worker:
 
 def _stamp(path: Path) -> Stamp:
     about = path.stat()
-    return about.st_mtime_ns, about.st_size
+    return change_mark(about), about.st_size
 
 
 def read_files(folder: Path, seen: dict[str, Stamp]) -> Files:

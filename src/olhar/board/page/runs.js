@@ -181,7 +181,9 @@ function accuracyCell(run, [low, high]) {
     svg("line", { class: "range", x1: at(from), x2: at(to), y1: 4, y2: 4 }),
     svg("circle", { cx: at(run.accuracy), cy: 4, r: 3 }));
   const ends = `${number(100 * from, 1)} – ${number(100 * to, 1)}`;
-  return el("div", { class: "accuracy" }, el("strong", {}, percent(run.accuracy)), bar, el("span", { class: "quiet ends" }, ends));
+  const doubt = run.reservations.join(" ");
+  const mark = doubt ? el("span", { class: "doubt", title: doubt, role: "img", "aria-label": `${say("reservation")} ${doubt}` }, "⚠") : null;
+  return el("div", { class: "accuracy" }, el("strong", {}, percent(run.accuracy), mark), bar, el("span", { class: "quiet ends" }, ends));
 }
 
 function epochsCell(run) {

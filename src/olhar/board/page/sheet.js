@@ -55,6 +55,9 @@ function content(run, card, folder) {
   if (run.state === "damaged") {
     parts.push(el("div", { class: "notice" }, el("strong", {}, say("damaged_title")), el("p", {}, run.problem)));
   }
+  if (run.reservations.length) {
+    parts.push(el("div", { class: "notice" }, el("strong", {}, say("reservation")), ...run.reservations.map((text) => el("p", {}, text))));
+  }
   if (run.state === "cut_off") parts.push(hint(say("cut_off_title"), `olhar resume ${where}`));
   parts.push(card ?? hint(say("no_card"), `olhar card ${where}`));
   parts.push(el("h3", {}, say("plots")));

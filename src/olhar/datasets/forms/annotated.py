@@ -17,6 +17,7 @@ from pathlib import Path
 from olhar.datasets.folders import PhotoFolder, photos_of
 from olhar.datasets.layout import Listing, PhotoFile, is_photo, list_photos
 from olhar.errors import DataError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 from olhar.shown import readable_name
 
@@ -101,7 +102,7 @@ def _listed(name: str, root: Path, listing: Listing) -> dict[str, list[PhotoFile
                 continue
             facts = photo.stat()
             place = photo.relative_to(root).as_posix()
-            found.setdefault(label, []).append((place, facts.st_size, facts.st_mtime_ns))
+            found.setdefault(label, []).append((place, facts.st_size, change_mark(facts)))
     if problems:
         raise DataError(
             _(

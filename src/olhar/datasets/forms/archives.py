@@ -29,6 +29,7 @@ from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
 from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import _
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -79,7 +80,7 @@ def unpack_archive(name: str, path: Path) -> Path:
     """
     with explain_os_errors(name):
         facts = path.stat()
-    stamps = [(str(path), facts.st_size, facts.st_mtime_ns), ("names", _NAMES, 0)]
+    stamps = [(str(path), facts.st_size, change_mark(facts)), ("names", _NAMES, 0)]
     with waiting(_("reading {file}, this once", file=path.name)):
         return unpacked_folder(path, stamps, partial(_unpack, name, path, facts))
 
@@ -129,7 +130,6 @@ def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
                 raise _refused(name, member, reason)
             with source() as content, target.open("wb") as out:
                 _copy(name, content, out, size_bytes)
-            os.utime(target, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # the same in every cache
 
 
 def _make_room(target: Path) -> bool:

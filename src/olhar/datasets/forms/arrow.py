@@ -32,7 +32,7 @@ from olhar.datasets.forms.tables import Table, read_tables
 from olhar.datasets.layout import METADATA, PART_NAMES
 from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
-from olhar.files import csv_text
+from olhar.files import change_mark, csv_text
 from olhar.i18n import Text, _
 from olhar.stores.names import is_portable
 
@@ -88,7 +88,7 @@ def open_shards(
     refuse_settings(settings, {"file_column", "label_column"})
     with explain_os_errors(settings.name):
         facts = [(str(path), path.stat()) for _split, path in used]
-    stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in facts]
+    stamps = [(path, stat.st_size, change_mark(stat)) for path, stat in facts]
     stamps += [(f"{flag} {column}", 0, 0) for flag, column in _asked(settings)]
     with waiting(_("reading {file}, this once", file=origin.name)):
         folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(settings, used, aside))

@@ -39,6 +39,7 @@ from olhar.datasets.layout import is_hidden, is_photo
 from olhar.datasets.named import known_class_names
 from olhar.datasets.places import explain_damage, open_packed, waiting
 from olhar.errors import DataError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -128,7 +129,7 @@ def open_idx(name: str, root: Path, paths: Sequence[Path]) -> Dataset:
     mappings = sorted({f for path in paths for f in path.parent.glob("*mapping.txt")})
     with explain_os_errors(name):
         facts = [(str(path), path.stat()) for path in [*paths, *mappings]]
-    prefix, key = stamp_key("idx", root, [(f, s.st_size, s.st_mtime_ns) for f, s in facts])
+    prefix, key = stamp_key("idx", root, [(f, s.st_size, change_mark(s)) for f, s in facts])
     pairs = _pairs(name, [_describe(path) for path in paths])
     entry = load_cached(key)
     if entry is None:

@@ -43,6 +43,7 @@ from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
 from olhar.datasets.places import waiting
 from olhar.depth import spread_one_bit, uint16_to_uint8
 from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import _
 from olhar.images import array_to_image
 
@@ -212,7 +213,7 @@ def _open(name: str, place: Path, files: Sequence[Path], read: Any) -> Dataset:
     """The data set, from the cache or through it."""
     with explain_os_errors(name):
         facts = [(str(file), file.stat()) for file in files]
-    prefix, key = stamp_key("arrays", place, [(f, s.st_size, s.st_mtime_ns) for f, s in facts])
+    prefix, key = stamp_key("arrays", place, [(f, s.st_size, change_mark(s)) for f, s in facts])
     entry = load_cached(key)
     if entry is None:
         message = _("reading {file}, this once", file=place.name)

@@ -42,6 +42,7 @@ from olhar.datasets.forms.tables import SPLIT_NAMES, Table
 from olhar.datasets.layout import label_text
 from olhar.datasets.places import waiting
 from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 
 _NAME = re.compile(r"(?:pixels?|pix|px|p)?[ _-]?(\d+)", re.IGNORECASE)
@@ -169,7 +170,7 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
     layouts = [_layout(settings, table.path) for table in tables]
     with explain_os_errors(name):
         facts = [(table, table.path.stat()) for table in tables]
-    stamps = [(f"{t.path} {t.part}", s.st_size, s.st_mtime_ns) for t, s in facts]
+    stamps = [(f"{t.path} {t.part}", s.st_size, change_mark(s)) for t, s in facts]
     stamps += [(f"label_column {settings.label_column}", 0, 0)] if settings.label_column else []
     prefix, key = stamp_key("pixels", origin, stamps)
     entry = load_cached(key)

@@ -37,6 +37,7 @@ from olhar.datasets.layout import (
     label_text,
 )
 from olhar.errors import DataError, explain_os_errors
+from olhar.files import change_mark
 from olhar.i18n import Text, _
 
 SPLIT_NAMES = {
@@ -282,7 +283,7 @@ def _find_files(
         if facts is None or not stat.S_ISREG(facts.st_mode):
             problems.append(_("{place}: there is no file '{file}'", place=row.place, file=row.file))
             continue
-        found[row.file] = row, (row.file, facts.st_size, facts.st_mtime_ns)
+        found[row.file] = row, (row.file, facts.st_size, change_mark(facts))
     return found
 
 

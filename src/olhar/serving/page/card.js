@@ -13,7 +13,7 @@ export class Card {
   // picture: { name, photo } of a file, or { name, strokes } of a drawing, which may change.
   // hooks: model(), settings(), changed(), removed(card)
   constructor(picture, hooks) {
-    Object.assign(this, picture, { hooks, id: (count += 1), state: "working", prediction: null });
+    Object.assign(this, picture, { hooks, id: (count += 1), state: "working", prediction: null, reading: {} });
     this.build();
     if (this.photo) this.show(this.photo);
   }
@@ -33,7 +33,8 @@ export class Card {
     this.remove = el("button", { type: "button", class: "close" }, "×");
     this.look = el("button", { type: "button", class: "looker", "aria-pressed": "false" });
     this.retry = el("button", { type: "button", hidden: true });
-    this.actions = el("div", { class: "buttons" }, this.look, this.retry);
+    this.flip = el("button", { type: "button", hidden: true });
+    this.actions = el("div", { class: "buttons" }, this.look, this.flip, this.retry);
     this.pictures = el("div", { class: "pictures" },
       el("figure", {}, el("span", { class: "frame" }, this.preview), this.captions[0]),
       el("figure", {}, el("span", { class: "frame" }, this.seen, this.heat, this.spot), this.captions[1]));
@@ -44,6 +45,10 @@ export class Card {
     this.remove.addEventListener("click", () => this.hooks.removed(this));
     this.retry.addEventListener("click", () => this.ask());
     this.look.addEventListener("click", () => this.toggleLook());
+    this.flip.addEventListener("click", () => {
+      this.reading = { invert: this.prediction.inverted ? "no" : "yes" };
+      this.ask();
+    });
     // A picture that the browser cannot show, such as TIFF, is shown as the network sees it.
     this.preview.addEventListener("error", () => {
       this.element.classList.add("unseen");
@@ -97,12 +102,12 @@ export class Card {
       }
       this.checkSize();
       const raw = { ...hooks, type: "application/octet-stream" };
-      const answer = await ask("predict", { model, top_k: TOP, file: this.name }, this.photo, raw);
+      const answer = await ask("predict", { model, top_k: TOP, file: this.name, ...this.reading }, this.photo, raw);
       [this.prediction] = await answer.json();
       this.turn("done");
       this.tell();
       const quietly = { ...raw, busy: undefined }; // the answer stands: the card waits no more
-      const seen = await ask("page/seen", { model, file: this.name }, this.photo, quietly);
+      const seen = await ask("page/seen", { model, file: this.name, ...this.reading }, this.photo, quietly);
       this.showSeen(await seen.blob());
     } catch (error) {
       if (error.name === "AbortError" || asking !== this.asking) return;
@@ -160,10 +165,15 @@ export class Card {
     if (state === "failed") this.title.textContent = this.reason;
     const outlier = done && prediction.outlier === true; // says more than "not sure"
     this.element.classList.toggle("unsure", unsure || outlier);
-    this.sign.hidden = !unsure && !outlier;
-    this.sign.replaceChildren(el("strong", {}, say(outlier ? "outlier" : "not_sure")), " ",
-      el("span", {}, outlier ? say("outlier_hint")
-        : say("unsure_hint", { threshold: percent(model.threshold) })));
+    const inverted = done && prediction.inverted === true;
+    const signs = [];
+    if (inverted) signs.push(el("strong", {}, say("inverted")), " ", el("span", {}, say("inverted_hint")), " ");
+    if (outlier) signs.push(el("strong", {}, say("outlier")), " ", el("span", {}, say("outlier_hint")));
+    else if (unsure) signs.push(el("strong", {}, say("not_sure")), " ", el("span", {}, say("unsure_hint", { threshold: percent(model.threshold) })));
+    this.sign.hidden = !signs.length;
+    this.sign.replaceChildren(...signs);
+    this.flip.textContent = say(inverted ? "read_as_is" : "read_inverted");
+    this.flip.hidden = !done || !model.grey;
     this.remove.setAttribute("aria-label", say("remove", { name: this.name }));
     if (this.strokes) this.preview.setAttribute("aria-label", this.name);
     else this.preview.alt = this.name;
@@ -210,7 +220,7 @@ export class Card {
       this.draw();
       try {
         const type = "application/octet-stream";
-        const answer = await ask("explain", { model: this.hooks.model().name }, this.photo, { type, signal: this.asking.signal, patience_s: 0 });
+        const answer = await ask("explain", { model: this.hooks.model().name, ...this.reading }, this.photo, { type, signal: this.asking.signal, patience_s: 0 });
         this.explanation = await answer.json();
         this.showHeat();
       } catch (error) {
