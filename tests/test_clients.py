@@ -1,4 +1,4 @@
-"""What clients really send: the same photo in any of their forms has the same answer, or a refusal that helps."""
+"""What clients really send: one photo has one answer in any form, or a refusal that helps."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_photo_in_any_form_is_a_photo(app: App) -> None:
     file = named % "photo" + '; filename="a.png"'
     for parts, name in (
         ([(named % "photo" + "; filename*=UTF-8''na%C3%AFve%20cat.png", photo)], "naïve cat.png"),
-        ([(named % "p" + "; filename=\"na_ve.png\"; filename*=utf-8'en'na%C3%AFve.png", photo)], "naïve.png"),
+        ([(file + "; filename*=utf-8'en'na%C3%AFve.png", photo)], "naïve.png"),
         ([(named % "photo", photo)], "0"),
         ([(named % "photo" + "\r\nContent-Type: application/octet-stream", photo)], "0"),
         ([(named % "anything", b"data:image/png;base64," + text)], "0"),
@@ -122,13 +122,32 @@ def test_a_photo_in_any_form_is_a_photo(app: App) -> None:
         ([(named % "images[]", text)], "0"),
         ([(named % "x", text)], "0"),
         ([(file, photo), (named % "submit", b"Send")], "a.png"),
-        ([(named % "token", b"f00"), (named % "_method", b"put"), (file, photo), (named % "model", b"")], "a.png"),
+        ([(named % "token", b"f00"), (named % "_method", b"put"), (file, photo)], "a.png"),
+        ([(file, photo), (named % "model", b"")], "a.png"),
         ([(file, photo), (named % "more" + '; filename=""', b"")], "a.png"),
     ):  # fmt: skip
         answer = ask(app, "POST", "/predict", **form(*parts))
         assert answer.status_code == 200, (parts, answer.text)
         assert (answer.json()[0]["file"], answer.json()[0]["top"]) == (name, wanted), parts
         assert len(answer.json()) == 1
+
+
+def test_a_form_without_files_may_hold_a_photo_as_text(app: App) -> None:
+    photo = encoded(np.random.default_rng(2).integers(0, 255, (20, 20), np.uint8))
+    wanted = ask(app, "POST", "/predict", content=photo).json()
+    text = base64.b64encode(photo).decode()
+    for fields in ({"image": f"data:image/png;base64,{text}", "go": "Send"}, {"x": text}):
+        answer = ask(app, "POST", "/predict", data=fields | {"top_k": "2"}).json()
+        assert answer[0]["top"] == wanted[0]["top"][:2]
+    form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert "+" in text
+    damaged = ask(
+        app, "POST", "/predict", content=f"image={text}", headers=form_type
+    )  # + unescaped
+    assert (damaged.status_code, "%2B" in damaged.text) == (422, True)
+    for body in (photo, b"a=b", b"", json.dumps({"image": text}).encode(), b"=" * 9999):
+        answer = ask(app, "POST", "/predict", content=body, headers=form_type)
+        assert (answer.status_code, "curl" in answer.text) == (415, True)
 
 
 def test_a_form_without_a_photo_or_with_a_misspelt_option_is_refused(app: App) -> None:

@@ -3,6 +3,8 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -608,3 +610,41 @@ def test_sixteen_bits_in_memory_are_read_as_those_of_a_file(tmp_path):
         read = read_image(save(Image.fromarray(values), tmp_path / "wide.png"))
         np.testing.assert_array_equal(array_to_image(values), read)
         assert read.max() == 255
+
+
+def test_what_pillow_warns_of_reaches_nobody(tmp_path):
+    """A photo of more pixels than Pillow likes, looked at in every way, in threads side by side."""
+    small = Image.new("L", (8, 8), 9)
+    content = bytearray(encode(small, "TIFF"))
+    (tmp_path / "a.tif").write_bytes(content)
+    head = b"IHDR" + struct.pack(">IIBBBBB", 13_000, 13_000, 8, 0, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + struct.pack(">I", zlib.crc32(head))
+    (tmp_path / "big.png").write_bytes(png + b"\0\0\0\0IEND\xaeB`\x82")
+    code = """
+import sys, warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+warnings.simplefilter("always")
+from olhar.datasets.bursts import taken_together
+from olhar.datasets.headers import *
+from olhar.errors import ImageError
+from olhar.images import open_header, read_image
+root = Path(sys.argv[1])
+def look(_number):
+    for name in ("big.png", "a.tif"):
+        try:
+            read_image(root / name)
+            read_image((root / name).read_bytes())
+        except ImageError:
+            pass
+        with open_header(root / name):
+            pass
+    (root / "big.jpg").write_bytes((root / "big.png").read_bytes())
+    taken_together(root, ["big.jpg", "a.tif"])
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(look, range(12)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

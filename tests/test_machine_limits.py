@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+httpx = pytest.importorskip("httpx", reason="the server's tests need httpx")
 pytest.importorskip("resource", reason="Windows has no such limits")
 
 
@@ -116,3 +120,84 @@ asyncio.run(ask())
     assert len(statuses) == len(photos) + 1, done.stderr
     assert set(statuses) <= {"200", "503"}, done.stdout
     assert statuses.count("200") >= len(photos) - 1
+
+
+# As where every folder that Python tries is on a read-only disk.
+NO_FOLDER = """
+import tempfile
+def no_folder(*words, **named):
+    raise FileNotFoundError(2, "No usable temporary directory found")
+tempfile._get_default_tempdir = no_folder
+"""
+SERVING = """
+import os, sys
+from pathlib import Path
+from olhar.board.server import serve_board
+from olhar.serving.server import serve
+from olhar.serving.settings import ServeSettings
+for number in (0, 1, 2):
+    os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None
+kind, run, port = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+if kind == "board":
+    serve_board(run.parent, port=port)
+else:
+    serve({"d": run}, ServeSettings(port=port, workers=int(kind)))
+"""
+
+
+@pytest.mark.parametrize("kind", ["1", "2", "board"])
+def test_a_server_without_standard_streams_serves_and_ends_well(
+    digits_run: Path, kind: str, tmp_path: Path
+) -> None:
+    """And without a folder to write to, as in a container whose disk is read-only."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = tmp_path / "serving.py"
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    script.write_text(
+        "if __name__ == '__main__':\n" + textwrap.indent(NO_FOLDER + SERVING, "    "), "utf-8"
+    )
+    process = subprocess.Popen([sys.executable, script, kind, digits_run, str(port)], env=env)
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                answer = httpx.get(f"http://127.0.0.1:{port}/")
+                break
+            except httpx.TransportError:
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        assert answer.status_code == 200
+        if kind != "board":
+            answer = httpx.post(f"http://127.0.0.1:{port}/predict", content=b"no photo")
+            assert answer.status_code == 422
+            assert "olhar_requests_total" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_photos_are_looked_at_without_a_folder_for_temporary_files(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for row in range(3):
+            Image.new("RGB", (32, 32), (row * 40, 9, 9)).save(tmp_path / label / f"{row}.png")
+    code = """
+import sys
+from pathlib import Path
+from olhar.datasets.check.measure import measure_photos
+from olhar.progress import Progress
+print(measure_photos(Path(sys.argv[1]), ["cat/0.png", "dog/1.png"], Progress())[1].shape)
+"""
+    done = run(NO_FOLDER + code, tmp_path)
+    assert done.stdout == "(2, 64, 64, 3)\n" or "TMPDIR" in done.stderr, done.stderr
+
+
+def test_verify_says_what_it_could_not_try_without_such_a_folder(digits_run: Path) -> None:
+    code = "import sys; from olhar.cli import main; sys.exit(main(['verify', sys.argv[1]]))"
+    done = run(f"{NO_FOLDER}\n{code}", digits_run)
+    assert done.returncode == 0, done.stderr
+    assert "TMPDIR" in done.stdout
+    assert "/v2 BYTES" in done.stdout

@@ -17,6 +17,7 @@ from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.settings import SERVE
+from olhar.serving.streams import hold_streams
 
 DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "localhost", 8090
 _CLOSING_S = 2
@@ -49,6 +50,7 @@ def serve_board(
         MissingExtraError: the web server is not installed.
         OlharError: the port is in use.
     """
+    hold_streams()
     progress = progress or Progress()
     root = check_runs_folder(Path(runs))
     require_server()

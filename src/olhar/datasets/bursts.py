@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
+
+from olhar.images import open_header
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -62,15 +63,11 @@ def taken_together(root: Path, files: Sequence[str]) -> Pairs:
 
 def _read_exif(path: Path) -> tuple[str, float | None]:
     """Model of the camera, and when the photo was taken, in seconds of its clock."""
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, on damaged headers
-            with Image.open(path) as image:
-                exif = image.getexif()
-                text = str(exif.get_ifd(_EXIF).get(_TAKEN, ""))
-                model = str(exif.get(_MODEL, ""))
+        with open_header(path) as image:
+            exif = image.getexif()
+            text = str(exif.get_ifd(_EXIF).get(_TAKEN, ""))
+            model = str(exif.get(_MODEL, ""))
         when = datetime.strptime(text.strip("\0 "), "%Y:%m:%d %H:%M:%S")
         return model.strip("\0 "), (when - datetime(1970, 1, 1)).total_seconds()
     except Exception:  # noqa: BLE001  hostile bytes make decoders raise nearly anything

@@ -155,9 +155,9 @@ def plot_explanation(
         probability: of it, 0 to 1.
         box: left, top, right, bottom of the place that matters most, as shares of the image.
     """
+    figure = style.figure(8.2, 3.9 * float(np.clip(image.shape[0] / image.shape[1], 0.5, 2)) + 0.5)
     from matplotlib.patches import Rectangle
 
-    figure = style.figure(8.2, 3.9 * float(np.clip(image.shape[0] / image.shape[1], 0.5, 2)) + 0.5)
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         style.hide_frame(axes)

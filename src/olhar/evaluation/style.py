@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar import i18n
-from olhar.errors import ConfigError, MissingExtraError
+from olhar.errors import ConfigError, MissingExtraError, NoPermissionError
 from olhar.evaluation.fonts import families_for, prepare_matplotlib
 from olhar.files import PNG_MARK, SVG_MARK, write_atomic
 from olhar.i18n import Text, _
@@ -102,6 +102,7 @@ def figure(width: float, height: float) -> Figure:
 
     Raises:
         MissingExtraError: Matplotlib is not installed.
+        NoPermissionError: it has no folder to write to.
     """
     prepare_matplotlib()
     try:
@@ -109,6 +110,13 @@ def figure(width: float, height: float) -> Figure:
     except ImportError as error:
         raise MissingExtraError(
             _("pictures need matplotlib, which is not installed; run: pip install 'olhar[train]'")
+        ) from error
+    except OSError as error:  # it looks for a folder of its own as soon as it is imported
+        raise NoPermissionError(
+            _(
+                "Matplotlib, which draws pictures, needs a folder that it can write to; name one in "
+                "MPLCONFIGDIR"
+            )
         ) from error
     size = (width, height)
     card = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")

@@ -26,7 +26,7 @@ from olhar.i18n import _
 from olhar.serving.arrays import read_npy
 from olhar.serving.asked import OPTIONS, Asked, check_count, wrong_value
 from olhar.serving.engine import Photo
-from olhar.serving.multipart import read_multipart
+from olhar.serving.multipart import read_multipart, read_urlencoded
 from olhar.serving.photo_text import photo_from_text
 from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
 
@@ -64,8 +64,10 @@ def read_asked(body: bytes, content_type: str, query: Mapping[str, str], max_ima
         asked.photos += [(str(index), image) for index, image in enumerate(images)]
     elif kind in _RAW or kind.startswith("image/"):
         asked.photos.append((name, body))
-    elif kind == "application/x-www-form-urlencoded":  # what curl says unless it is told
-        raise wrong_media_type(kind, f"{_KINDS}; curl: -H 'Content-Type: image/jpeg'")
+    elif kind == "application/x-www-form-urlencoded":
+        read_urlencoded(body, asked, max_images)
+        if not asked.photos:  # what curl says of anything, unless it is told
+            raise wrong_media_type(kind, f"{_KINDS}; curl: -H 'Content-Type: image/jpeg'")
     else:
         raise wrong_media_type(kind, _KINDS)
     if not asked.photos:

@@ -1,11 +1,11 @@
-"""multipart/form-data (RFC 7578), already in memory → photos and options."""
+"""Forms: multipart/form-data (RFC 7578) or URL-encoded, already in memory → photos and options."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from olhar.errors import ImageError, MissingExtraError
 from olhar.i18n import _
@@ -18,6 +18,7 @@ _EXTENDED = re.compile(r";\s*filename\*\s*=\s*\"?([^;\"]*)", re.IGNORECASE)
 _LIKE = (
     0.66  # such as "topk"; "token" and "_method", which frameworks add, are less like any option
 )
+_LONGEST_OPTION = 40
 _MOST_FIELDS = 20  # options beside the photos
 
 
@@ -75,6 +76,22 @@ def read_multipart(body: bytes, content_type: str, asked: Asked, max_images: int
     check_count(len(asked.photos), max_images)
 
 
+def read_urlencoded(body: bytes, asked: Asked, max_images: int) -> None:
+    """Add the fields of a form without files to `asked`; nothing where the body is no such form.
+
+    Raises:
+        RequestError: it has too many photos, or an unknown option.
+    """
+    try:
+        most = _MOST_FIELDS + max_images
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=most)
+    except ValueError:
+        return
+    for name, text in pairs:
+        set_field(asked, name, text)
+    check_count(len(asked.photos), max_images)
+
+
 def set_field(asked: Asked, name: str, text: str) -> None:
     """Take a field of a form that is text: an option, a photo as base64 or data: URL, or neither.
 
@@ -93,7 +110,9 @@ def set_field(asked: Asked, name: str, text: str) -> None:
             asked.photos.append((shown, photo_from_text(text, shown)))
         except ImageError as error:
             asked.photos.append((shown, error))
-    elif difflib.get_close_matches(name.lower(), OPTIONS, cutoff=_LIKE):
+    elif len(name) < _LONGEST_OPTION and difflib.get_close_matches(
+        name.lower(), OPTIONS, cutoff=_LIKE
+    ):
         asked.set_option(name, text)  # which refuses it
 
 

@@ -17,16 +17,16 @@ EXAMPLE_PHOTO = (
 _REFUSALS = {
     400: "No HTTP that can be read.",
     401: "The token is missing or wrong.",
-    403: "A web page of an origin that was not allowed.",
+    403: "A web page of an origin that was not allowed; see --cors and --allow-host.",
     404: "No such model, version or path.",
     405: "The path is right, the method is not.",
     408: "The request did not arrive in time.",
     413: "Too many bytes, pixels or photos.",
     415: "A kind of body that is not read.",
-    421: "A server on this machine, asked under another name.",
+    421: "A server on this machine, asked under a name that --allow-host does not name.",
     422: "A photo, body or parameter that cannot be read.",
     429: "Too many requests from this client.",
-    503: "Too many requests at once, or no answer in time; see Retry-After.",
+    503: "Too many requests at once, no answer in time, or too little memory; see Retry-After.",
 }
 _SCHEMAS: dict[str, Any] = {
     "Prediction": {
@@ -138,6 +138,7 @@ def openapi(state: ServeState, prefix: str = "") -> dict[str, Any]:
                 "get": _operation("model_ready", "Ready", {"type": "object"}, None, [_name(model)])
             },
             "/v2/models/{name}/infer": {"post": _infer(model)},
+            **_tensorflow(model),
             "/metrics": {"get": _metrics()},
         },
         "components": {
@@ -259,7 +260,7 @@ def _infer(model: ServedModel) -> dict[str, Any]:
         "properties": {
             "name": {"enum": ["images", "image"]},
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
-            "datatype": {"enum": ["UINT8", "BYTES"]},
+            "datatype": {"enum": ["UINT8", "FP32", "BYTES"]},
             "data": {"type": "array"},
         },
     }
@@ -274,6 +275,22 @@ def _infer(model: ServedModel) -> dict[str, Any]:
     photo = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [EXAMPLE_PHOTO]}
     body = {"application/json": {"schema": schema, "example": {"inputs": [photo]}}}
     return _operation("infer", "Probabilities", {"type": "object"}, body, [_name(model)])
+
+
+def _tensorflow(model: ServedModel) -> dict[str, Any]:
+    """TensorFlow Serving's API."""
+    many = {"type": "array", "items": {"$ref": "#/components/schemas/Photo"}, "maxItems": 64}
+    found: dict[str, Any] = {}
+    for verb, key in (("predict", "instances"), ("classify", "examples")):
+        schema = {"type": "object", "required": [key], "properties": {key: many}}
+        body = {"schema": schema, "example": {key: [{"b64": EXAMPLE_PHOTO}]}}
+        words = (f"tensorflow_{verb}", "Probabilities of all classes", {"type": "object"})
+        content = {"application/json": body}
+        found[f"/v1/models/{{name}}:{verb}"] = {"post": _operation(*words, content, [_name(model)])}
+    for name, path in (("state", ""), ("metadata", "/metadata")):
+        words = (f"tensorflow_{name}", "A model", {"type": "object"})
+        found[f"/v1/models/{{name}}{path}"] = {"get": _operation(*words, None, [_name(model)])}
+    return found
 
 
 def _metrics() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.settings import ServeSettings
+from olhar.serving.streams import hold_streams
 
 
 def serve(
@@ -30,6 +31,7 @@ def serve(
         MissingExtraError: the web server is not installed.
         OlharError: the port is in use, or a model cannot be loaded.
     """
+    hold_streams()
     progress = progress or Progress()
     if not models:
         raise ConfigError(_("there is no model to serve; name one or more"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -165,9 +166,17 @@ def _hear(lifeline: Connection) -> tuple[str, Any]:
 
 @contextlib.contextmanager
 def _counters(count: int) -> Iterator[Path]:
-    """The file in which the processes count together."""
+    """The file in which the processes count together: in memory where the system can, or on disk."""
     from olhar.serving.metrics import Metrics
 
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        number = os.memfd_create("olhar-counters")
+        try:
+            os.truncate(number, Metrics.size_bytes(count))
+            yield Path(f"/proc/{os.getpid()}/fd/{number}")
+        finally:
+            os.close(number)
+        return
     with tempfile.TemporaryDirectory(prefix="olhar-serve-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "counters"
         file.write_bytes(bytes(Metrics.size_bytes(count)))

@@ -10,6 +10,7 @@ fault.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -251,7 +252,12 @@ def _python_link(
 def _cli_link(classifier: Classifier, items: Sequence[Item], python: Answers) -> Link:
     """`olhar predict --json` in a process of its own."""
     names, count = classifier.class_names, len(items)
-    with tempfile.TemporaryDirectory(prefix="olhar-") as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="olhar-"))
+        except OSError:
+            note = _("there is no folder for temporary files; name one that is writable in TMPDIR")
+            return Link("cli", "python", SKIPPED, note=note)
         for row, item in enumerate(items):  # whatever the suffix, content decides
             (Path(folder) / f"{row:06}.png").write_bytes(item.content)
         command = ["predict", str(classifier.folder), folder, "--json", "--top", str(len(names))]

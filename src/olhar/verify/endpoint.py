@@ -8,11 +8,12 @@ import re
 import ssl
 import subprocess
 import sys
-import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from olhar.errors import ClusterError, ConfigError, ExportError
@@ -21,6 +22,7 @@ from olhar.images import MAX_PIXELS
 
 _CONNECT_S, _ANSWER_S = 5.0, 60.0
 _START_S, _STOP_S = 60.0, 10.0
+_KEPT_LINES = 100
 # Whatever `olhar predict` reads is to be answered here too.
 _NO_LIMITS = ("--max-mb", "2048", "--max-pixels", str(MAX_PIXELS), "--timeout", "300")
 _URL = re.compile(r"https?://[^\s/]+:\d+")
@@ -115,37 +117,46 @@ def start_server(model: Path) -> Iterator[Endpoint]:
     """
     command = [sys.executable, "-m", "olhar", "serve", str(model), "--port", "0", *_NO_LIMITS]
     environment = {key: value for key, value in os.environ.items() if key != "OLHAR_TOKEN"}
-    with tempfile.TemporaryDirectory(prefix="olhar-", ignore_cleanup_errors=True) as folder:
-        log = Path(folder) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603  this olhar itself
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-        try:
-            yield Endpoint(_wait_for_url(process, log))
-        finally:
-            _stop(process)
+    process = subprocess.Popen(  # noqa: S603  this olhar itself
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    )
+    lines: list[str] = []  # of its log, kept in memory: there may be no disk to write to
+    assert process.stdout is not None
+    reader = threading.Thread(target=_keep_lines, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    try:
+        yield Endpoint(_wait_for_url(process, reader, lines))
+    finally:
+        _stop(process)
+        reader.join()
+        process.stdout.close()
 
 
-def _wait_for_url(process: subprocess.Popen[bytes], log: Path) -> str:
+def _keep_lines(log: IO[bytes], lines: list[str]) -> None:
+    for line in log:
+        lines.append(line.decode("utf-8", "replace").strip())
+        del lines[:-_KEPT_LINES]
+
+
+def _wait_for_url(
+    process: subprocess.Popen[bytes], reader: threading.Thread, lines: Sequence[str]
+) -> str:
     """The address that a server prints once it is ready."""
     until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        ended = process.poll() is not None
-        said = log.read_text(encoding="utf-8", errors="replace")
-        found = _URL.search(said)
-        if ended:
-            break
+    while time.monotonic() < until and process.poll() is None:
+        found = _URL.search("\n".join(lines))
         if found:
             return found[0]
         time.sleep(0.02)
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if process.poll() is not None:
+        reader.join()
+    said = [line for line in lines if line]
     raise ExportError(
-        _("olhar serve did not start: {reason}", reason=lines[-1] if lines else process.returncode)
+        _("olhar serve did not start: {reason}", reason=said[-1] if said else process.returncode)
     )
 
 

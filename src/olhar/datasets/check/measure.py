@@ -19,14 +19,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from olhar.cores import count_cores
-from olhar.errors import ImageError, ImageSizeError, OlharError, explain_os_errors
+from olhar.errors import ImageError, ImageSizeError, OlharError, StorageError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _, language
 from olhar.images import open_header, read_image, to_channels
@@ -89,8 +89,7 @@ def measure_photos(
     rows = list(enumerate(files))
     workers = min(workers or count_cores(), len(rows) // _PHOTOS_PER_PROCESS)
     photos: dict[int, Photo] = {}
-    place = tempfile.gettempdir()
-    with explain_os_errors(place), tempfile.TemporaryFile() as file:
+    with explain_os_errors(_("the folder for temporary files")), _scratch() as file:
         file.truncate(len(rows) * _ROW_BYTES)
 
         def hear(found: Iterable[tuple[int, Photo, bytes]]) -> None:
@@ -217,6 +216,18 @@ def _tile_means(length: int) -> NDArray[np.float64]:
 
 
 # In other processes
+
+
+def _scratch() -> IO[bytes]:
+    """A file without a name, on the disk; in memory where no folder can be written to."""
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError as error:  # none of those that Python knows
+        if hasattr(os, "memfd_create"):
+            return os.fdopen(os.memfd_create("olhar"), "w+b")
+        raise StorageError(
+            _("there is no folder for temporary files; name one that is writable in TMPDIR")
+        ) from error
 
 
 def _measure_in_processes(
