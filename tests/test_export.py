@@ -28,7 +28,8 @@ from olhar.errors import ConfigError, ExportError, MissingExtraError
 from olhar.export import export_network
 from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec
-from olhar.pipeline.exporting import _quantise, export_model
+from olhar.pipeline.exporting import export_model
+from olhar.pipeline.exporting_int8 import quantise
 from olhar.pipeline.rebuilding import network_probs
 from olhar.progress import Progress
 from test_verify import make_model, plant_golden_probabilities, reseal
@@ -40,7 +41,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "verify.md"
 def int8(digits_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """An int8 model of the digits run, and what the command said."""
     out = tmp_path_factory.mktemp("int8") / "digits-int8"
-    done = olhar("export", digits_run, "--format", "int8", "--out", out, "--json")
+    done = olhar("export", digits_run, "--precision", "int8", "--out", out, "--json")
     assert done.status == 0, done.err
     return out, done.json
 
@@ -158,15 +159,15 @@ def test_an_int8_model_is_a_model_like_any_other(
     done = olhar("verify", out, "--json")
     assert done.status == 0, done.out
     assert {link["name"]: link["status"] for link in done.json["links"]}["torch"] == "skipped"
-    for kind in ("int8", "safetensors"):
-        done = olhar("export", out, "--format", kind, "--out", tmp_path / "x")
+    for words in (("--precision", "int8"), ("--format", "safetensors"), ("--format", "c")):
+        done = olhar("export", out, *words, "--out", tmp_path / "x")
         assert (done.status, (tmp_path / "x").exists()) == (2, False)
         assert "is int8 already" in done.err
     assert export_model(out, tmp_path / "int8.onnx").largest_difference == 0
 
 
 def test_the_command_prints_both_models(digits_run: Path, tmp_path: Path) -> None:
-    done = olhar("export", digits_run, "--format", "int8", "--out", tmp_path / "m")
+    done = olhar("export", digits_run, "--precision", "int8", "--out", tmp_path / "m")
     assert done.status == 0, done.err
     head, fp32, quantised = done.out.splitlines()[:3]
     assert "360 test images" in head
@@ -180,7 +181,7 @@ def test_an_int8_model_that_loses_too_much_is_not_written(digits_run: Path, tmp_
     """One channel of great values leaves the others of its layer a step or two of 8 bits."""
     outlier = plant_outlier(digits_run, tmp_path / "outlier")
     (tmp_path / "made").mkdir()
-    words = ("export", outlier, "--format", "int8", "--out", tmp_path / "made" / "m")
+    words = ("export", outlier, "--precision", "int8", "--out", tmp_path / "made" / "m")
     done = olhar(*words)
     assert done.status == 1, done.out
     assert re.search(r"right on \d+\.\d+% of 360 test images, the fp32 model on \d+", done.err)
@@ -215,7 +216,7 @@ def test_every_family_can_be_quantised(network: str, tmp_path: Path) -> None:
     )
     classifier = load_classifier(model)
     images = load_file(model / "golden.safetensors")["images"]
-    content = _quantise((model / "model.onnx").read_bytes(), iter([images]))
+    content = quantise((model / "model.onnx").read_bytes(), iter([images]))
     session = onnxruntime.InferenceSession(content)
     (probs,) = session.run(None, {"images": images})
     np.testing.assert_allclose(probs.sum(1), 1, atol=1e-5)
@@ -235,10 +236,13 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(digits_run: Path, tmp_pat
     for words, message in (
         (("--out", tmp_path / "taken"), "exists already; choose another --out"),
         (("--format", "onxn", *out), "did you mean onnx"),
-        (("--format", "int8", "--max-drop", "2", *out), "a number from 0 to 1"),
-        (("--format", "int8", "--max-drop", "nan", *out), "a number from 0 to 1"),
-        (("--format", "int8", "--max-drop", "low", *out), "allowed: a number"),
-        (("--format", "int8", "--data", tmp_path, *out), "error:"),
+        (("--format", "int8", *out), "--format onnx --precision int8"),
+        (("--precision", "int9", *out), "did you mean int8"),
+        (("--format", "safetensors", "--precision", "int8", *out), "allowed: fp32"),
+        (("--precision", "int8", "--max-drop", "2", *out), "a number from 0 to 1"),
+        (("--precision", "int8", "--max-drop", "nan", *out), "a number from 0 to 1"),
+        (("--precision", "int8", "--max-drop", "low", *out), "allowed: a number"),
+        (("--precision", "int8", "--data", tmp_path, *out), "error:"),
     ):
         done = olhar("export", digits_run, *words)
         assert done.status == 2, (words, done.err)
@@ -274,11 +278,16 @@ def test_weights_of_another_network_are_refused(digits_run: Path, tmp_path: Path
 def test_what_is_not_installed_is_named(
     digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for library, kind in (("onnx", "onnx"), ("onnx", "int8"), ("torch", "safetensors")):
+    for library, kind, precision in (
+        ("onnx", "onnx", "fp32"),
+        ("onnx", "onnx", "int8"),
+        ("onnx", "c", "fp32"),
+        ("torch", "safetensors", "fp32"),
+    ):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, library, None)
             with pytest.raises(MissingExtraError, match=library):
-                export_model(digits_run, tmp_path / "out", format=kind)
+                export_model(digits_run, tmp_path / "out", format=kind, precision=precision)
     with pytest.raises(ConfigError):
         export_model(digits_run, tmp_path / "out", format="pickle")
     assert not list(tmp_path.iterdir())

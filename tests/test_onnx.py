@@ -381,7 +381,7 @@ def test_a_model_exported_before_is_used_as_ever(name: str, tmp_path: Path) -> N
     np.testing.assert_allclose(classifier.predict_probs(images), stored, atol=1e-5)
     np.testing.assert_allclose(network_probs(classifier, images), stored, atol=1e-5)
     assert export_model(folder, tmp_path / "a.onnx").largest_difference < 1e-5
-    made = export_model(folder, tmp_path / "int8", format="int8", max_drop=0.05)
+    made = export_model(folder, tmp_path / "int8", precision="int8", max_drop=0.05)
     assert made.size_bytes > 0
     found = verify_model(folder)
     assert found.ok, found.to_dict()

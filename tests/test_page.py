@@ -22,19 +22,22 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import DATA, needs_data, olhar
+from olhar import looks
 from olhar.classifier import load_classifier, save_classifier
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.named import load_named
 from olhar.datasets.source import open_source
 from olhar.errors import ConfigError, ImageError
+from olhar.native.style import MNIST, UCI_DIGITS
 from olhar.serving.corrections import Corrections, check_folder
-from olhar.serving.drawing import MNIST, UCI_DIGITS, centre_digit, draw_digit, read_strokes
+from olhar.serving.drawing import centre_digit, draw_digit, read_strokes
 from olhar.serving.looked import explain_photo, heat_png
 from olhar.serving.page_texts import page_texts
 from serving_process import Server, serving
 
 ARTEFACTS = Path(__file__).parent / "artefacts"
 PAGE = Path(sys.modules["olhar"].__file__ or "").parent / "serving" / "page"
+FILES = [*PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)]
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 Strokes = list[list[tuple[float, float]]]
@@ -363,7 +366,7 @@ def test_the_page_speaks_the_language_of_the_browser(server: Server) -> None:
 
 
 def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
-    sources = "".join(file.read_text() for file in PAGE.iterdir())
+    sources = "".join(file.read_text() for file in FILES)
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', sources))
     for call in re.findall(r"\bsay\(([^{}]*?)(?:, \{|\))", sources):
         used |= set(re.findall(r'"(\w+)"', call))
@@ -386,7 +389,7 @@ def luminance(colour: str) -> float:
 
 def test_colours_can_be_told_apart_by_weak_eyes() -> None:
     # WCAG 2.2, 1.4.3 and 1.4.11, level AA: text 4.5, edges of controls 3.
-    css = (PAGE / "page.css").read_text()
+    css = (looks.FOLDER / "page.css").read_text()
     light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     text = [("ink", "page panel sunk"), ("quiet", "page panel sunk line"), ("unsure", "panel")]
     text += [("accent", "panel page wash"), ("on-accent", "accent hover")]
@@ -752,3 +755,18 @@ def test_a_busy_server_with_a_token_is_waited_for(
         assert failed.get_by_role("button", name="Try again").is_visible()
         page.screenshot(path=ARTEFACTS / "page-stopped.png", full_page=True)
         context.close()
+
+
+def test_the_page_gives_the_model_as_a_file_that_needs_no_server(
+    browser: Any, digits_run: Path, tmp_path: Path
+) -> None:
+    with serving(digits_run) as server, page_of(browser, server.url, "along") as page:
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save this model").click()
+        saved = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved)
+        assert saved.name == "d.html"
+        done = olhar("export", digits_run, "--format", "web", "--out", tmp_path / "own.html")
+        assert done.status == 0, done.err
+        assert saved.read_bytes() == (tmp_path / "own.html").read_bytes()
+        assert server.get("web?model=none").status_code == 404

@@ -89,6 +89,7 @@ def push(
     name: str | None = None,
     *,
     photos: bool = False,
+    extra: Mapping[str, Path] | None = None,
     progress: Progress | None = None,
 ) -> Version:
     """Store a model, its card and its figures as the next version of a name.
@@ -98,6 +99,7 @@ def push(
         store: a folder, file:///…, s3://bucket/prefix, mongodb://host/database.
         name: what to call it; by default as its run folder is called.
         photos: push the card's pictures that show images of the data set, too.
+        extra: more files, by their paths in the version: exports that travel with the model.
         progress: hears of the bytes.
 
     Raises:
@@ -111,19 +113,23 @@ def push(
     url = parse_store(store)
     facts = _facts(path)
     with open_store(url) as opened:
-        manifest = push_version(
-            opened, MODELS, chosen, _files_of(path, photos=photos), facts, progress or Progress()
-        )
+        files = {**_files_of(path, photos=photos), **(extra or {})}
+        manifest = push_version(opened, MODELS, chosen, files, facts, progress or Progress())
     return Version(url.address(chosen, manifest.version), manifest)
 
 
 def plan_push(
-    source: Path | str, store: str, name: str | None = None, *, photos: bool = False
+    source: Path | str,
+    store: str,
+    name: str | None = None,
+    *,
+    photos: bool = False,
+    extra: Mapping[str, Path] | None = None,
 ) -> tuple[str, list[Move]]:
     """What `push` would do: the name, and which files it would move. Nothing is written."""
     path, chosen = _source(source, name)
     _facts(path)
-    planned = hash_files(_files_of(path, photos=photos))
+    planned = hash_files({**_files_of(path, photos=photos), **(extra or {})})
     with open_store(store) as opened:
         missing = missing_files(opened, planned)
     return chosen, [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olhar.cli.options import Subparsers, add_json, print_json
@@ -30,6 +32,16 @@ def add_command(commands: Subparsers) -> None:
         action="store_true",
         help=str(_("push the card's pictures that show images of the data set, too")),
     )
+    parser.add_argument(
+        "--with",
+        dest="formats",
+        metavar="FORMATS",
+        help=str(
+            _(
+                "exports to push along, divided by commas: web (a page that runs anywhere), c (for boards)"
+            )
+        ),
+    )
     add_dry_run(parser)
     add_json(parser)
     parser.set_defaults(run_command=run)
@@ -55,20 +67,40 @@ def run(args: argparse.Namespace) -> int:
     """Push, and print the version."""
     from olhar import registry
 
-    if args.dry_run:
-        name, moves = registry.plan_push(args.model, args.store, args.name, photos=args.photos)
-        print_moves(name, moves, as_json=args.json)
-        return 0
-    with build_progress() as progress:
-        version = registry.push(
-            args.model, args.store, args.name, photos=args.photos, progress=progress
-        )
+    with tempfile.TemporaryDirectory(prefix="olhar-", ignore_cleanup_errors=True) as folder:
+        extra = _export_along(args, Path(folder))
+        if args.dry_run:
+            name, moves = registry.plan_push(
+                args.model, args.store, args.name, photos=args.photos, extra=extra
+            )
+            print_moves(name, moves, as_json=args.json)
+            return 0
+        with build_progress() as progress:
+            version = registry.push(
+                args.model,
+                args.store,
+                args.name,
+                photos=args.photos,
+                extra=extra,
+                progress=progress,
+            )
     if args.json:
         print_json(version.to_dict())
     else:
         print(_("Stored as {address}", address=version.address))
         print(_("Next: olhar predict {address} PHOTO...", address=quoted(version.address)))
     return 0
+
+
+def _export_along(args: argparse.Namespace, folder: Path) -> dict[str, Path]:
+    """The files of `--with`."""
+    if not args.formats:
+        return {}
+    from olhar.pipeline.carrying import export_along
+
+    with build_progress() as progress:
+        formats = [one.strip() for one in args.formats.split(",")]
+        return export_along(args.model, formats, folder, progress)
 
 
 def print_moves(name: str, moves: list[Move], *, as_json: bool) -> None:

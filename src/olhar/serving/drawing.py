@@ -8,54 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from olhar.classifier import ModelConfig
-from olhar.datasets.class_names import class_key
 from olhar.errors import ImageError
 from olhar.i18n import _
+from olhar.native.style import MNIST, DigitStyle
 
 _MOST_POINTS = 20_000
 _SUPERSAMPLING = 16
 
 Strokes = Sequence[Sequence[tuple[float, float]]]
-
-
-@dataclass(frozen=True)
-class DigitStyle:
-    """How the digits of a data set lie in their images, in pixels of the image.
-
-    Attributes:
-        field: side of the image.
-        box: side of the square that the digit is fitted into.
-        pen: width of a stroke, such that drawings have as much ink as the data set.
-        by_mass: whether the centre of mass, or else of the box around the ink, is at the centre.
-    """
-
-    field: int
-    box: int
-    pen: float
-    by_mass: bool
-
-
-# LeCun, Cortes and Burges, "The MNIST database": fitted into 20 × 20 pixels with the aspect kept,
-# the centre of mass at the centre of 28 × 28.
-MNIST = DigitStyle(field=28, box=20, pen=2.6, by_mass=True)
-# Alpaydin and Kaynak, "Optical recognition of handwritten digits", UCI 1998: 8 × 8 and filled.
-UCI_DIGITS = DigitStyle(field=8, box=8, pen=1.25, by_mass=False)
-
-
-def digit_style(config: ModelConfig) -> DigitStyle | None:
-    """How to draw for a model of grey digits; None for every other model."""
-    digits = {class_key(name) for name in config.class_names} == set("0123456789")
-    if not digits or len(config.class_names) != 10 or config.preprocess.channels != 1:
-        return None
-    return UCI_DIGITS if config.data.get("name") == "digits" else MNIST
 
 
 def read_strokes(value: Any) -> Strokes:

@@ -3,6 +3,7 @@
     GET  /                 the page; GET /page/NAME its style, scripts and icon
     GET  /page/texts       its strings
     GET  /page/models      the models, their classes in the language asked for, what the page may do
+    GET  /web              the model as one HTML file, see `web_file`
     POST /page/seen        a photo → PNG of what the network sees of it
     POST /page/drawing     {"strokes": [[[x, y], …], …]} → PNG of the digit, as the training digits are
     POST /explain          a photo → where the network looks: see `looked.explain_photo`
@@ -21,20 +22,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
+from olhar import i18n, looks
 from olhar.errors import explain_os_errors
 from olhar.i18n import _, choose_language
 from olhar.images import encode_png
+from olhar.native.style import MNIST, digit_style
 from olhar.serving import looked
 from olhar.serving.bodies import read_json
 from olhar.serving.corrections import Corrections
-from olhar.serving.drawing import MNIST, digit_style, draw_digit, read_strokes
+from olhar.serving.drawing import draw_digit, read_strokes
 from olhar.serving.page_texts import page_texts
 from olhar.serving.prefix import PREFIX, place_page
 from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
 from olhar.serving.request import Request
 from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
+from olhar.serving.web_file import WebFiles
 
 if TYPE_CHECKING:
     from starlette.requests import Request as StarletteRequest
@@ -68,7 +71,14 @@ def page_routes(state: ServeState) -> list[Route]:
 
     folder = state.settings.corrections
     corrections = None if folder is None else Corrections(folder)
-    files = {f"/page/{file.name}": file for file in _PAGE.iterdir() if file.suffix in _TYPES}
+    shown = [*_PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)]
+    files = {f"/page/{file.name}": file for file in shown if file.suffix in _TYPES}
+
+    web_files = WebFiles()
+
+    def take_along(options: Options) -> Response:
+        model = state.model(options.get("model"))
+        return _response(web_files.of(model), "application/octet-stream", _file_name(model.name))
 
     def keep(body: bytes, options: Options) -> Response:
         return _json(_keep(state, corrections, body, options))
@@ -78,6 +88,7 @@ def page_routes(state: ServeState) -> list[Route]:
         *(_get(path, partial(_file, file)) for path, file in files.items()),
         _get("/page/texts", lambda: _json(page_texts(i18n.language()))),
         _get("/page/models", lambda: _json(_describe(state))),
+        _get_slowly("/web", take_along),
         _post(state, "/page/seen", lambda body, options: _seen(state, body, options)),
         _post(state, "/page/drawing", lambda body, options: _draw(state, body, options), json=True),
         _post(state, "/explain", lambda body, options: _explain(state, body, options), at_once=1),
@@ -101,6 +112,27 @@ def _get(path: str, answer: Callable[[], Response]) -> Route:
             return answer()
 
     return Route(path, endpoint, methods=["GET"])
+
+
+def _get_slowly(path: str, answer: Callable[[Options], Response]) -> Route:
+    """A route whose answer is made in a thread."""
+    import anyio
+    from starlette.routing import Route
+
+    async def endpoint(given: StarletteRequest) -> Response:
+        request = Request(given.scope, given.receive)
+        with i18n.using(_language(request)):
+            _check_options(request.query, ("model", "lang"))
+            return await anyio.to_thread.run_sync(answer, request.query)
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _file_name(name: str) -> dict[str, str]:
+    plain = "".join(
+        one if one.isascii() and (one.isalnum() or one in "-_.") else "_" for one in name
+    )
+    return {"Content-Disposition": f'attachment; filename="{plain}.html"'}
 
 
 def _post(
@@ -186,6 +218,7 @@ def _describe_model(model: ServedModel) -> dict[str, Any]:
             for label in classifier.class_names
         ],
         "draws": digit_style(config) is not None,
+        "web": WebFiles.possible(model),
     }
 
 

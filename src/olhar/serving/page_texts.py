@@ -16,6 +16,8 @@ _PAGE: dict[str, Text] = {
     "question": _("What is in the photo?"),
     "digit_question": _("Which digit is it?"),
     "about": _("{network}, trained on {data}: {n} classes. It sees {size} × {size} pixels."),
+    "take_along": _("Save this model as one HTML file, which works without a server"),
+    "making_file": _("Making the file…"),
     "way": _("How to give a picture"),
     "draw": _("Draw"),
     "photos": _("Photos"),

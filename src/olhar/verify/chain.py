@@ -1,7 +1,8 @@
 """The chain from the stored golden inputs to each protocol of a server, link by link.
 
-    golden ─ torch ─ onnx ─ python ─┬─ cli
-                                    └─ server: each protocol
+    golden ─ torch ─ onnx ─┬─ c, web
+                           └─ python ─┬─ cli
+                                      └─ server: each protocol
 
 Each link is compared with the one that it has to reproduce, so that one that is wrong does not make
 those after it look wrong. Among golden, torch and onnx the one that differs from the other two is at
@@ -35,6 +36,7 @@ from olhar.progress import Progress
 from olhar.registry import load
 from olhar.serving.server import require_server
 from olhar.verify.endpoint import Endpoint, start_server
+from olhar.verify.engines import c_link, web_link
 from olhar.verify.links import (
     ABSENT,
     DIFFERS,
@@ -67,6 +69,8 @@ _CAUSES = {
         "model.onnx does not compute what config.json and model.safetensors say: its weights, "
         "normalisation, views or temperature are others"
     ),
+    "c": _("the C engine computes otherwise than ONNX Runtime: please report it"),
+    "web": _("the engine of the page computes otherwise than ONNX Runtime: please report it"),
     "python": _("decoding or preparing an image gives other pixels than the network was given"),
     "cli": _("`olhar predict` answers otherwise than the same classifier in Python"),
     "server": _(
@@ -157,17 +161,19 @@ def verify_model(
         *(Item(f"golden[{row}]", _png(pixels), pixels) for row, pixels in enumerate(golden)),
         *(_photo(classifier, Path(photo)) for photo in photos),
     ]
-    progress.start(_("verifying"), 4 + len(PROTOCOLS))
+    progress.start(_("verifying"), 5 + len(PROTOCOLS))
     names = classifier.class_names
     onnx = answers_from_probs(_onnx_probs(classifier, items), names)
     links = _stored_links(classifier, items, answers_from_probs(stored, names), onnx)
     progress.advance(2)
+    links += [c_link(classifier, items, onnx), web_link(classifier, items, onnx)]
+    progress.advance(3)
     python, link = _python_link(classifier, items, onnx)
     links.append(link)
     if python is None:
         return Verification(classifier.folder, tuple(links))
     links.append(_cli_link(classifier, items, python))
-    progress.advance(4)
+    progress.advance(5)
     links += _server_links(Path(model), classifier, items, python, endpoint, progress)
     return Verification(classifier.folder, tuple(links))
 
@@ -297,7 +303,7 @@ def _server_links(
                 links.append(
                     check_protocol(protocol, server, name, items, python, classifier.class_names)
                 )
-                progress.advance(5 + done)
+                progress.advance(6 + done)
     except ExportError as error:
         return [Link("server", "python", FAILED, note=error.message)]
     if endpoint is None:  # a server of this olhar has them all

@@ -61,13 +61,13 @@ class Link:
     """One link of the chain, as it was found.
 
     Attributes:
-        name: golden, torch, onnx, python, cli, server, or a protocol.
+        name: golden, torch, onnx, c, web, python, cli, server, or a protocol.
         against: the link that it must agree with.
         status: ok; differs; failed (it gave no answer); skipped (it cannot be tried here); absent
             (the server does not have this protocol).
         inputs: how many were compared.
         largest: the largest difference of a probability.
-        note: why it was skipped or failed.
+        note: why it was skipped or failed, or where it differs first.
         difference: where it differs most.
     """
 

@@ -4,7 +4,8 @@ import { prepareCamera } from "./camera.js";
 import { Card } from "./card.js";
 import { Sheet } from "./draw.js";
 import { ask, Refusal } from "./server.js";
-import { announce, el, loadWords, number, percent, say } from "./words.js";
+import { loadWords } from "./texts.js";
+import { announce, el, number, percent, say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const cards = new Set();
@@ -48,6 +49,7 @@ function describeModel() {
   byId("question").textContent = say(model.draws ? "digit_question" : "question");
   byId("about").textContent = say("about", { network, data, size, n: number(classes.length) });
   byId("ways").hidden = !model.draws;
+  byId("along").hidden = !model.web;
 }
 
 function chooseWay(way) {
@@ -130,6 +132,7 @@ function listen() {
   }
   byId("clear").addEventListener("click", () => { for (const card of cards) remove(card); });
   byId("model").addEventListener("change", changeModel);
+  byId("take-along").addEventListener("click", takeAlong);
   for (const link of document.querySelectorAll(".languages a")) link.addEventListener("click", changeLanguage);
 }
 
@@ -207,6 +210,28 @@ async function changeLanguage(event) {
   await loadModels();
   for (const card of cards) card.retell();
   count();
+}
+
+// The model as one HTML file, which works without this server.
+async function takeAlong() {
+  const button = byId("take-along");
+  const { name } = model;
+  button.disabled = true;
+  button.textContent = say("making_file");
+  byId("trouble").hidden = true;
+  try {
+    const file = await (await ask("web", { model: name })).blob();
+    const link = el("a", { href: URL.createObjectURL(file), download: `${name}.html` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    byId("trouble").textContent = error.message;
+    byId("trouble").hidden = false;
+  } finally {
+    button.disabled = false;
+    button.textContent = say("take_along");
+  }
 }
 
 function remember(name, value) {

@@ -1,21 +1,10 @@
-// Texts from the server, numbers in the reader's language, and elements built without HTML strings.
+// Texts, numbers in the reader's language, and elements built without HTML strings.
 
 let words = { tag: "en" };
-let language = new URLSearchParams(location.search).get("lang");
-const home = new URL("../", import.meta.url); // behind a proxy, not the root of its host
 
-// The address of an answer of the server, in the page's language.
-export function address(path, values = {}) {
-  const query = new URLSearchParams(values);
-  if (language) query.set("lang", language);
-  const found = new URL(path, home);
-  found.search = query;
-  return found;
-}
-
-export async function loadWords(chosen = language) {
-  language = chosen;
-  words = await (await fetch(address("page/texts"))).json();
+// From now on the page speaks with these texts.
+export function useWords(given) {
+  words = given;
   document.documentElement.lang = words.tag;
   document.title = words.title;
   for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);

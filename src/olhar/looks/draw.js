@@ -8,10 +8,11 @@ const STEP = 10;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Sheet {
-  // `changed(strokes)` is called whenever a stroke ends or is taken back.
-  constructor(canvas, changed) {
+  // `changed(strokes)` is called whenever a stroke ends or is taken back, `moved(strokes)` while it grows.
+  constructor(canvas, changed, moved = () => {}) {
     this.canvas = canvas;
     this.changed = changed;
+    this.moved = moved;
     this.strokes = [];
     this.stroke = null;
     this.pen = [SIDE / 2, SIDE / 4];
@@ -39,6 +40,7 @@ export class Sheet {
     const events = event.getCoalescedEvents?.() ?? [];
     for (const one of events.length ? events : [event]) this.stroke.push(this.place(one));
     this.paint();
+    this.moved(this.strokes);
   }
 
   end() {

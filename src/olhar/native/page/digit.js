@@ -1,0 +1,87 @@
+// Strokes of a pen → the small image that the network takes, as olhar.serving.drawing makes it.
+
+const FINER = 16; // a drawing is made so many times finer, then reduced
+
+// style: { field, box, pen, byMass, dark }; dark: the ink is dark on light.
+export function drawSmall(strokes, style) {
+  const ink = paint(strokes, style);
+  const small = fit(ink, style);
+  const field = place(small, style);
+  const pixels = style.dark ? field.map((one) => 255 - one) : field;
+  return { width: style.field, height: style.field, channels: 1, pixels, from: [style.field, style.field] };
+}
+
+function paint(strokes, { box, pen }) {
+  const points = strokes.flat();
+  const lows = [0, 1].map((axis) => Math.min(...points.map((point) => point[axis])));
+  const longest = Math.max(...[0, 1].map((axis) => Math.max(...points.map((point) => point[axis])) - lows[axis]));
+  const [side, width] = [box * FINER, pen * FINER];
+  const scale = longest ? (side - width) / longest : 0;
+  const canvas = new OffscreenCanvas(side, side);
+  const brush = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
+  brush.fillStyle = "#000";
+  brush.fillRect(0, 0, side, side);
+  brush.lineCap = brush.lineJoin = "round";
+  brush.lineWidth = width;
+  brush.strokeStyle = "#fff";
+  for (const stroke of strokes) {
+    brush.beginPath();
+    for (const [at, point] of [stroke[0], ...stroke].entries()) {
+      const [x, y] = [0, 1].map((axis) => (point[axis] - lows[axis]) * scale + width / 2);
+      if (at) brush.lineTo(x, y);
+      else brush.moveTo(x, y);
+    }
+    brush.stroke();
+  }
+  const { data } = brush.getImageData(0, 0, side, side);
+  const ink = new Uint8Array(side * side);
+  for (let at = 0; at < ink.length; at += 1) ink[at] = data[4 * at] > 127 ? 255 : 0;
+  return { side, ink };
+}
+
+// The ink alone, its longer side as long as the box; each pixel the mean of what it covers.
+function fit({ side, ink }, { box }) {
+  let [left, top, right, bottom] = [side, side, 0, 0];
+  for (let y = 0; y < side; y += 1) for (let x = 0; x < side; x += 1) {
+    if (!ink[y * side + x]) continue;
+    left = Math.min(left, x);
+    right = Math.max(right, x + 1);
+    top = Math.min(top, y);
+    bottom = Math.max(bottom, y + 1);
+  }
+  const [wide, high] = [Math.max(1, right - left), Math.max(1, bottom - top)];
+  const scale = box / Math.max(wide, high);
+  const [width, height] = [wide, high].map((one) => Math.max(1, Math.round(one * scale)));
+  const pixels = new Uint8Array(width * height);
+  for (let y = 0; y < height; y += 1) for (let x = 0; x < width; x += 1) {
+    const [x0, x1] = [x, x + 1].map((one) => Math.round((one * wide) / width));
+    const [y0, y1] = [y, y + 1].map((one) => Math.round((one * high) / height));
+    let sum = 0;
+    for (let row = y0; row < y1; row += 1) for (let column = x0; column < x1; column += 1) sum += ink[(top + row) * side + left + column];
+    pixels[y * width + x] = Math.round(sum / Math.max(1, (x1 - x0) * (y1 - y0)));
+  }
+  return { width, height, pixels };
+}
+
+// Into the middle of the field: by its mass, or by the box around it.
+function place({ width, height, pixels }, { field, byMass }) {
+  let top = Math.floor((field - height) / 2);
+  let left = Math.floor((field - width) / 2);
+  if (byMass) {
+    let [mass, down, across] = [0, 0, 0];
+    for (let y = 0; y < height; y += 1) for (let x = 0; x < width; x += 1) {
+      const one = pixels[y * width + x];
+      mass += one;
+      down += one * y;
+      across += one * x;
+    }
+    const middle = Math.floor(field / 2);
+    top = Math.round(middle - down / Math.max(1, mass));
+    left = Math.round(middle - across / Math.max(1, mass));
+  }
+  top = Math.min(Math.max(top, 0), field - height);
+  left = Math.min(Math.max(left, 0), field - width);
+  const image = new Uint8Array(field * field);
+  for (let y = 0; y < height; y += 1) image.set(pixels.subarray(y * width, (y + 1) * width), (top + y) * field + left);
+  return image;
+}
