@@ -147,7 +147,7 @@ def test_the_tray_is_proposed_for_the_least_sure_first_and_answered_by_a_move(
     assert len(trained.get("api/photos?tray=1").json()["photos"]) == len(found)
 
 
-@pytest.mark.parametrize("kind", ["onnx", "card", "zip", "web"])
+@pytest.mark.parametrize("kind", ["onnx", "card", "zip", "web", "c"])
 def test_a_model_is_handed_on(trained: Page, kind: str) -> None:
     found = trained.get(f"api/models/1/export/{kind}")
     assert found.status_code == 200, found.text

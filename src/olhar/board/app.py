@@ -13,8 +13,6 @@ ETag; with If-None-Match it is 304 where nothing has changed. Errors are {"code"
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,38 +20,24 @@ from urllib.parse import quote
 
 from olhar import i18n
 from olhar.board import card, folders, texts
-from olhar.errors import MissingFileError, OlharError, explain_os_errors
-from olhar.i18n import _, choose_language
-from olhar.serving.hosts import HostNames, refusal
-from olhar.serving.prefix import PREFIX, place_page, redirect_of, without_prefix
+from olhar.errors import MissingFileError, OlharError
+from olhar.i18n import Text, _
+from olhar.serving.local_pages import (
+    file_answer,
+    guarded,
+    json_answer,
+    refuse,
+    request_language,
+)
+from olhar.serving.prefix import PREFIX
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Scope
 
 _PAGE = Path(__file__).parent / "page"
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
 
 
 def build_app(
@@ -73,31 +57,30 @@ def build_app(
 
     def route(path: str, answer: Callable[[Request], Response]) -> Route:
         def endpoint(request: Request) -> Response:
-            with i18n.using(_language(request)):
+            with i18n.using(request_language(request)):
                 return answer(request)
 
         return Route(path, endpoint, methods=["GET"])
 
-    pages = [route(f"/{file.name}", _file_answer(file)) for file in sorted(_PAGE.iterdir())]
+    pages = [route(f"/{file.name}", file_answer(file)) for file in sorted(_PAGE.iterdir())]
     routes = [
-        route("/", _file_answer(_PAGE / "index.html", placed=True)),
+        route("/", file_answer(_PAGE / "index.html", placed=True)),
         *pages,
-        route("/api/texts", lambda request: _json(request, texts.page_texts(i18n.language()))),
-        route("/api/runs", lambda request: _json(request, _list(root))),
+        route(
+            "/api/texts", lambda request: json_answer(request, texts.page_texts(i18n.language()))
+        ),
+        route("/api/runs", lambda request: json_answer(request, _list(root))),
         route(
             "/api/runs/{id}",
-            lambda request: _json(request, folders.describe_run(root, _id(request))),
+            lambda request: json_answer(request, folders.describe_run(root, _id(request))),
         ),
-        route("/api/runs/{id}/card", lambda request: _json(request, _card(root, request))),
+        route("/api/runs/{id}/card", lambda request: json_answer(request, _card(root, request))),
         route("/pictures/{id}/{file:path}", lambda request: _picture(request, root)),
     ]
-    app: Starlette = Starlette(routes=routes, exception_handlers={OlharError: _refuse})
-    return _guarded(app, HostNames(allow_host, local=local), root_path)
-
-
-def _language(request: Request) -> str:
-    header = request.headers.get("accept-language", "")
-    return choose_language(request.query_params.get("lang", ""), header)
+    app: Starlette = Starlette(routes=routes, exception_handlers={OlharError: refuse})
+    return guarded(
+        app, "board", local=local, allow_host=allow_host, root_path=root_path, check=_check
+    )
 
 
 def _id(request: Request) -> str:
@@ -120,79 +103,10 @@ def _picture(request: Request, root: Path) -> Response:
     path = folders.pictures(root, _id(request)).get(name)
     if path is None:
         raise MissingFileError(_("this run has no picture '{name}'", name=name))
-    return _file_answer(path)(request)
+    return file_answer(path)(request)
 
 
-def _file_answer(path: Path, *, placed: bool = False) -> Callable[[Request], Response]:
-    """The answer that is a file; where it is `placed`, its addresses begin where a proxy shows it."""
-
-    def answer(request: Request) -> Response:
-        with explain_os_errors(path):
-            content = path.read_bytes()
-        if placed:
-            content = place_page(content, request.scope[PREFIX])
-        return _answer(request, content, _TYPES[path.suffix.lower()])
-
-    return answer
-
-
-def _json(request: Request, value: Any) -> Response:
-    content = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _answer(request, content.encode("utf-8", "replace"), "application/json")
-
-
-def _answer(request: Request, content: bytes, media_type: str) -> Response:
-    """`content`, or 304 where the browser has it already."""
-    from starlette.responses import Response
-
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Vary": "Accept-Language"}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
-
-
-def _refuse(request: Request, error: Exception) -> Response:
-    """An error of ours as JSON, in the language of the request."""
-    from starlette.responses import Response
-
-    with i18n.using(_language(request)):
-        message, code = str(error), getattr(error, "code", "error")
-    status = 404 if isinstance(error, MissingFileError) else 500
-    content = json.dumps({"code": code, "message": message}).encode()
-    return Response(content, status, media_type="application/json")
-
-
-def _guarded(app: ASGIApp, hosts: HostNames, root_path: str) -> ASGIApp:
-    """`app` with safe headers on every answer, for GET under the right Host alone."""
-    from starlette.responses import PlainTextResponse, RedirectResponse
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                named = {name.lower() for name, _value in message["headers"]}
-                for name, value in _HEADERS.items():
-                    if name.lower().encode() not in named:
-                        message["headers"].append((name.lower().encode(), value.encode()))
-            await send(message)
-
-        answer = app
-        if scope["type"] == "http":
-            scope = without_prefix(scope, root_path)
-            home = redirect_of(scope)
-            if scope["method"] not in {"GET", "HEAD"}:
-                text = str(_("this page can only be read"))
-                answer = PlainTextResponse(text, 405, {"Allow": "GET, HEAD"})
-            elif not hosts.answers(_host(scope)):
-                answer = PlainTextResponse(str(refusal(_host(scope), "board")), 421)
-            elif home is not None:
-                answer = RedirectResponse(home)
-        await answer(scope, receive, send_safely)
-
-    return guard
-
-
-def _host(scope: Scope) -> str:
-    """The Host header; "" where there is none, or several."""
-    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    return hosts[0] if len(hosts) == 1 else ""
+def _check(scope: Scope) -> tuple[int, Text] | None:
+    if scope["method"] in {"GET", "HEAD"}:
+        return None
+    return 405, _("this page can only be read")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import signal
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from olhar.board.app import build_app
-from olhar.errors import ConfigError, MissingExtraError, explain_os_errors
+from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.run import RunFolder
 from olhar.serving.listening import is_local, listen, shown_url
+from olhar.serving.local_pages import require_server, serve_app
 from olhar.serving.settings import SERVE
 from olhar.serving.streams import hold_streams
 
 DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "localhost", 8090
-_CLOSING_S = 2
 
 
 def serve_board(
@@ -53,7 +48,7 @@ def serve_board(
     hold_streams()
     progress = progress or Progress()
     root = check_runs_folder(Path(runs))
-    require_server()
+    require_server("board")
     names = SERVE["allow_host"].read(allow_host, "--allow-host")
     prefix = SERVE["root_path"].check(root_path, "--root-path")
     with listen(host, port, command="board") as [listening]:
@@ -68,7 +63,7 @@ def serve_board(
 
             webbrowser.open(url)
         app = build_app(root, local=local, allow_host=names, root_path=prefix or "")
-        _serve(app, listening)
+        serve_app(app, listening)
     progress.note(_("the board at {url} has ended", url=url))
 
 
@@ -97,41 +92,3 @@ def check_runs_folder(runs: Path) -> Path:
                 )
             )
     return runs
-
-
-def require_server() -> None:
-    """Raise MissingExtraError where the libraries of the web server are not installed."""
-    if not all(importlib.util.find_spec(name) for name in ("starlette", "uvicorn", "httptools")):
-        raise MissingExtraError(
-            _("the board needs a web server; install it with: pip install 'olhar[serve]'")
-        )
-
-
-def _serve(app: Any, listening: Sequence[socket.socket]) -> None:
-    import uvicorn
-
-    from olhar.serving.connection import Connection
-
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSING_S,
-    )
-    server = uvicorn.Server(config)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
-
-    # uvicorn raises the signal again once it has ended; here that ends nothing more.
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        server.run(sockets=list(listening))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

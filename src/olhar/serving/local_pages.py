@@ -180,8 +180,11 @@ def serve_app(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> Non
     """
     import uvicorn
 
+    from olhar.serving.connection import Connection
+
     config = uvicorn.Config(
         app,
+        http=Connection,
         lifespan="off",
         ws="none",
         log_config=None,

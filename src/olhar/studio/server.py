@@ -13,6 +13,7 @@ from olhar.i18n import Text, _
 from olhar.progress import Progress
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.local_pages import require_server, serve_app
+from olhar.serving.streams import hold_streams
 from olhar.studio.app import build_app
 from olhar.studio.opening import DEFAULT_PROJECT, open_project
 from olhar.studio.studio import Studio
@@ -52,6 +53,7 @@ def serve_studio(
         MissingExtraError: the web server is not installed.
         OlharError: the port is in use.
     """
+    hold_streams()
     progress = progress or Progress()
     require_server("studio")
     token = _token(token_env)
