@@ -13,7 +13,7 @@ from olhar.run import RunFolder
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.local_pages import require_server, serve_app
 from olhar.serving.settings import SERVE
-from olhar.serving.streams import hold_streams
+from olhar.streams import hold_streams
 
 DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "localhost", 8090
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from olhar.shown import STRAY_BYTES
+from olhar.streams import hold_streams
 
 
 class _Lossy:
@@ -42,7 +43,7 @@ def steady_streams() -> Iterator[bool]:
     Yields:
         Whether there is a standard output.
     """
-    _occupy()
+    hold_streams()
     before = sys.stdout, sys.stderr
     has_output = sys.stdout is not None
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 - no path
@@ -57,15 +58,3 @@ def steady_streams() -> Iterator[bool]:
             yield has_output
         finally:
             sys.stdout, sys.stderr = before
-
-
-def _occupy() -> None:
-    """Let the numbers 0 to 2 lead nowhere where they are free, or the next file would get one.
-
-    What a library writes to standard error would then land in that file.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number

@@ -11,7 +11,7 @@ from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.settings import ServeSettings
-from olhar.serving.streams import hold_streams
+from olhar.streams import hold_streams
 
 
 def serve(

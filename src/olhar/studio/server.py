@@ -13,7 +13,7 @@ from olhar.i18n import Text, _
 from olhar.progress import Progress
 from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.local_pages import require_server, serve_app
-from olhar.serving.streams import hold_streams
+from olhar.streams import hold_streams
 from olhar.studio.app import build_app
 from olhar.studio.opening import DEFAULT_PROJECT, open_project
 from olhar.studio.studio import Studio
