@@ -287,7 +287,7 @@ def test_file_names_that_are_no_text(tmp_path: Path) -> None:
     root = make(tmp_path, {"a": 3, "b": 3})
     (root / "a" / "0.png").rename(os.fsdecode(os.fsencode(root / "a") + b"/\xff\xfe.png"))
     dataset = prepare_dataset(scan(root), LOOK, Progress())
-    assert "a/\\udcff\\udcfe.png" in dataset.files
+    assert r"a/\xff\xfe.png" in dataset.files
     with pytest.raises(DataError, match="UTF-8"):
         open_source(str(make(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")), {"a": 1})))
 

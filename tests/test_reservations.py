@@ -52,6 +52,7 @@ def test_a_test_unlike_the_training_is_said_everywhere(unlike: Path) -> None:
     shown = olhar("evaluate", unlike)
     assert "lower than chance explains" in shown.out
     assert "other cameras" in shown.out
+    assert "abaixo do que o acaso explica" in olhar("evaluate", unlike, OLHAR_LANG="pt_BR").out
     card = (unlike / "README.md").read_text()
     assert "Beside validation: lower than chance explains" in card
     assert "other cameras" in card

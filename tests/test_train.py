@@ -53,6 +53,7 @@ def test_the_run_folder_holds_what_the_design_says(digits_run: Path) -> None:
     }
     assert {path.name for path in (digits_run / "model").iterdir()} == {
         *("config.json", "model.safetensors", "model.onnx", "labels.txt", "golden.safetensors"),
+        "seen.safetensors",
     }
     config = tomllib.loads((digits_run / "config.toml").read_text(encoding="utf-8"))
     assert config["format"] == 1

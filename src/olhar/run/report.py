@@ -97,7 +97,8 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON knows it: dicts, lists, strings and numbers."""
-        return {"format": self.format, **dataclasses.asdict(self)}
+        values = {"format": self.format, **dataclasses.asdict(self)}
+        return {k: v for k, v in values.items() if v or k not in {"seen", "validation"}}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Report:
