@@ -173,6 +173,16 @@ def lock_folder(folder: Path, busy: Callable[[str], Text]) -> Iterator[None]:
                 path.unlink()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether another process holds `folder` (see `lock_folder`)."""
+    path = folder / ".lock"
+    try:
+        with path.open("r+") as file:
+            return not _take(file, path)
+    except OSError:
+        return False
+
+
 def _take(file: IO[str], path: Path) -> bool:
     """Whether the lock is ours now; the file of a process that has just let go does not count."""
     try:

@@ -33,6 +33,12 @@ def add_command(commands: Subparsers) -> None:
         help=str(_("make the project with copies of the photos in this folder of classes")),
     )
     parser.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="FOLDER",
+        help=str(_("photos that olhar serve --corrections keeps there come into the tray")),
+    )
+    parser.add_argument(
         "--host",
         default="localhost",
         metavar="HOST",
@@ -62,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     serve_studio(
         args.project,
         photos=args.photos,
+        corrections=args.corrections,
         host=args.host,
         port=Whole(0).check(args.port, "--port"),
         open_page=args.open,

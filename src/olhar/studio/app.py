@@ -64,6 +64,7 @@ _READING = frozenset({"GET", "HEAD"})
 _MOST_BYTES = 512 * 2**20  # of one request
 _MOST_FILES = 2_000
 _EVERY_S, _BEAT_S = 0.2, 15.0  # between two states that are sent; between signs of life
+_BARS = 10  # the most probable classes that an answer tells
 _SIDES = range(32, 1025)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
@@ -245,7 +246,7 @@ def _with_token(app: ASGIApp, token: str | None) -> ASGIApp:
                 hmac.compare_digest(one.encode(), token.encode())
                 for one in (bearer, asked.cookies.get("olhar_token", ""))
             ):
-                text = _("this studio wants its token: open the address that it has printed")
+                text = _("this studio wants its token: add ?token=TOKEN to its address")
                 answer = PlainTextResponse(str(text), 401)
         await answer(scope, receive, send)
 
@@ -447,7 +448,7 @@ def _networks() -> list[dict[str, str]]:
 
 def _predict(studio: Studio, request: Request, content: bytes) -> dict[str, Any]:
     classifier = studio.models.classifier(request.query_params.get("model"))
-    answer = classifier.predict(content, name=request.query_params.get("name", "-"))
+    answer = classifier.predict(content, top_k=_BARS, name=request.query_params.get("name", "-"))
     return answer.to_dict()
 
 

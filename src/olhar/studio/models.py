@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import Classifier, load_classifier
+from olhar.files import is_held
 from olhar.i18n import Text, _, number
+from olhar.preprocess import Preprocess
 from olhar.run import Run
 from olhar.studio.project import Project
 
 _OF = 20  # new photos, of which a sentence says how many are named rightly
 _WORST = 24
+_DRAWN_SIDE = 64  # pixels
 _CELL = 60  # photos that a cell of the confusion matrix shows
 
 
@@ -39,7 +42,9 @@ class Models:
             shown = {
                 key: value for key, value in facts.items() if key not in {"begun", "class_names"}
             }
-            found.append(shown | {"older_than_photos": older})
+            # A studio that was killed leaves the training of a run to its child process.
+            busy = facts["unfinished"] and is_held(self._project.runs / name)
+            found.append(shown | {"older_than_photos": older, "busy": busy})
         return found
 
     def latest(self) -> str | None:
@@ -124,6 +129,7 @@ class Models:
             "better": bool(config.get("choice")),
             "unfinished": report is None,
             "has_model": stamps[2] > 0,
+            "draws": run.model is not None and _is_drawn(run.model.preprocess),
             "begun": stamps[0],
             "class_names": list(run.class_names),
         }
@@ -171,6 +177,11 @@ class Models:
         """When photos last came or went, in ns."""
         folders = [self._project.photos / name for name in self._project.classes()]
         return max(_stamps(*folders), default=0)
+
+
+def _is_drawn(preprocess: Preprocess) -> bool:
+    """Whether a drawing is a sensible input: small grey images, as those of digits."""
+    return preprocess.channels == 1 and preprocess.size <= _DRAWN_SIDE
 
 
 def _stamps(*paths: Path) -> tuple[int, ...]:

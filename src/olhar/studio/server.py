@@ -28,6 +28,7 @@ def serve_studio(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     open_page: bool = False,
+    corrections: Path | str | None = None,
     token_env: str | None = None,
     allow_host: Sequence[str] = (),
     root_path: str = "",
@@ -42,6 +43,7 @@ def serve_studio(
         host: address or name to listen on; others than this machine's own need a token.
         port: TCP port; 0 takes a free one.
         open_page: show it in the default browser.
+        corrections: a folder that `olhar serve --corrections` fills; its photos come into the tray.
         token_env: the environment variable with the token that requests must bring.
         allow_host: names that it answers to besides, those of a proxy or tunnel before it.
         root_path: the path under which a proxy shows it.
@@ -79,10 +81,12 @@ def serve_studio(
         )
         url = shown_url(host, sockets)
         shown = url if token is None else f"{url}?token={token}"
-        progress.note(
-            _("the studio of '{path}': {url}  (Ctrl-C ends)", path=opened.path, url=shown)
-        )
-        studio = Studio(opened)
+        progress.note(_("the studio of '{path}': {url}  (Ctrl-C ends)", path=opened.path, url=url))
+        if token is not None:
+            progress.note(
+                _("open it with ?token= and the token of {name} behind the address", name=token_env)
+            )
+        studio = Studio(opened, corrections=None if corrections is None else Path(corrections))
         stack.callback(studio.close)
         if open_page:
             import webbrowser

@@ -10,6 +10,8 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from olhar import i18n
@@ -20,6 +22,7 @@ from olhar.studio.models import Models
 from olhar.studio.project import Project
 from olhar.studio.workers import Event, Worker
 
+_OTHERS_S = 2.0  # between two looks at runs that others train
 _QUIET_S = 1.0  # after the last change, before photos are looked at
 _FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many photos
 _NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
@@ -42,13 +45,17 @@ _MARKS = {
 class Studio:
     """A project with its two workers. Methods may be called from several threads."""
 
-    def __init__(self, project: Project, cores: int = 0) -> None:
+    def __init__(
+        self, project: Project, cores: int = 0, *, corrections: Path | None = None
+    ) -> None:
         """Begin to look at the photos, and make ready for a training.
 
         Args:
             project: an open one.
             cores: that each worker may use; 0 leaves that to it.
+            corrections: a folder that `olhar serve --corrections` fills; its photos come into the tray.
         """
+        self._corrections = corrections
         self.project = project
         self.models = Models(project)
         self._lock = threading.RLock()
@@ -62,16 +69,28 @@ class Studio:
         self._timer: threading.Timer | None = None
         self._training: dict[str, Any] | None = None
         self._message: dict[str, str] | None = None
+        self._taken_in: set[tuple[str, int, int]] = set()  # corrections
         self._proposals: dict[
             str, tuple[str, str, float]
         ] = {}  # photo → (model, class, probability)
         self._looker = Worker(self._hear_looker, cores)
         self._trainer = Worker(self._hear_trainer, cores)
         self._trainer.ask({"do": "prepare"})
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch_others, daemon=True).start()
         self.changed()
+
+    def _watch_others(self) -> None:
+        """Tell how runs come on that a studio which was killed had begun; take in corrections."""
+        while not self._ended.wait(_OTHERS_S):
+            if self._corrections is not None:
+                self.take_corrections(self._corrections)
+            if self._training is None and any(model["busy"] for model in self.models.all()):
+                self._tell()
 
     def close(self) -> None:
         """End; a training goes on to its end by itself."""
+        self._ended.set()
         with self._lock:
             if self._timer:
                 self._timer.cancel()
@@ -342,6 +361,23 @@ class Studio:
 
     # The tray
 
+    def take_corrections(self, folder: Path) -> None:
+        """Photos that people have corrected come into the tray, with what they said."""
+        given, said = [], {}
+        with suppress(OSError):
+            for path in sorted(folder.glob("*/*")):
+                facts = path.stat()
+                stamp = (str(path), facts.st_size, facts.st_mtime_ns)
+                if path.is_file() and stamp not in self._taken_in:
+                    self._taken_in.add(stamp)
+                    given.append((path.name, path.read_bytes()))
+                    said[path.name] = path.parent.name
+        if not given:
+            return
+        for file in self.project.take(given, None).taken:
+            self._proposals[file] = "", said.get(file.rpartition("/")[2], ""), 1.0
+        self.changed()
+
     def propose(self) -> None:
         """Let the latest model say what the photos of the tray show."""
         model = self.models.latest()
@@ -351,7 +387,7 @@ class Studio:
         classifier = self.models.classifier(model)
         for file in files:
             known = self._proposals.get(file)
-            if known is not None and known[0] == model:
+            if known is not None and known[0] in {model, ""}:  # "": a person has said it
                 continue
             try:
                 answer = classifier.predict(self.project.locate(file))

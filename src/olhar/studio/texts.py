@@ -38,8 +38,8 @@ _FRAME: dict[str, Text] = {
     "strange_answer": _("The studio answered with an error ({status}) and no explanation."),
     "older": _("The photos have changed since the last training."),
     "older_hint": _("One press learns from them as they are now."),
-    "busy": _("{title} is being trained."),
-    "busy_left": _("{title} is being trained; {time} left."),
+    "busy": _("Model {n} is being trained."),
+    "busy_left": _("Model {n} is being trained; {time} left."),
 }
 
 _PHOTOS: dict[str, Text] = {
@@ -89,6 +89,7 @@ _PHOTOS: dict[str, Text] = {
     "coming": _("{done} of {total} photos are there"),
     "came": _("{n} photos have come."),
     "came_one": _("1 photo has come."),
+    "came_none": _("No photo was taken."),
     "already": _("Already there, and not taken twice: {n}"),
     "refused": _("Not taken: {n}"),
     "and_more": _("and {n} more"),
@@ -106,13 +107,14 @@ _PHOTOS: dict[str, Text] = {
     "tray": _("Photos without a class"),
     "tray_no_classes": _("Add classes first; then say here which photo belongs where."),
     "which_class": _("What is this?"),
-    "perhaps": _("{name}? The model gives it {share}."),
+    "perhaps": _("Is it {name}? The model gives it {share}."),
     "later": _("Later"),
     "leave_out": _("Leave it out"),
     "tray_keys": _("Keys: 1 to 9 for the classes."),
     "tray_keys_proposed": _("Keys: 1 to 9 for the classes, Enter for what is proposed."),
     "worth": _("Answers that are likely still worth giving: {n}."),
     "worth_none": _("The model is sure of all of these; more answers would hardly teach it."),
+    "take_sure_one": _("Take the sure one as proposed"),
     "take_sure": _("Take the {n} sure ones as proposed"),
     "phones": _("Let phones in"),
     "phones_title": _("Let phones in"),
@@ -133,6 +135,10 @@ _TRAIN: dict[str, Text] = {
     "train_title": _("Ready to learn?"),
     "train_lead": _(
         "It learns from most of the photos, and is tested on the rest, which it has never seen."
+    ),
+    "learnt_title": _("It has learnt"),
+    "learnt_lead": _(
+        "{name} knows all photos that are there. Try it, or train again with other settings."
     ),
     "more": _("More"),
     "auto": _("by itself"),
@@ -160,7 +166,8 @@ _TRAIN: dict[str, Text] = {
     "curve_train": _("photos it learns from"),
     "same_command": _("The same from the command line:"),
     "models": _("Models"),
-    "best": _("best"),
+    "model_n": _("Model {n}"),
+    "better": _("tuned to these photos"),
     "unfinished": _("stopped half-way"),
     "older_tag": _("older than its photos"),
     "not_measured": _("not tested yet"),
@@ -185,6 +192,7 @@ _TRY: dict[str, Text] = {
     "your_photo": _("The picture that it looks at"),
     "try_drop": _("Drop or paste photos. What you try here is not added to the project."),
     "new_drawing": _("New drawing"),
+    "swap_inks": _("Swap black and white"),
     "pad": _("A pad to draw on"),
     "pad_keys": _("By keyboard: arrow keys move the pen, Space puts it down or lifts it."),
     "pen_down": _("pen down"),
@@ -203,6 +211,9 @@ _TRY: dict[str, Text] = {
     "looking_where": _("Covering it part by part…"),
     "heat_alt": _("The parts that the answer depends on are orange"),
     "how_good": _("How good is it?"),
+    "held_back": _(
+        "It was tested on {n} photos that were held back; photos of one recording stay together."
+    ),
     "matrix": _("What it takes for what"),
     "matrix_hint": _(
         "Rows are what the photos show, columns what the model said. Press a number to see its photos."
@@ -222,6 +233,7 @@ _TRY: dict[str, Text] = {
     "it_is": _("The photo is in {label}."),
     "wrong_label": _("The label is wrong"),
     "now_in": _("It is in {name} now."),
+    "gone": _("It has been moved or deleted since."),
     "left_out": _("It is in the bin now."),
     "more_like": _("More like this"),
     "more_like_hint": _("Add photos like that one to {name}; they teach the most."),

@@ -68,7 +68,9 @@ class Album {
         else this.chosen.delete(photo.file);
         this.tell();
       });
-      return el("li", {}, el("label", {}, box, thumbnail(photo, photo.name)),
+      const picture = thumbnail(photo, photo.name);
+      picture.querySelector("img").addEventListener("error", () => picture.classList.add("gone"), { once: true });
+      return el("li", {}, el("label", {}, box, picture),
         photo.marks?.length ? el("p", { class: "small quiet" }, photo.marks[0].text) : null);
     }));
   }

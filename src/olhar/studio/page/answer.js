@@ -38,7 +38,7 @@ export class Answer {
     const mine = new AbortController();
     this.asking = mine;
     try {
-      const found = await ask("/api/predict", { method: "POST", values: { model: model.run }, body: photo, type: photo.type || "application/octet-stream", signal: mine.signal });
+      const found = await ask("api/predict", { method: "POST", values: { model: model.run }, body: photo, type: photo.type || "application/octet-stream", signal: mine.signal });
       this.show(Array.isArray(found) ? found[0] : found, live);
       return true;
     } catch (error) {
@@ -57,7 +57,7 @@ export class Answer {
     this.text.textContent = "";
     this.text.classList.remove("notice");
     this.label.classList.remove("quiet");
-    this.label.textContent = found.label;
+    this.label.textContent = found.sure && found.outlier !== true ? found.label : `${found.label}?`;
     this.showSign(found.outlier === true ? "outlier" : found.sure ? "" : "unsure", live);
     this.look.hidden = false;
     this.element.classList.toggle("unsure", !found.sure || found.outlier === true);
@@ -110,7 +110,7 @@ export class Answer {
     this.look.disabled = true;
     this.text.textContent = say("looking_where");
     try {
-      const found = await ask("/api/explain", { method: "POST", values: { model: model.run }, body: photo, type: photo.type || "application/octet-stream" });
+      const found = await ask("api/explain", { method: "POST", values: { model: model.run }, body: photo, type: photo.type || "application/octet-stream" });
       this.text.textContent = found.text;
       announce(found.text);
       return found;

@@ -19,6 +19,7 @@ export async function openCamera(video, taken) {
     const { facingMode } = stream.getVideoTracks()[0].getSettings();
     video.classList.toggle("mirrored", facingMode !== "environment"); // as people know themselves; photos are not turned
     await video.play();
+    video.parentElement.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
     return null;
   } catch (error) {
     if (error.name === "AbortError") return null; // closed before it had begun

@@ -6,10 +6,9 @@ import { renameClass } from "./naming.js";
 import { Fresh, photosOf, thumbnail } from "./photos.js";
 import { Recorder } from "./recorder.js";
 import { deleteClass } from "./toast.js";
-import { button, el, icon, number, photoCount, say } from "./words.js";
+import { BIN, button, el, icon, number, photoCount, say } from "./words.js";
 
 const SHOWN = 11; // and a tile that opens the others
-const BIN = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v6M14 11v6";
 
 export class ClassCard {
   // `renamed(old, name)` before the server's state says so.

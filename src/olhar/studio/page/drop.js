@@ -6,7 +6,10 @@ import { upload } from "./upload.js";
 import { say } from "./words.js";
 import { addClass } from "./naming.js";
 
+const PHOTO = /\.(jpe?g|png|webp|bmp|gif|tiff?|heic|heif|avif|jfif|pgm|ppm)$/i;
 const IGNORED = /(^|\/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)/;
+
+const isPhoto = (file) => file.type.startsWith("image/") || PHOTO.test(file.name);
 
 let elsewhere = () => false;
 
@@ -50,7 +53,7 @@ export function prepareDrops(onto, instead) {
 export async function give(found, name) {
   if (found.length && name === null && elsewhere(found.map(({ file }) => file))) return;
   if (!found.length) {
-    toast(say("no_photos"), null, true);
+    toast(say("no_photos"), null, { bad: true });
     return;
   }
   const names = new Map();
@@ -74,19 +77,30 @@ async function dropped(transfer) {
   return found;
 }
 
+// Whether there was a photo. A folder that has folders with photos is no class: its own photos have none.
 async function walk(entry, folder, found) {
-  if (IGNORED.test(entry.name)) return;
+  if (IGNORED.test(entry.name)) return false;
   if (entry.isFile) {
     const file = await new Promise((done) => entry.file(done, () => done(null)));
-    if (file) found.push({ file, folder });
-    return;
+    if (!file) return false;
+    found.push({ file, folder });
+    return isPhoto(file);
   }
+  const inside = [];
   const reader = entry.createReader();
   for (;;) {
     const some = await new Promise((done) => reader.readEntries(done, () => done([]))); // at most 100 at a time
-    if (!some.length) return;
-    for (const one of some) await walk(one, entry.name, found);
+    if (!some.length) break;
+    inside.push(...some);
   }
+  const own = [];
+  let photos = false;
+  for (const one of inside.filter(({ isFile }) => isFile)) photos = await walk(one, entry.name, own) || photos;
+  let deeper = false;
+  for (const one of inside.filter(({ isDirectory }) => isDirectory)) deeper = await walk(one, "", found) || deeper;
+  const isClass = photos && !deeper;
+  found.push(...own.map(({ file }) => ({ file, folder: isClass ? entry.name : "" })));
+  return photos || deeper;
 }
 
 // A file chooser for one class, or for the tray.

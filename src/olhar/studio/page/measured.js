@@ -4,7 +4,7 @@ import { openAlbum } from "./album.js";
 import { matrix } from "./matrix.js";
 import { ask, now, photoAddress } from "./server.js";
 import { deletePhotos, movePhotos, toast } from "./toast.js";
-import { button, el, percent, say } from "./words.js";
+import { button, el, number, percent, say } from "./words.js";
 
 const WORST = 8;
 
@@ -16,8 +16,8 @@ export function measuredPart() {
     if (!visible || key === wanted) return;
     wanted = key;
     try {
-      const found = await ask(`/api/models/${encodeURIComponent(model.run)}`);
-      if (key === wanted) element.replaceChildren(...content(found));
+      const found = await ask(`api/models/${encodeURIComponent(model.run)}`);
+      if (key === wanted) element.replaceChildren(...content(found, model));
     } catch (error) {
       if (!("status" in error)) throw error;
       wanted = "";
@@ -27,7 +27,7 @@ export function measuredPart() {
   return { element, show };
 }
 
-function content(found) {
+function content(found, { test_images: held }) {
   const { sentence, forecast, classes, confusion, cells, worst, facts, command } = found;
   const open = (label, predicted) => openAlbum({
     title: label === predicted ? say("rightly", { name: label }) : say("taken_for", { true: label, predicted }),
@@ -35,7 +35,8 @@ function content(found) {
     load: async () => (cells[`${label}|${predicted}`] ?? []).map((file) => ({ file, name: file.split("/").at(-1) })),
   });
   const parts = [el("section", { class: "panel how", "aria-labelledby": "how-title" }, el("h2", { id: "how-title" }, say("how_good")),
-    el("p", { class: "sentence" }, sentence), forecast ? el("p", { class: "quiet" }, forecast) : null)];
+    el("p", { class: "sentence" }, sentence), held ? el("p", { class: "quiet" }, say("held_back", { n: number(held) })) : null,
+    forecast ? el("p", { class: "quiet forecast" }, forecast) : null)];
   if (confusion?.length) {
     parts.push(el("section", { class: "panel", "aria-labelledby": "matrix-title" }, el("h2", { id: "matrix-title" }, say("matrix")),
       el("p", { class: "quiet small" }, say("matrix_hint")), matrix(classes, confusion, open)));
@@ -61,7 +62,9 @@ function error({ file, label, predicted, probability }) {
     item.append(el("p", { class: "small quiet" }, text));
   };
   const there = now().classes.some(({ name }) => name === predicted);
-  item.append(el("img", { src: photoAddress(file, 480), alt: file, loading: "lazy" }),
+  const picture = el("img", { src: photoAddress(file, 480), alt: file, loading: "lazy" });
+  picture.addEventListener("error", () => settle(true, say("gone")), { once: true });
+  item.append(picture,
     el("p", {}, say("said_instead", { predicted, share: percent(probability) }), el("br"), el("span", { class: "quiet" }, say("it_is", { label }))),
     el("div", { class: "choices" },
       there ? button(say("wrong_label"), "link", async () => settle(await movePhotos([file], predicted), say("now_in", { name: predicted }))) : null,

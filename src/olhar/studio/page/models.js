@@ -2,27 +2,27 @@
 
 import { ask, post } from "./server.js";
 import { attempt, toast, undo } from "./toast.js";
-import { button, dateTime, el, percent, photoCount, say, svg } from "./words.js";
+import { BIN, button, dateTime, el, icon, percent, photoCount, say, svg } from "./words.js";
 
 let shown = "";
 
 export function showModels(holder, { models, training }) {
-  const key = JSON.stringify([models, Boolean(training)]);
+  const ended = models.filter(({ run, has_model: has }) => has || run !== training?.run);
+  const key = JSON.stringify([ended, training?.run]);
   if (key === shown) return;
   shown = key;
-  holder.hidden = !models.length;
-  const ends = models.flatMap(({ interval }) => interval ?? []);
+  holder.hidden = !ended.length;
+  const ends = ended.flatMap(({ interval }) => interval ?? []);
   const range = [Math.min(...ends, 0.9), 1];
-  holder.replaceChildren(el("h2", {}, say("models")), el("ul", {}, ...models.map((model) => row(model, range, training))));
+  holder.replaceChildren(el("h2", {}, say("models")), el("ul", {}, ...ended.map((model) => row(model, range, training))));
 }
 
 function row(model, range, training) {
   const { run, name, made, network, accuracy, photos } = model;
-  const tags = [model.better ? el("span", { class: "tag good" }, say("best")) : null,
-    model.unfinished ? el("span", { class: "tag" }, say("unfinished")) : null,
-    model.older_than_photos && !model.unfinished ? el("span", { class: "tag" }, say("older_tag")) : null];
-  const goOn = button(say("go_on"), "button", () => attempt(() => post("/api/train/resume", { run })));
-  goOn.disabled = Boolean(training);
+  const tags = [model.better ? el("span", { class: "tag good" }, say("better")) : null,
+    model.unfinished && model.run !== training?.run ? el("span", { class: "tag" }, say(model.busy ? "stage_training" : "unfinished")) : null,
+    model.older_than_photos && model.has_model ? el("span", { class: "tag" }, say("older_tag")) : null];
+  const goOn = button(say("go_on"), "button", () => attempt(() => post("api/train/resume", { run })));
   const use = button(say("try_it"), "button", () => {
     chooseModel(run);
     location.hash = "try";
@@ -31,8 +31,8 @@ function row(model, range, training) {
     el("div", { class: "who" }, el("strong", {}, name), " ", ...tags,
       el("p", { class: "quiet small" }, [network, photoCount(photos), dateTime(made)].filter(Boolean).join(" · "))),
     accuracy === null ? el("p", { class: "quiet small" }, say("not_measured")) : measured(model, range),
-    el("div", { class: "buttons" }, model.unfinished ? goOn : use,
-      button("×", "round plain", () => remove(model), { "aria-label": say("delete_model", { name }), title: say("delete_model", { name }) })));
+    el("div", { class: "buttons" }, model.unfinished && !model.busy && !training ? goOn : null, model.has_model ? use : null,
+      model.run === training?.run || model.busy ? null : button(icon(BIN), "round plain", () => remove(model), { "aria-label": say("delete_model", { name }), title: say("delete_model", { name }) })));
 }
 
 function measured({ accuracy, interval }, [low, high]) {
@@ -47,18 +47,18 @@ function measured({ accuracy, interval }, [low, high]) {
 }
 
 const remove = ({ run, name }) => attempt(async () => {
-  await ask(`/api/models/${encodeURIComponent(run)}`, { method: "DELETE" });
+  await ask(`api/models/${encodeURIComponent(run)}`, { method: "DELETE" });
   toast(say("model_deleted", { name }), undo);
 });
 
-// The model that is tried and shared: the one chosen, else the best, else the latest.
+// The model that is tried and shared: the one chosen, else the latest.
 
 const choosers = [];
 let wanted = null;
 
 export function chosenModel(state) {
-  const ready = state.models.filter((model) => !model.unfinished);
-  return ready.find(({ run }) => run === wanted) ?? ready.find(({ better }) => better) ?? ready[0] ?? null;
+  const ready = state.models.filter((model) => model.has_model);
+  return ready.find(({ run }) => run === wanted) ?? ready[0] ?? null;
 }
 
 export function chooseModel(run) {
@@ -76,7 +76,7 @@ export function modelChooser(changed) {
   return {
     element: field,
     show(state) {
-      const ready = state.models.filter((model) => !model.unfinished);
+      const ready = state.models.filter((model) => model.has_model);
       const key = JSON.stringify(ready.map(({ run, name, accuracy }) => [run, name, accuracy]));
       if (key !== shownOptions) {
         select.replaceChildren(...ready.map(({ run, name, accuracy }) => el("option", { value: run }, accuracy === null ? name : `${name} · ${percent(accuracy)}`)));

@@ -7,7 +7,7 @@ import { say } from "./words.js";
 // The name as the server has it, or null where it was refused.
 export async function addClass(name) {
   let made = null;
-  await attempt(async () => { made = (await post("/api/classes", { name })).name; });
+  await attempt(async () => { made = (await post("api/classes", { name })).name; });
   return made;
 }
 
@@ -23,7 +23,7 @@ export function freeName() {
 export async function renameClass(name, wanted) {
   let made = null;
   await attempt(async () => {
-    made = (await ask(`/api/classes/${encodeURIComponent(name)}`, { method: "PATCH", json: { name: wanted } })).name;
+    made = (await ask(`api/classes/${encodeURIComponent(name)}`, { method: "PATCH", json: { name: wanted } })).name;
     toast(say("renamed", { old: name, name: made }), undo);
   });
   return made;

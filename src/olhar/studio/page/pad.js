@@ -13,6 +13,7 @@ export class Pad {
     this.changed = changed;
     this.strokes = [];
     this.stroke = null;
+    this.inks = ["#fff", "#000"]; // of the pen and of the pad
     this.pen = [SIDE / 2, SIDE / 4];
     this.canvas = el("canvas", { width: SIDE, height: SIDE, tabindex: 0, role: "img", "aria-label": say("pad"), "aria-describedby": "pad-keys" });
     this.element = el("div", { class: "pad", hidden: true }, this.canvas, el("p", { class: "quiet small", id: "pad-keys" }, say("pad_keys")));
@@ -69,12 +70,11 @@ export class Pad {
     return [(event.clientX - box.left) * SIDE / box.width, (event.clientY - box.top) * SIDE / box.height];
   }
 
-  // White on black, as the digits of the known collections are.
   paint(withPen = false) {
     const brush = this.canvas.getContext("2d");
-    brush.fillStyle = "#000";
+    brush.fillStyle = this.inks[1];
     brush.fillRect(0, 0, SIDE, SIDE);
-    brush.strokeStyle = "#fff";
+    brush.strokeStyle = this.inks[0];
     brush.lineWidth = PEN;
     brush.lineCap = brush.lineJoin = "round";
     for (const [first, ...rest] of this.strokes) {
@@ -89,6 +89,13 @@ export class Pad {
     brush.arc(...this.pen, PEN / 2, 0, 2 * Math.PI);
     brush.lineWidth = 2;
     brush.stroke();
+  }
+
+  // White on black, as the digits of the known collections are, or black on white.
+  swap() {
+    this.inks.reverse();
+    this.paint();
+    if (this.strokes.length) this.changed();
   }
 
   picture() {

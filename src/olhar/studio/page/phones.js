@@ -13,7 +13,7 @@ export function preparePhones() {
 
 async function open(chosen) {
   await attempt(async () => {
-    const { url, qr, addresses } = await post("/api/phones", chosen ? { address: chosen } : {});
+    const { url, qr, addresses } = await post("api/phones", chosen ? { address: chosen } : {});
     const code = el("img", { class: "qr", alt: say("qr"), src: `data:image/svg+xml,${encodeURIComponent(qr)}` });
     const select = el("select", {}, ...addresses.map((one) => el("option", { value: one }, one)));
     if (chosen) select.value = chosen;
@@ -31,5 +31,5 @@ async function open(chosen) {
 }
 
 async function stop() {
-  if (await attempt(() => ask("/api/phones", { method: "DELETE" }))) dialog.close();
+  if (await attempt(() => ask("api/phones", { method: "DELETE" }))) dialog.close();
 }

@@ -8,11 +8,11 @@ const SIDE = 240;
 
 // The photos of a class, the latest of this visit first, then by name.
 export async function photosOf(name) {
-  const { photos } = await ask("/api/photos", { values: { class: name } });
+  const { photos } = await ask("api/photos", { values: { class: name } });
   return photos.sort((a, b) => (arrived.get(b.file) ?? -1) - (arrived.get(a.file) ?? -1));
 }
 
-export const trayPhotos = () => ask("/api/photos", { values: { tray: 1 } });
+export const trayPhotos = () => ask("api/photos", { values: { tray: 1 } });
 
 export function thumbnail({ file, name, marks = [] }, alt = "") {
   const title = [name ?? file, ...marks.map(({ text }) => text)].join("\n");

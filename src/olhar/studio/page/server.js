@@ -34,8 +34,8 @@ export const post = (path, json = {}) => ask(path, { method: "POST", json });
 
 // The address of a photo of the project; `side`: of a small picture of it.
 export function photoAddress(file, side) {
-  const path = `/photos/${file.split("/").map(encodeURIComponent).join("/")}`;
-  return side ? `${path}?side=${side}` : path;
+  const { href } = new URL(`../photos/${file.split("/").map(encodeURIComponent).join("/")}`, import.meta.url);
+  return side ? `${href}?side=${side}` : href;
 }
 
 let state = null;
@@ -50,18 +50,18 @@ export function follow(told) {
 }
 
 function tell(found) {
-  state = found;
+  state = { ...found, models: found.models.map((model) => ({ ...model, name: say("model_n", { n: model.run }) })) };
   for (const told of followers) told(state);
 }
 
 export async function begin() {
-  tell(await ask("/api/state"));
+  tell(await ask("api/state"));
   listen();
 }
 
 // The browser connects again by itself, but not after an answer that is an error.
 function listen() {
-  const source = new EventSource(address("/api/events"));
+  const source = new EventSource(address("api/events"));
   const stopped = document.getElementById("stopped");
   source.addEventListener("state", (event) => tell(JSON.parse(event.data)));
   source.addEventListener("open", () => { stopped.hidden = true; });

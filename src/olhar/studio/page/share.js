@@ -58,12 +58,12 @@ function commands({ command }, model) {
   const run = command.match(/(?:--data )('?)(.*)photos\1$/)?.[2] ?? "";
   const path = `${run}runs/${model.run}`;
   const where = /^[\w./@%+:~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
-  return [command, `olhar evaluate ${where}`, `olhar predict ${where} PHOTO.jpg`, `olhar serve ${where}`, `olhar export ${where} --out model.onnx`].join("\n");
+  return [command, `olhar evaluate ${where}`, `olhar predict ${where} PHOTO.jpg`, `olhar serve ${where}`, `olhar export ${where} --format web --out model.html`].join("\n");
 }
 
 async function exportIt() {
   const model = chosenModel(now());
-  const path = kind === "project" ? "/api/project.zip" : `/api/models/${encodeURIComponent(model.run)}/export/${kind}`;
+  const path = kind === "project" ? "api/project.zip" : `api/models/${encodeURIComponent(model.run)}/export/${kind}`;
   parts.trouble.hidden = true;
   parts.export.disabled = true;
   announce(say("exporting"));
@@ -90,7 +90,7 @@ async function pushIt(event) {
   const where = parts.address.value.trim();
   if (!where) return;
   await attempt(async () => {
-    await post(`/api/models/${encodeURIComponent(model.run)}/push`, { address: where });
+    await post(`api/models/${encodeURIComponent(model.run)}/push`, { address: where });
     toast(say("pushed", { address: where }));
   });
 }

@@ -85,13 +85,13 @@ function show(found) {
 // The model that is used is older than its photos, or one is being trained: said on every tab but that of training.
 function showOlder() {
   if (!state) return;
-  const ready = state.models.filter(({ unfinished }) => !unfinished);
+  const ready = state.models.filter((model) => model.has_model);
   const older = ready.length > 0 && ready.every((model) => model.older_than_photos);
   byId("older").hidden = shown === "train" || Boolean(state.training) || !older || Boolean(state.can_train);
   byId("busy").hidden = shown === "train" || !state.training;
   if (!state.training) return;
-  const { title, done, total, seconds_left: left } = state.training;
-  byId("busy-text").textContent = left === null ? say("busy", { title }) : say("busy_left", { title, time: duration(left) });
+  const { run, done, total, seconds_left: left } = state.training;
+  byId("busy-text").textContent = left === null ? say("busy", { n: run }) : say("busy_left", { n: run, time: duration(left) });
   if (total) {
     byId("busy-bar").max = total;
     byId("busy-bar").value = done;

@@ -1,19 +1,25 @@
 // The second step: one button, and what the training says while it goes on.
 
 import { drawCurves } from "./curves.js";
-import { showModels } from "./models.js";
+import { chooseModel, showModels } from "./models.js";
 import { ask, follow, post } from "./server.js";
-import { attempt } from "./toast.js";
+import { attempt, toast } from "./toast.js";
 import { announce, button, duration, el, number, say } from "./words.js";
+
+const NOTES = 4; // the latest, which are shown
 
 const place = document.getElementById("train");
 const parts = {};
 let training = null;
 let curves = "";
+let known = null; // runs that had a model
 
 export function prepareTrain() {
   parts.train = button(say("train"), "button main large", train, { "aria-describedby": "train-why" });
+  parts.use = button(say("try_it"), "button main large", () => { location.hash = "try"; });
   parts.stop = button(say("stop"), "button large", stop);
+  parts.heading = el("h1", {});
+  parts.lead = el("p", { class: "lead" });
   parts.why = el("p", { id: "train-why", class: "quiet" });
   parts.title = el("h2", {});
   parts.stage = el("p", { class: "stage" });
@@ -24,8 +30,8 @@ export function prepareTrain() {
   parts.going = el("div", { class: "going", hidden: true },
     el("div", { class: "row" }, parts.title, el("span", { class: "grow" }), parts.stop),
     el("div", { class: "row" }, parts.stage, el("span", { class: "grow" }), parts.left), parts.bar, parts.notes, parts.chart);
-  parts.ready = el("div", { class: "ready" }, el("h1", {}, say("train_title")), el("p", { class: "lead" }, say("train_lead")),
-    parts.train, parts.why, settings());
+  parts.ready = el("div", { class: "ready" }, parts.heading, parts.lead,
+    el("div", { class: "buttons" }, parts.use, parts.train), parts.why, settings());
   parts.command = el("code", {});
   parts.hint = el("div", { class: "same small quiet" }, el("p", {}, say("same_command")), el("pre", { tabindex: 0 }, parts.command));
   parts.models = el("div", { class: "models" });
@@ -54,7 +60,7 @@ function settings() {
 
 async function loadNetworks() {
   await attempt(async () => {
-    const networks = await ask("/api/networks");
+    const networks = await ask("api/networks");
     parts.network.append(...networks.map(({ name }) => el("option", { value: name }, name)));
     parts.network.addEventListener("change", () => {
       parts.about.textContent = networks.find(({ name }) => name === parts.network.value)?.text ?? say("network_hint");
@@ -67,19 +73,25 @@ const whole = (input) => (input.value === "" ? null : Number(input.value));
 async function train() {
   const augment = { "": null, yes: true, no: false }[parts.augment.value];
   const wanted = { network: parts.network.value || null, minutes: whole(parts.minutes), augment, seed: whole(parts.seed) };
-  const asked = await attempt(() => post("/api/train", wanted));
+  const asked = await attempt(() => post("api/train", wanted));
   if (asked) location.hash = "train";
 }
 
-const stop = () => attempt(() => post("/api/train/stop"));
+const stop = () => attempt(() => post("api/train/stop"));
 
 const STAGES = { waiting: () => say("stage_waiting"), training: () => say("stage_training"), measuring: () => say("stage_measuring"), trying: () => say("stage_trying") };
 
 function show(state) {
   const before = training;
   training = state.training;
-  const ready = state.models.find((model) => !model.unfinished);
-  if (before && !training) announce(ready ? say("trained", { name: ready.name }) : say("stopped_training"));
+  const ready = state.models.find((model) => model.has_model);
+  if (before && !training && ready?.run !== before.run) announce(say("stopped_training"));
+  tellReady(state.models, ready);
+  const learnt = Boolean(ready) && !ready.older_than_photos && !ready.unfinished;
+  parts.heading.textContent = learnt ? say("learnt_title") : say("train_title");
+  parts.use.hidden = !learnt;
+  parts.train.classList.toggle("main", !learnt);
+  parts.lead.textContent = learnt ? say("learnt_lead", { name: ready.name }) : say("train_lead");
   parts.ready.hidden = Boolean(training);
   parts.going.hidden = !training;
   parts.train.disabled = Boolean(state.can_train);
@@ -90,10 +102,20 @@ function show(state) {
   if (training) showTraining();
 }
 
+// A model that was not there before can be tried, also where it is not measured yet.
+function tellReady(models, ready) {
+  const there = new Set(models.filter((model) => model.has_model).map(({ run }) => run));
+  if (known && ready && !known.has(ready.run)) {
+    toast(say("trained", { name: ready.name }), () => { chooseModel(ready.run); location.hash = "try"; }, { label: say("try_it") });
+    announce(say("trained", { name: ready.name }));
+  }
+  known = there;
+}
+
 function showTraining() {
-  const { title, done, total, seconds_left: left, stage, notes } = training;
-  parts.title.textContent = title;
-  parts.stage.textContent = STAGES[stage]?.() ?? stage;
+  const { run, title, done, total, seconds_left: left, stage, notes } = training;
+  parts.title.textContent = say("model_n", { n: run });
+  parts.stage.replaceChildren(STAGES[stage]?.() ?? stage, ...(title ? [el("span", { class: "quiet" }, ` · ${title}`)] : []));
   parts.left.textContent = left === null ? "" : say("left", { time: duration(left) });
   if (total) {
     parts.bar.max = total;
@@ -101,7 +123,7 @@ function showTraining() {
     parts.bar.setAttribute("aria-valuetext", say("of_total", { done: number(done), total: number(total) }));
   } else parts.bar.removeAttribute("value");
   const key = JSON.stringify(notes);
-  if (parts.notes.dataset.key !== key) parts.notes.replaceChildren(...(notes ?? []).map((text) => el("li", {}, text)));
+  if (parts.notes.dataset.key !== key) parts.notes.replaceChildren(...(notes ?? []).slice(-NOTES).map((text) => el("li", { title: text }, text)));
   parts.notes.dataset.key = key;
   drawChart();
 }

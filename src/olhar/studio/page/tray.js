@@ -64,7 +64,7 @@ function worthwhile() {
   const sure = photos.filter(({ proposal }) => proposal && proposal.probability >= SURE);
   const n = worth ?? photos.length - sure.length;
   const text = n ? say("worth", { n: number(n) }) : say("worth_none");
-  const take = sure.length ? button(say("take_sure", { n: number(sure.length) }), "link", () => takeAll(sure)) : null;
+  const take = sure.length ? button(sure.length === 1 ? say("take_sure_one") : say("take_sure", { n: number(sure.length) }), "link", () => takeAll(sure)) : null;
   return [el("p", { class: "small worth" }, text, " ", take)];
 }
 

@@ -40,10 +40,11 @@ export function prepareTry() {
   parts.start = button(say("start_camera"), "button main", startCamera);
   parts.another = button(say("choose"), "button", choosePhotos);
   parts.clear = button(say("new_drawing"), "button", () => { parts.pad.clear(); forget(); });
+  parts.swap = button(say("swap_inks"), "button", () => parts.pad.swap());
   parts.answer = new Answer({ look: lookWhere });
   parts.desk = el("div", { class: "desk panel" },
     el("div", { class: "stage-side" }, parts.ways, parts.screen, parts.strip, parts.trouble,
-      el("div", { class: "buttons" }, parts.start, parts.another, parts.clear)),
+      el("div", { class: "buttons" }, parts.start, parts.another, parts.clear, parts.swap)),
     parts.answer.element);
   parts.measured = measuredPart();
   place.append(el("div", { class: "row heading" }, el("h1", {}, say("try_title")), el("span", { class: "grow" }), parts.chooser.element),
@@ -94,6 +95,7 @@ function choose(name) {
 function forget() {
   subject = null;
   parts.heat.hidden = parts.picture.hidden = true;
+  parts.screen.classList.remove("explained");
   parts.trouble.hidden = true;
   parts.strip.replaceChildren();
   parts.answer.forget();
@@ -103,12 +105,13 @@ function forget() {
 function layOut() {
   const on = Boolean(parts.video.srcObject);
   parts.screen.dataset.way = way;
+  if (!on) parts.screen.style.aspectRatio = "";
   parts.video.hidden = way !== "camera" || !parts.picture.hidden;
   parts.start.hidden = way !== "camera" || on;
   parts.start.textContent = subject ? say("camera_again") : say("start_camera");
   parts.zone.hidden = way !== "photos" || Boolean(subject);
   parts.another.hidden = way !== "photos" || !subject;
-  parts.pad.element.hidden = parts.clear.hidden = way !== "draw";
+  parts.pad.element.hidden = parts.clear.hidden = parts.swap.hidden = way !== "draw";
 }
 
 async function startCamera() {
@@ -123,6 +126,7 @@ async function startCamera() {
   layOut();
   while (mine === live) {
     const photo = await frame(parts.video, SIDE, 0.85);
+    if (mine !== live) return;
     if (!photo || document.hidden) {
       await new Promise((go) => setTimeout(go, 100));
       continue;
@@ -135,7 +139,9 @@ async function startCamera() {
 async function see(photo) {
   subject = photo;
   parts.heat.hidden = true;
-  if (way !== "draw") {
+  parts.screen.classList.remove("explained");
+  if (way === "draw") parts.picture.hidden = true;
+  else {
     URL.revokeObjectURL(url);
     url = URL.createObjectURL(photo);
     parts.picture.src = url;
@@ -189,7 +195,10 @@ async function lookWhere() {
   if (!subject) return;
   await attempt(async () => {
     const found = await parts.answer.explain(subject, model);
+    if (found.seen) parts.picture.src = found.seen; // the part of the picture that the network sees
+    parts.picture.hidden = false;
     parts.heat.src = found.image;
     parts.heat.hidden = false;
+    parts.screen.classList.add("explained");
   });
 }

@@ -1,7 +1,7 @@
 // Photos on their way to the server: a few requests at a time, and what became of each.
 
 import { ask, Refusal } from "./server.js";
-import { deletePhotos } from "./toast.js";
+import { deletePhotos, hideToast } from "./toast.js";
 import { announce, button, el, number, photoCount, say } from "./words.js";
 
 const AT_ONCE = 2;
@@ -25,6 +25,7 @@ const isZip = (file) => /\.zip$/i.test(file.name) || file.type.includes("zip");
 export function upload(items) {
   if (!items.length) return Promise.resolve();
   clearTimeout(timer);
+  hideToast();
   round ??= { total: 0, done: 0, taken: [], already: [], refused: [] };
   round.total += items.length;
   const sent = packed(items).map((pack) => new Promise((done) => waiting.push({ ...pack, done })));
@@ -63,7 +64,7 @@ async function next() {
 
 async function send(pack) {
   try {
-    const found = await ask("/api/photos", { method: "POST", values: { class: pack.class, burst: pack.burst, ...bodyName(pack) }, ...body(pack) });
+    const found = await ask("api/photos", { method: "POST", values: { class: pack.class, burst: pack.burst, ...bodyName(pack) }, ...body(pack) });
     for (const { file } of found.taken) {
       round.taken.push(file);
       arrived.set(file, arrived.size);
@@ -119,7 +120,7 @@ function show() {
   const busy = waiting.length > 0 || running > 0;
   place.hidden = false;
   const head = busy ? say("coming", { n: number(done), total: number(total) })
-    : taken.length === 1 ? say("came_one") : say("came", { n: number(taken.length) });
+    : !taken.length && refused.length ? say("came_none") : taken.length === 1 ? say("came_one") : say("came", { n: number(taken.length) });
   const parts = [el("div", { class: "row" }, el("strong", {}, head), el("span", { class: "grow" }),
     busy && waiting.length ? button(say("cancel"), "link", cancel) : null,
     !busy && taken.length ? button(say("undo"), "link", () => { const files = round.taken; close(); deletePhotos(files); }) : null,

@@ -1,17 +1,20 @@
 // Texts from the server, numbers in the reader's language, and elements built without HTML strings.
 
 let words = { tag: "en" };
+const home = new URL("../", import.meta.url); // behind a proxy, not the root of its host
 const language = new URLSearchParams(location.search).get("lang");
 
 // The address of an answer of the server, in the page's language.
 export function address(path, values = {}) {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null && value !== undefined));
   if (language) query.set("lang", language);
-  return query.size ? `${path}?${query}` : path;
+  const found = new URL(path, home);
+  found.search = query;
+  return found.href;
 }
 
 export async function loadWords() {
-  words = await (await fetch(address("/api/texts"))).json();
+  words = await (await fetch(address("api/texts"))).json();
   document.documentElement.lang = words.tag;
   document.title = words.title;
   for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);
@@ -81,6 +84,8 @@ export function button(text, kind, act, attributes = {}) {
   made.addEventListener("click", act);
   return made;
 }
+
+export const BIN = "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10 11v6M14 11v6";
 
 export function icon(path, size = 20) {
   return svg("svg", { viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", class: "icon" }, svg("path", { d: path }));
