@@ -181,7 +181,7 @@ def measure(name: str, browser: Any, dist: Path, work: Path, rounds: int) -> dic
     }
 
 
-def markdown(records: Sequence[dict[str, Any]], browser: str) -> str:
+def markdown(records: Sequence[dict[str, Any]], browser: str, here: dict[str, Any]) -> str:
     """The table of docs/benchmarks.md."""
     lines = [
         "| network | pixels | page of olhar | a view | onnxruntime-web and model.onnx | a run |",
@@ -193,8 +193,8 @@ def markdown(records: Sequence[dict[str, Any]], browser: str) -> str:
             f"{one['page_ms']:.2f} ms", f"{one['peer_bytes'] / 1e6:.2f} MB", f"{one['peer_ms']:.2f} ms",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
-    runs, here = records[0]["runs"], machine_text(describe_here())
-    said = f"{browser}, {PEER} {VERSION}, one thread; {runs} runs each. {here}"
+    runs = records[0]["runs"]
+    said = f"{browser}, {PEER} {VERSION}, one thread; {runs} runs each. {machine_text(here)}"
     return "\n".join([*lines, "", said])
 
 
@@ -209,6 +209,7 @@ def main() -> None:
     args = parser.parse_args()
     import tempfile
 
+    here = describe_here()  # before anything loads the machine
     dist = fetch_peer(Path(__file__).resolve().parents[1] / ".bench")
     path = shutil.which("chromium") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
@@ -217,9 +218,9 @@ def main() -> None:
         shown = f"Chromium {browser.version}"
         browser.close()
     if args.json:
-        print(json.dumps({"here": describe_here(), "browser": shown, "records": records}, indent=2))
+        print(json.dumps({"here": here, "browser": shown, "records": records}, indent=2))
     else:
-        print(markdown(records, shown))
+        print(markdown(records, shown, here))
 
 
 if __name__ == "__main__":

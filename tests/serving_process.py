@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import tempfile
 import time
@@ -65,8 +66,7 @@ def serving(
         server = Server(process, "", log, client)
         try:
             server.wait_for("Ctrl-C")
-            text = server.log
-            server.url = text[text.index("http://") :].split()[0]
+            server.url = re.findall(r"https?://\S+", server.log)[0]
             yield server
         finally:
             process.terminate()

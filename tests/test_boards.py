@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import load_file
 
+import build_wasm
 from conftest import olhar
 from olhar.classifier import load_classifier
 from olhar.errors import ConfigError, ExportError
@@ -44,12 +45,13 @@ MACHINES = {"cortex-m3": "mps2-an385", "cortex-m4": "mps2-an386", "cortex-m7": "
 def exported(
     digits_run: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, dict[str, Any]]]:
-    """The digits run as C, in both precisions, and what the command said."""
+    """A copy of the digits run as C, in both precisions, and what the command said."""
     folder = tmp_path_factory.mktemp("c")
+    run = shutil.copytree(digits_run, folder / "digits")
     made = {}
     for precision in ("fp32", "int8"):
         words = ("--format", "c", "--precision", precision, "--out", folder / precision)
-        done = olhar("export", digits_run, *words, "--json")
+        done = olhar("export", run, *words, "--json")
         assert done.status == 0, done.err
         made[precision] = folder / precision, done.json
     return made
@@ -94,6 +96,24 @@ def test_what_the_command_says_is_in_the_folder(
     }
     for path in (*folder.rglob("*.[ch]"), *folder.rglob("*.ino"), folder / "Makefile"):
         assert not re.search(r"@[A-Z_]+@|malloc|<math|<stdlib", path.read_text()), path
+
+
+def test_the_card_of_the_run_says_it(
+    exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    folder, said = exported["int8"]
+    run = Path(shutil.copytree(folder.parent / "digits", tmp_path / "digits"))
+    shown = (run / "README.md").read_text()
+    assert "### On a board" in shown
+    assert f"| int8 | none | {said['flash_bytes']:,} | {said['ram_bytes']:,} |" in shown
+    assert f"{said['accuracy']:.2%}" in shown
+    assert olhar("card", "--check", run).status == 0
+    kept = json.loads((run / "exports.json").read_text())["exports"]
+    assert [one["precision"] for one in kept] == ["fp32", "int8"]
+    kept[0]["model"] = "of another training"
+    (run / "exports.json").write_text(json.dumps({"exports": kept}))
+    assert olhar("card", run).status == 0
+    assert "| fp32 |" not in (run / "README.md").read_text()
 
 
 def test_int8_is_a_quarter(exported: dict[str, tuple[Path, dict[str, Any]]]) -> None:
@@ -308,7 +328,7 @@ def test_a_machine_without_a_compiler(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setitem(sys.modules, "ziglang", None)
-    made = export_model(digits_run, tmp_path / "c", format="c").to_dict()
+    made = export_model(digits_run / "model", tmp_path / "c", format="c").to_dict()
     assert (made["golden_tested"], made["sizes_measured"]) == (False, False)
     assert "pip install ziglang" in str(made["notes"])
     with pytest.raises(Exception, match="pip install ziglang"):
@@ -335,3 +355,43 @@ def test_golden_probabilities_that_contradict_the_model_are_refused(
     with pytest.raises(ConfigError):
         export_model(model, tmp_path / "out", format="c", precision="fp16")
     assert not (tmp_path / "out").exists()
+
+
+_IN_WEBASSEMBLY = """
+#include <string.h>
+#include "golden.h"
+#include "model.h"
+int differing(int tolerated)
+{
+    int row, i, count = 0;
+    for (row = 0; row < GOLDEN_COUNT; row++) {
+        memcpy(model_input(), golden_images + (long)row * MODEL_INPUT_BYTES, MODEL_INPUT_BYTES);
+        model_run();
+        for (i = 0; i < MODEL_CLASSES; i++) {
+            const model_number found = model_probabilities()[i];
+            const model_number wanted = golden_probabilities[row * MODEL_CLASSES + i];
+            const double apart = found > wanted ? (double)found - wanted : (double)wanted - found;
+            count += tolerated ? apart > 1e-5 : apart != 0;
+        }
+    }
+    return count;
+}
+"""
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_webassembly_gives_the_bits_of_this_machine(
+    exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path, precision: str
+) -> None:
+    wasmtime = pytest.importorskip("wasmtime", reason="wasmtime is not installed")
+    pytest.importorskip("ziglang", reason="building needs ziglang")
+    folder = exported[precision][0]
+    for path in (*(folder / "src").iterdir(), folder / "golden.h"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "differing.c").write_text(_IN_WEBASSEMBLY)
+    sources = [tmp_path / name for name in ("model.c", "olhar_nn.c", "differing.c")]
+    build_wasm.compile_wasm(sources, ["differing"], tmp_path / "model.wasm")
+    store = wasmtime.Store()
+    module = wasmtime.Module(store.engine, (tmp_path / "model.wasm").read_bytes())
+    differing = wasmtime.Instance(store, module, []).exports(store)["differing"]
+    assert differing(store, int(precision == "fp32")) == 0

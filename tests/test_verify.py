@@ -108,7 +108,7 @@ def test_every_network_agrees_along_the_chain(
     assert found.ok, found.to_dict()
     by_name = {link.name: link for link in found.links}
     assert list(by_name) == [
-        *("golden", "torch", "onnx", "c", "python", "cli", "server"),
+        *("golden", "torch", "onnx", "c", "web", "python", "cli", "server"),
         *(protocol.name for protocol in PROTOCOLS),
     ]
     assert {link.status for link in found.links} == {"ok"}
@@ -134,7 +134,7 @@ def test_the_command_starts_a_server_of_its_own_and_prints_the_table(digits_run:
     done = olhar("verify", digits_run)
     assert done.status == 0, done.out + done.err
     assert [line.split("  ")[0] for line in done.out.splitlines()[1:-1]] == [
-        *("golden", "torch", "onnx", "c", "python", "cli", "server"),
+        *("golden", "torch", "onnx", "c", "web", "python", "cli", "server"),
         *(protocol.name for protocol in PROTOCOLS),
     ]
     assert done.out.splitlines()[-1].startswith("All agree")
@@ -270,7 +270,7 @@ def test_a_server_with_another_model_is_at_fault_itself(
     other = make_model(tmp_path / "cnn-32-64-64", "cnn-32-64-64", seed=5)
     found = verify_model(other, against=url)
     assert broken_name(found) == "server"
-    assert "it serves version" in str(found.links[6].note)
+    assert "it serves version" in str(found.links[7].note)
     assert models["cnn-32-64-64"].name == other.name
 
 
@@ -397,7 +397,7 @@ def test_an_answer_that_is_none_is_a_failure(digits_run: Path, digits_url: str) 
     with proxied(digits_url, change) as (url, _proxy):
         found = verify_model(digits_run, against=url)
     assert broken_name(found) == "server"
-    assert {link.status for link in found.links[6:]} == {"failed"}
+    assert {link.status for link in found.links[7:]} == {"failed"}
 
 
 def test_a_token_is_sent_and_asked_for(digits_run: Path) -> None:

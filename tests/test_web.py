@@ -8,6 +8,8 @@ import io
 import json
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -250,17 +252,38 @@ def test_a_page_of_a_run_says_how_well_it_does(digits_run: Path, tmp_path: Path)
     assert again.size_bytes == said.size_bytes
 
 
-def test_one_view_is_measured_anew(digits_run: Path, tmp_path: Path) -> None:
-    own = load_classifier(digits_run).config.views
-    said = export_web(digits_run, tmp_path / "d.html", views="none")
+def test_one_view_is_measured_anew(tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "d.html"
+    words = ("--data", "digits", "--network", "lenet5", "--epochs", 1, "--set", "views=shift")
+    assert olhar("train", *words, "--run", run).status == 0
+    own = export_web(run, tmp_path / "own.html")
+    assert (own.views, own.accuracy) == ("shift", None)
+    said = export_web(run, out, views="none")
+    measured = json.loads((run / "metrics.json").read_text())
     assert said.views == "none"
-    measured = json.loads((digits_run / "metrics.json").read_text())
-    if own == "none":
-        assert said.accuracy is None
-        return
     assert said.accuracy_of_run == pytest.approx(measured["accuracy"])
     assert said.test_images == measured["n"]
-    assert "It looks at a photo once" in (tmp_path / "d.html").read_text(encoding="utf-8")
+    assert said.accuracy is not None
+    assert abs(said.accuracy - measured["accuracy"]) < 0.1
+    text = out.read_text(encoding="utf-8")
+    assert '"views": "none"' in text
+    assert "It looks at a photo once" in text
+
+
+def test_without_wasmtime_a_page_is_written_and_the_output_says_so(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['wasmtime'] = None\n"
+        "from olhar.cli import main\n"
+        f"sys.exit(main(['export', {str(digits_run)!r}, '--format', 'web', '--out', 'd.html']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    assert "pip install wasmtime" in done.stdout
+    assert (tmp_path / "d.html").stat().st_size > 100_000
 
 
 def test_weights_of_8_bits_are_measured_on_test_images(digits_run: Path, tmp_path: Path) -> None:
@@ -627,6 +650,16 @@ def test_what_goes_wrong_is_said_in_words(
         assert "too old" in shown
         assert page_texts("pt")["no_simd"] in shown
     text = path.read_text(encoding="utf-8")
+    veiled = tmp_path / "veiled.html"  # a browser that gives pages other pixels than they drew
+    read = "brush.getImageData(0, 0, 16, 16)"
+    assert read in text
+    veiled.write_text(text.replace(read, "brush.createImageData(16, 16)"), encoding="utf-8")
+    with opened(browser, veiled) as page:
+        page.get_by_role("radio", name="Photos").check()
+        photo = saved(Image.new("RGB", (40, 40), "red"), "JPEG")
+        found = give(page, [("a.jpg", photo), ("b.png", whole)])
+        assert [one["state"] for one in found] == ["failed", "done"]
+        assert "against tracking" in found[0]["label"]
     cut = tmp_path / "cut.html"
     cut.write_text(re.sub(r'(id="network">.{2000}).*?<', r"\1<", text), encoding="utf-8")
     with opened(browser, cut) as page:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 NATIVE = Path(__file__).resolve().parents[1] / "src" / "olhar" / "native"
@@ -24,18 +25,23 @@ _STRING_H = "#define memcpy(to, from, count) __builtin_memcpy(to, from, count)\n
 
 
 def build(out: Path) -> None:
-    """Compile and link to `out`."""
+    """Compile and link the page's engine to `out`."""
+    compile_wasm([NATIVE / "c" / name for name in _SOURCES], _EXPORTS, out)
+
+
+def compile_wasm(sources: Sequence[Path], exports: Sequence[str], out: Path) -> None:
+    """C files that lie in one folder → a WebAssembly module without imports."""
     command = [
         *(sys.executable, "-m", "ziglang", "cc", "--target=wasm32-freestanding", "-std=c99", "-O3"),
         *("-msimd128", "-mbulk-memory", "-ffp-contract=off", "-nostdlib", "-s", "-Wl,--no-entry"),
         "-Wl,-z,stack-size=65536",
-        *(f"-Wl,--export={name}" for name in _EXPORTS),
+        *(f"-Wl,--export={name}" for name in exports),
     ]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "string.h").write_text(_STRING_H)
-        aside = Path(folder) / "olhar.wasm"
-        command += ["-I", folder, *_SOURCES, "-o", str(aside)]
-        subprocess.run(command, check=True, cwd=NATIVE / "c")  # noqa: S603  the pinned compiler
+        aside = Path(folder) / "made.wasm"
+        command += ["-I", folder, *(source.name for source in sources), "-o", str(aside)]
+        subprocess.run(command, check=True, cwd=sources[0].parent)  # noqa: S603  the pinned compiler
         out.write_bytes(aside.read_bytes())
 
 

@@ -82,16 +82,23 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-# What stands near the beginning of each page, picture and card that olhar writes for people.
+# What stands near the beginning of each page, picture, card and shortcut that olhar writes for people.
 PNG_MARK, SVG_MARK = {"Software": "olhar"}, {"Creator": "olhar"}
 HTML_MARK = '<meta name="generator" content="olhar">'
 CARD_MARK = b"library_name: olhar"
-_MARKS = (b"Software\0olhar", b"<dc:title>olhar</dc:title>", HTML_MARK.encode(), CARD_MARK)
+SHORTCUT_MARK = "what a double click opens, written by olhar studio --shortcut"
+_MARKS = (
+    b"Software\0olhar",
+    b"<dc:title>olhar</dc:title>",
+    HTML_MARK.encode(),
+    CARD_MARK,
+    SHORTCUT_MARK.encode(),
+)
 _MARKED_BYTES = 4096
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuse a file to write where something lies that is no page, picture or card of olhar's.
+    """Refuse a file to write where something lies that is no page, picture, card or shortcut of olhar's.
 
     Raises:
         RunExistsError: something else lies there.

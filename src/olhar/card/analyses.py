@@ -44,7 +44,7 @@ def quantitative_analyses(facts: Facts) -> list[Block]:
     blocks += [*_learning_curve(facts), *photo_curve(facts)]
     if facts.measured:
         blocks += [*_confusions(facts, facts.measured), *_errors(facts)]
-    return [*blocks, *_energy(facts)]
+    return [*blocks, *_on_boards(facts), *_energy(facts)]
 
 
 def _picture(facts: Facts, path: Path, title: Block) -> list[Block]:
@@ -247,6 +247,35 @@ def _errors(facts: Facts) -> list[Block]:
 def _how_wrong(one: Answer) -> float:
     """p(predicted) − p(true) where that is known, else p(predicted)."""
     return one.probability - (one.true_probability or 0.0)
+
+
+def _on_boards(facts: Facts) -> list[Block]:
+    if not facts.exports:
+        return []
+    rows = [
+        (
+            plain(one.precision),
+            plain(one.views),
+            number(one.flash_bytes),
+            number(one.ram_bytes),
+            number(one.macs),
+            "–" if one.accuracy is None else percent(one.accuracy),
+            "–" if one.test_images is None else number(one.test_images),
+        )
+        for one in facts.exports
+    ]
+    head = (
+        *(_("numbers"), _("views"), _("flash, bytes"), _("RAM, bytes"), _("multiply-adds")),
+        *(_("accuracy"), _("test images")),
+    )
+    return [
+        _("### On a board"),
+        _(
+            "The model as C99 (`olhar export --format c`), compiled for a Cortex-M4; the accuracy is that "
+            "of the compiled C on the test split."
+        ),
+        table(head, rows, numbers_from=2),
+    ]
 
 
 def _energy(facts: Facts) -> list[Block]:

@@ -5,6 +5,7 @@ Plain Python, for a computer that has no olhar yet and no network. Its texts are
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import locale
@@ -61,6 +62,10 @@ def _unpack(texts: Dict[str, str], manifest: Dict[str, Any], folder: Path) -> in
         except (OSError, subprocess.CalledProcessError):
             print(texts["unpack_failed"], file=sys.stderr)
             return 1
+    if "serve" in manifest["extras"]:
+        # Without it olhar is there all the same; why there is none was said.
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            _run([olhar, "studio", "my-project", "--shortcut"])
     print(texts["done"].format(command=olhar + " demo"))
     return 0
 

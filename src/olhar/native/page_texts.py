@@ -93,6 +93,10 @@ _PAGE: dict[str, Text] = {
         "This is no photo that this browser reads, or it is damaged. Save it as JPEG or PNG, and "
         "try again."
     ),
+    "failed_noise": _(
+        "This browser hides from pages what photos show, as a protection against tracking. Allow this "
+        "page to read pictures (canvas), or give a PNG."
+    ),
     "failed_broken": _("The page could not compute the answer: {reason}. Reload it and try again."),
     "no_simd": _(
         "This browser is too old for this page: it lacks WebAssembly SIMD. Open the page in Chrome or "

@@ -35,6 +35,6 @@ def export_along(
             raise unknown_name(_("format"), name, FORMATS)
     for name in dict.fromkeys(formats):
         (folder / FORMATS[name]).parent.mkdir(parents=True, exist_ok=True)
-        export_model(model, folder / FORMATS[name], format=name, progress=progress)
+        export_model(model, folder / FORMATS[name], format=name, in_card=False, progress=progress)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path for path in files}

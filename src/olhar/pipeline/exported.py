@@ -38,6 +38,7 @@ class Request:
         max_flash: bytes of flash that it may need.
         max_ram: bytes of RAM that it may need.
         progress: hears of the progress.
+        run: the run folder that was named; None where it was a model/ folder or an address.
     """
 
     classifier: Classifier
@@ -50,6 +51,7 @@ class Request:
     max_flash: int | None = None
     max_ram: int | None = None
     progress: Progress = dataclasses.field(default_factory=Progress)
+    run: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from olhar.pipeline.exporting_web import export_web
 from olhar.pipeline.rebuilding import network_probs, read_golden, require_libraries
 from olhar.progress import Progress
 from olhar.registry import load
+from olhar.run import RunFolder
 
 Probs = NDArray[np.float32]
 
@@ -40,6 +41,7 @@ def export_model(
     board: str | None = None,
     max_flash: int | None = None,
     max_ram: int | None = None,
+    in_card: bool = True,
     progress: Progress | None = None,
 ) -> Exported:
     """Export a saved model.
@@ -57,6 +59,7 @@ def export_model(
         board: for C: the name of a board that it has to fit on.
         max_flash: for C: bytes of flash that it may need.
         max_ram: for C: bytes of RAM that it may need.
+        in_card: for C: note what it costs in the run folder that was named, and in its card.
         progress: hears of the progress.
 
     Raises:
@@ -89,9 +92,15 @@ def export_model(
         )
     request = Request(
         classifier, out, precision, data, max_drop, views, board, max_flash, max_ram,
-        progress or Progress(),
+        progress or Progress(), _run_of(model) if in_card else None,
     )  # fmt: skip
     return known.export(request)
+
+
+def _run_of(model: Path | str) -> Path | None:
+    """The run folder that was named, which is neither an address nor a copy of a store's."""
+    folder = Path(model)
+    return folder if RunFolder(folder).config.is_file() else None
 
 
 def _export_onnx(request: Request) -> Exported:

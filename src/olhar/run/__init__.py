@@ -6,6 +6,7 @@ history    the rows of history.csv, and which epoch is the best
 report     what was measured: metrics.json
 answers    what the model said of each image that it was measured on: predictions.csv
 search     how a sweep came to this run: search.json
+exports    the model as C for a board: exports.json
 reading    all of it as one `Run`, strictly or leniently
 
 Does not know: how a run is made, or how it is shown.

@@ -23,6 +23,7 @@ from olhar.errors import (
 from olhar.files import csv_text, decode_text, write_atomic
 from olhar.i18n import _
 from olhar.run.answers import Answer, parse_answers
+from olhar.run.exports import ExportRecord
 from olhar.run.history import Row, history_text, parse_history
 from olhar.run.search import SearchRecord
 
@@ -62,6 +63,7 @@ class RunFolder:
         self.trackers = self.path / "trackers.json"
         self.head = self.path / "head.csv"
         self.search = self.path / "search.json"
+        self.exports = self.path / "exports.json"
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -142,6 +144,16 @@ class RunFolder:
         """The content of search.json, which the winner of a sweep has."""
         with damaged(self.search):
             return SearchRecord.from_dict(json.loads(_content(self.search)))
+
+    def write_exports(self, records: Sequence[ExportRecord]) -> None:
+        """Write exports.json."""
+        _write_json(self.exports, {"exports": [record.to_dict() for record in records]})
+
+    def read_exports(self) -> tuple[ExportRecord, ...]:
+        """The content of exports.json, which a run has whose model was exported for a board."""
+        with damaged(self.exports):
+            listed = json.loads(_content(self.exports))["exports"]
+            return tuple(ExportRecord.from_dict(one) for one in listed)
 
     def write_trackers(self, memory: Mapping[str, Mapping[str, Any]]) -> None:
         """Write trackers.json: by tracker, what it remembers of this run."""

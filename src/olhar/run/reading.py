@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from olhar import i18n
 from olhar.errors import MissingFileError, OlharError, explain_os_errors
+from olhar.files import sha256_file
 from olhar.i18n import Text, _
 from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network
 from olhar.run.answers import Answer
 from olhar.run.estimates import CrossValidation, PhotoCurve
+from olhar.run.exports import ExportRecord
 from olhar.run.folder import RunFolder, damage, damaged, is_file
 from olhar.run.history import Row, best_epoch
 from olhar.run.report import Report, short_name
@@ -181,6 +183,20 @@ class Run:
     def search(self) -> SearchRecord | None:
         """How a sweep came to this run; None where it is no winner of one."""
         return self._take(self.folder.search, self.folder.read_search, None)
+
+    @cached_property
+    def exports(self) -> tuple[ExportRecord, ...]:
+        """What exports for a board of the model that is there cost and reach."""
+        kept: tuple[ExportRecord, ...] = ()
+        kept = self._take(self.folder.exports, self.folder.read_exports, kept)
+        return tuple(one for one in kept if one.model == self._model_digest)
+
+    @cached_property
+    def _model_digest(self) -> str:
+        from olhar.classifier import CONFIG
+
+        path = self.folder.model / CONFIG
+        return sha256_file(path) if is_file(path) else ""
 
     @cached_property
     def model(self) -> ModelConfig | None:

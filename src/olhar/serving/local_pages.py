@@ -10,6 +10,7 @@ import importlib.util
 import json
 import signal
 import socket
+import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from olhar.serving.hosts import HostNames, refusal
 from olhar.serving.prefix import PREFIX, place_page, redirect_of, without_prefix
 
 if TYPE_CHECKING:
+    import uvicorn
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -178,23 +180,7 @@ def serve_app(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> Non
         sockets: bound ones, of `listening.listen`.
         **tls: `ssl_certfile` and `ssl_keyfile`, for https.
     """
-    import uvicorn
-
-    from olhar.serving.connection import Connection
-
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_CLOSING_S,
-        **tls,
-    )
-    server = uvicorn.Server(config)
+    server = _server_of(app, tls)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -206,3 +192,37 @@ def serve_app(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> Non
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def serve_beside(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> Callable[[], None]:
+    """Serve in a thread, as `serve_app` does in this one; what is returned ends that."""
+    server = _server_of(app, tls)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": list(sockets)}, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        server.should_exit = True
+        thread.join(2 * _CLOSING_S)
+
+    return end
+
+
+def _server_of(app: ASGIApp, tls: dict[str, Any]) -> uvicorn.Server:
+    import uvicorn
+
+    from olhar.serving.connection import Connection
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSING_S,
+            **tls,
+        )
+    )

@@ -14,6 +14,7 @@
     POST   /api/predict, /api/explain   a photo, ?model=RUN
     GET    /api/models/{run}            all of one run; DELETE moves it into the bin
     GET    /api/models/{run}/export/{kind}, /api/project.zip   downloads
+    POST   /api/phones                  {"address"}: a page for phones alone (see `phones`); DELETE ends it
 
 Whatever changes something wants the header X-Olhar, which a page of another site cannot send without
 being asked first (CORS preflight), and is not allowed to. Errors are {"code", "message"}.
@@ -36,19 +37,28 @@ from PIL import Image
 
 from olhar import i18n
 from olhar.errors import ConfigError, OlharError
-from olhar.i18n import Text, _
+from olhar.i18n import _
 from olhar.images import MAX_PIXELS, read_image
 from olhar.serving.local_pages import (
     content_answer,
     file_answer,
     guarded,
     json_answer,
-    refuse,
     request_language,
 )
 from olhar.serving.looked import explain_photo
 from olhar.studio import exports, zips
+from olhar.studio.phones import Phones
 from olhar.studio.project import Taken
+from olhar.studio.requests import (
+    HEADERS,
+    check_header,
+    in_thread,
+    read_body,
+    read_json,
+    refuse_in_words,
+    taken_as_json,
+)
 from olhar.studio.studio import Studio
 from olhar.studio.texts import page_texts
 
@@ -59,25 +69,17 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
 PAGE = Path(__file__).parent / "page"
-HEADER = "x-olhar"
-_READING = frozenset({"GET", "HEAD"})
-_MOST_BYTES = 512 * 2**20  # of one request
 _MOST_FILES = 2_000
 _EVERY_S, _BEAT_S = 0.2, 15.0  # between two states that are sent; between signs of life
 _BARS = 10  # the most probable classes that an answer tells
 _SIDES = range(32, 1025)
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
-
 Answer = Callable[["Request"], "Response"]
 
 
 def build_app(
     studio: Studio,
     *,
+    phones: Phones,
     local: bool = True,
     token: str | None = None,
     allow_host: tuple[str, ...] = (),
@@ -87,6 +89,7 @@ def build_app(
 
     Args:
         studio: an open one.
+        phones: what lets phones in.
         local: whether only this machine reaches it.
         token: that requests must bring, as a cookie that ?token= sets, or as a bearer token.
         allow_host: names that are answered besides its own.
@@ -106,15 +109,15 @@ def build_app(
 
     def with_json(path: str, answer: Callable[[Mapping[str, Any]], Any], method: str) -> Route:
         async def endpoint(request: Request) -> Response:
-            values = await _read_json(request)
-            return await _in_thread(request, lambda: answer(values | request.path_params))
+            values = await read_json(request)
+            return await in_thread(request, lambda: answer(values | request.path_params))
 
         return Route(path, endpoint, methods=[method])
 
     def with_photo(path: str, answer: Callable[[Request, bytes], Any]) -> Route:
         async def endpoint(request: Request) -> Response:
-            content = await _read_body(request)
-            return await _in_thread(request, lambda: answer(request, content))
+            content = await read_body(request)
+            return await in_thread(request, lambda: answer(request, content))
 
         return Route(path, endpoint, methods=["POST"])
 
@@ -187,35 +190,26 @@ def build_app(
             "POST",
         ),
         plain("/api/project.zip", lambda request: _zip(studio, request)),
+        with_json(
+            "/api/phones",
+            lambda v: phones.open(_text(v, "address") if v.get("address") else None),
+            "POST",
+        ),
+        with_json("/api/phones", lambda _v: phones.close(), "DELETE"),
     ]
-    app = Starlette(routes=routes, exception_handlers={OlharError: _refuse})
+    app = Starlette(routes=routes, exception_handlers={OlharError: refuse_in_words})
     return guarded(
         _with_token(app, token),
         "studio",
         local=local,
         allow_host=allow_host,
         root_path=root_path,
-        check=_check,
-        headers=_HEADERS,
+        check=check_header,
+        headers=HEADERS,
     )
 
 
 # Requests
-
-
-def _check(scope: Scope) -> tuple[int, Text] | None:
-    if scope["method"] in _READING:
-        return None
-    if not any(name == HEADER.encode() for name, _value in scope["headers"]):
-        return 403, _(
-            "send the header {header}: what changes a project comes from its own page",
-            header="X-Olhar",
-        )
-    return None
-
-
-def _refuse(request: Request, error: Exception) -> Response:
-    return refuse(request, error, 400 if isinstance(error, ConfigError) else 422)
 
 
 def _with_token(app: ASGIApp, token: str | None) -> ASGIApp:
@@ -251,40 +245,6 @@ def _with_token(app: ASGIApp, token: str | None) -> ASGIApp:
         await answer(scope, receive, send)
 
     return check
-
-
-async def _in_thread(request: Request, answer: Callable[[], Any]) -> Response:
-    from starlette.concurrency import run_in_threadpool
-
-    def work() -> Response:
-        with i18n.using(request_language(request)):
-            return json_answer(request, answer())
-
-    return await run_in_threadpool(work)
-
-
-async def _read_body(request: Request) -> bytes:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MOST_BYTES:
-            raise ConfigError(
-                _("that is more than {limit} MB at once; send less", limit=_MOST_BYTES // 2**20)
-            )
-    return bytes(content)
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    content = await _read_body(request)
-    if not content:
-        return {}
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise ConfigError(_("the body is no JSON: {reason}", reason=error)) from error
-    if not isinstance(values, dict):
-        raise ConfigError(_("the body is no JSON object"))
-    return values
 
 
 def _text(values: Mapping[str, Any], key: str) -> str:
@@ -365,7 +325,7 @@ async def _take(studio: Studio, request: Request) -> Response:
                 if not isinstance(part, str)
             ]
     else:
-        given = [(query.get("name", ""), await _read_body(request))]
+        given = [(query.get("name", ""), await read_body(request))]
     class_name, burst = query.get("class"), query.get("burst")
 
     def take() -> dict[str, Any]:
@@ -377,13 +337,9 @@ async def _take(studio: Studio, request: Request) -> Response:
                 total.refused += taken.refused
         finally:
             studio.changed()
-        return {
-            "taken": [{"file": file} for file in total.taken],
-            "already": [{"name": name, "file": file} for name, file in total.already],
-            "refused": [{"name": name, "reason": reason} for name, reason in total.refused],
-        }
+        return taken_as_json(total)
 
-    return await _in_thread(request, take)
+    return await in_thread(request, take)
 
 
 def _photo(studio: Studio, request: Request) -> Response:

@@ -50,6 +50,19 @@ class Taken:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How much a project may hold.
+
+    Attributes:
+        photos: of all classes and the tray.
+        size_bytes: of all its files, runs and the bin among them.
+    """
+
+    photos: int
+    size_bytes: int
+
+
 class Project:
     """A project that is open. Methods may be called from several threads."""
 
@@ -63,6 +76,8 @@ class Project:
                 folder.mkdir(parents=True, exist_ok=True)
         self.groups = GroupFile(self.photos / GROUPS)
         self.changes = Changes(self.bin)
+        self.bounds: Bounds | None = None
+        self._room = 0, 0  # photos and bytes that may still come, where there are bounds
         self._lock = threading.RLock()
         self._known: dict[tuple[str, int, int], str] = {}  # (path, size, time of change) → sha256
         self._holds: dict[str, str] = {}  # sha256 → photo
@@ -185,6 +200,12 @@ class Project:
             if there is not None:
                 found.already.append((name, there))
                 return
+            if self.bounds is not None:
+                left = self._room[0] - 1, self._room[1] - len(content)
+                if min(left) < 0:
+                    found.refused.append((name, str(self._full(self.bounds))))
+                    return
+                self._room = left
             with explain_os_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
             path = _free_path(home, _photo_name(name, content))
@@ -270,7 +291,21 @@ class Project:
         used = [int(name) for name in (*names, *binned) if name.isdigit()]
         return self.runs / str(max(used, default=0) + 1)
 
+    def check_room(self) -> None:
+        """ConfigError where a run would not find room within the bounds."""
+        if self.bounds is not None and _size_below(self.path) >= self.bounds.size_bytes:
+            raise ConfigError(self._full(self.bounds))
+
     # Helpers
+
+    def _full(self, bounds: Bounds) -> Text:
+        return _(
+            "a project of this class may hold {photos} photos and {limit} MB, models and bin among them; "
+            "delete photos, or ask the teacher to empty its bin: {bin}",
+            photos=bounds.photos,
+            limit=bounds.size_bytes // 2**20,
+            bin=self.bin,
+        )
 
     def _move(self, text: Text, moves: Sequence[Move]) -> None:
         """Into the bin; what was said of groups comes back with it."""
@@ -313,6 +348,9 @@ class Project:
                 holds[self._digest(self.locate(file))] = file
         with self._lock:
             self._holds = holds
+            if self.bounds is not None:
+                size = _size_below(self.path)
+                self._room = self.bounds.photos - len(holds), self.bounds.size_bytes - size
 
     def _holding(self, digest: str) -> str | None:
         """The photo of this content, if it is in the project."""
@@ -329,6 +367,16 @@ class Project:
             if key not in self._known:
                 self._known[key] = hashlib.sha256(path.read_bytes()).hexdigest()
         return self._known[key]
+
+
+def _size_below(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    size = 0
+    for home, _folders, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # it has just gone
+                size += os.lstat(os.path.join(home, name)).st_size  # noqa: PTH118  quicker
+    return size
 
 
 def _photo_name(name: str, content: bytes) -> str:

@@ -16,10 +16,11 @@ from typing import Any
 
 from olhar import i18n
 from olhar.datasets.check.finding import NOTE
-from olhar.errors import ConfigError, MissingFileError
+from olhar.errors import ConfigError, MissingFileError, OlharError
 from olhar.i18n import _
 from olhar.studio.models import Models
 from olhar.studio.project import Project
+from olhar.studio.sharing import Hire
 from olhar.studio.workers import Event, Worker
 
 _OTHERS_S = 2.0  # between two looks at runs that others train
@@ -46,13 +47,19 @@ class Studio:
     """A project with its two workers. Methods may be called from several threads."""
 
     def __init__(
-        self, project: Project, cores: int = 0, *, corrections: Path | None = None
+        self,
+        project: Project,
+        looker: Hire = Worker,
+        trainer: Hire = Worker,
+        *,
+        corrections: Path | None = None,
     ) -> None:
         """Begin to look at the photos, and make ready for a training.
 
         Args:
             project: an open one.
-            cores: that each worker may use; 0 leaves that to it.
+            looker: gives what looks at photos; by default a worker of this project's own.
+            trainer: gives what trains.
             corrections: a folder that `olhar serve --corrections` fills; its photos come into the tray.
         """
         self._corrections = corrections
@@ -73,8 +80,7 @@ class Studio:
         self._proposals: dict[
             str, tuple[str, str, float]
         ] = {}  # photo → (model, class, probability)
-        self._looker = Worker(self._hear_looker, cores)
-        self._trainer = Worker(self._hear_trainer, cores)
+        self._looker, self._trainer = looker(self._hear_looker), trainer(self._hear_trainer)
         self._trainer.ask({"do": "prepare"})
         self._ended = threading.Event()
         threading.Thread(target=self._watch_others, daemon=True).start()
@@ -111,7 +117,7 @@ class Studio:
             self._is_stale = True
             if self._timer:
                 self._timer.cancel()
-            self._timer = threading.Timer(_QUIET_S, self._look)
+            self._timer = threading.Timer(_QUIET_S, self._settle)
             self._timer.daemon = True
             self._timer.start()
         self._tell()
@@ -130,6 +136,10 @@ class Studio:
         project = self.project
         with self._lock:
             training = None if self._training is None else dict(self._training)
+            if training is not None and training["stage"] == "waiting":
+                training["title"] = str(
+                    _("Place {place} in the line: {names}", **training.pop("line"))
+                )
             marks, notes = self._marks, self._notes
             looking, message, version = dict(self._looking), self._message, self._version
         latest = project.changes.latest
@@ -204,6 +214,11 @@ class Studio:
 
     # Looking
 
+    def _settle(self) -> None:
+        """What has come is looked at, and where there is a model it proposes classes for the tray."""
+        threading.Thread(target=self.propose, daemon=True).start()
+        self._look()
+
     def _look(self) -> None:
         with self._lock:
             if self._is_looking:
@@ -262,6 +277,7 @@ class Studio:
         reason = self._why_not(files)
         if reason:
             raise ConfigError(_("it is too early to train: {reason}", reason=reason))
+        self.project.check_room()
         settings: dict[str, Any] = {}
         if minutes is not None:
             settings["minutes"] = minutes
@@ -335,6 +351,11 @@ class Studio:
 
     def _take(self, event: Event, training: dict[str, Any]) -> None:
         match event["event"]:
+            case "waiting":
+                line = {"place": event["place"], "names": ", ".join(event["names"])}
+                training |= {"stage": "waiting", "line": line}
+            case "begun":
+                training |= {"stage": "training", "title": ""}
             case "progress":
                 if event["title"] != training["title"] or event["done"] == 0:
                     self._stage_began = time.monotonic()
@@ -384,14 +405,17 @@ class Studio:
         files = self.project.files(None)
         if model is None or not files:
             return
-        classifier = self.models.classifier(model)
+        try:
+            classifier = self.models.classifier(model)
+        except OlharError:
+            return  # said where the model is used
         for file in files:
             known = self._proposals.get(file)
             if known is not None and known[0] in {model, ""}:  # "": a person has said it
                 continue
             try:
                 answer = classifier.predict(self.project.locate(file))
-            except MissingFileError:
+            except OlharError:  # it has gone, or cannot be read
                 continue
             self._proposals[file] = model, answer.label, answer.probability
         with self._lock:

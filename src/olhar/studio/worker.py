@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -213,6 +214,8 @@ def main() -> None:
             except OSError:  # the studio has gone
                 alone = True
 
+    # Only a training can be stopped: libraries that are half imported would break the next one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     looker = Looker(say)
     does: dict[str, Callable[[Mapping[str, Any]], None]] = {
         "look": looker.look,
@@ -223,6 +226,8 @@ def main() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         try:
+            if task.get("id"):
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             with i18n.using(task.get("lang", "en")):
                 does[task["do"]](task)
         except KeyboardInterrupt:
@@ -234,6 +239,8 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001  # a photo or library that nobody has thought of
             say({"event": "failed", "id": task.get("id"), "message": repr(error)})
             continue
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         say({"event": "done", "id": task.get("id")})
 
 

@@ -1,5 +1,6 @@
 // The camera, with an answer for what it sees now; a picture can be kept.
 
+import { NotRead } from "./notread.js";
 import { say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -24,11 +25,7 @@ export class Camera {
   async start() {
     byId("camera-trouble").hidden = true;
     const problem = await this.open();
-    if (problem) {
-      byId("camera-trouble").dataset.text = problem;
-      byId("camera-trouble").textContent = say(problem);
-      byId("camera-trouble").hidden = false;
-    }
+    if (problem) this.complain(problem);
     this.draw();
     if (this.stream) this.watch(this.stream);
   }
@@ -57,11 +54,23 @@ export class Camera {
   // Frame after frame, each when the answer to the last is there.
   async watch(stream) {
     while (this.stream === stream) {
-      const bitmap = await createImageBitmap(byId("video"));
-      const answer = await this.hooks.look({ bitmap });
-      if (this.stream === stream) this.hooks.show(answer);
+      try {
+        const bitmap = await createImageBitmap(byId("video"));
+        const answer = await this.hooks.look({ bitmap });
+        if (this.stream === stream) this.hooks.show(answer);
+      } catch (error) {
+        if (!(error instanceof NotRead)) throw error;
+        this.stop();
+        this.complain(`failed_${error.code}`, error.values);
+      }
       await new Promise((next) => setTimeout(next, 60));
     }
+  }
+
+  complain(name, values = {}) {
+    byId("camera-trouble").textContent = say(name, values);
+    byId("camera-trouble").hidden = false;
+    this.problem = [name, values]; // said again in the other language
   }
 
   stop() {
@@ -81,6 +90,7 @@ export class Camera {
     byId("shoot").hidden = !on;
     byId("video").parentElement.classList.toggle("on", on);
     byId("camera-hint").hidden = on;
+    if (this.problem && !byId("camera-trouble").hidden) byId("camera-trouble").textContent = say(...this.problem);
     byId("frame").hidden = !on || byId("frame").dataset.used !== "true";
   }
 

@@ -26,7 +26,7 @@ function readNeighbours(bytes, { outlier: { rows, width } }) {
 
 async function look({ blob, bitmap, drawing }) {
   const { size } = network.facts;
-  const picture = blob ? await readPicture(blob, size) : bitmap ? readBitmap(bitmap) : drawing;
+  const picture = blob ? await readPicture(blob, size) : bitmap ? await readBitmap(bitmap) : drawing;
   const seen = network.frame(picture);
   const before = performance.now();
   const answer = network.answer(seen);

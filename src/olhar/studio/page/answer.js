@@ -13,8 +13,9 @@ export class Answer {
     this.bars = el("ul", { class: "bars", "aria-label": say("bars") });
     this.look = button(say("look_where"), "button", look);
     this.text = el("p", { class: "small" });
+    this.bar = el("progress", { "aria-label": say("looking_where"), hidden: true });
     this.rate = el("p", { class: "quiet small rate", "aria-hidden": "true" });
-    this.element = el("div", { class: "answer" }, this.label, this.sign, this.bars, el("div", { class: "buttons" }, this.look), this.text, this.rate);
+    this.element = el("div", { class: "answer" }, this.label, this.sign, this.bars, el("div", { class: "buttons" }, this.look), this.bar, this.text, this.rate);
     this.rows = new Map();
     this.forget();
   }
@@ -108,6 +109,7 @@ export class Answer {
 
   async explain(photo, model) {
     this.look.disabled = true;
+    this.bar.hidden = false;
     this.text.textContent = say("looking_where");
     try {
       const found = await ask("api/explain", { method: "POST", values: { model: model.run }, body: photo, type: photo.type || "application/octet-stream" });
@@ -119,6 +121,7 @@ export class Answer {
       throw error;
     } finally {
       this.look.disabled = false;
+      this.bar.hidden = true;
     }
   }
 }

@@ -1,13 +1,15 @@
 // "Let phones in": the address of the phones' own page, as text and as a code for the camera.
 
-import { ask, post } from "./server.js";
+import { ask, follow, post } from "./server.js";
 import { attempt } from "./toast.js";
 import { button, el, say } from "./words.js";
 
 const dialog = document.getElementById("phones-sheet");
 
 export function preparePhones() {
-  document.getElementById("phones").addEventListener("click", () => open());
+  const opener = document.getElementById("phones");
+  opener.addEventListener("click", () => open());
+  follow((state) => { opener.hidden = state.phones === undefined; }); // a studio that has no page for phones
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 }
 

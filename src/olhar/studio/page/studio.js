@@ -34,18 +34,23 @@ async function start() {
 function prepareTabs() {
   const tabs = STEPS.map((step) => byId(`tab-${step}`));
   tabs.forEach((tab, at) => {
-    tab.addEventListener("click", () => { location.hash = STEPS[at]; });
+    tab.addEventListener("click", () => go(STEPS[at]));
     tab.addEventListener("keydown", (event) => {
       const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: STEPS.length - 1 }[event.key];
       if (to === undefined) return;
       const next = (to + STEPS.length) % STEPS.length;
-      location.hash = STEPS[next];
+      go(STEPS[next]);
       tabs[next].focus();
       event.preventDefault();
     });
   });
   addEventListener("hashchange", showTab);
   showTab();
+}
+
+function go(step) {
+  location.hash = step;
+  showTab(); // at once, not after the browser's event
 }
 
 function showTab() {

@@ -9,10 +9,12 @@ const MOST_FILES = 16; // in one request
 const MOST_BYTES = 12 * 2 ** 20;
 const NAMED = 50; // refused photos that are named on the page
 const QUIET_MS = 6000;
+const AGAIN_MS = 2000;
 
 const place = document.getElementById("arrivals");
 const waiting = [];
 let running = 0;
+let cancelled = false;
 let round = null; // what has come since the last time that nothing was on its way
 let timer = 0;
 
@@ -25,6 +27,7 @@ const isZip = (file) => /\.zip$/i.test(file.name) || file.type.includes("zip");
 export function upload(items) {
   if (!items.length) return Promise.resolve();
   clearTimeout(timer);
+  cancelled = false;
   hideToast();
   round ??= { total: 0, done: 0, taken: [], already: [], refused: [] };
   round.total += items.length;
@@ -64,7 +67,7 @@ async function next() {
 
 async function send(pack) {
   try {
-    const found = await ask("api/photos", { method: "POST", values: { class: pack.class, burst: pack.burst, ...bodyName(pack) }, ...body(pack) });
+    const found = await untilThere(pack);
     for (const { file } of found.taken) {
       round.taken.push(file);
       arrived.set(file, arrived.size);
@@ -77,6 +80,19 @@ async function send(pack) {
     } else {
       if (!(error instanceof Refusal) && error.name !== "NotFoundError" && error.name !== "NotReadableError") throw error;
       for (const { name } of pack.files) round.refused.push({ name, reason: error.message });
+    }
+  }
+}
+
+// A studio that does not answer may come back; what the camera has taken is nowhere else.
+async function untilThere(pack) {
+  const values = { class: pack.class, burst: pack.burst, ...bodyName(pack) };
+  for (;;) {
+    try {
+      return await ask("api/photos", { method: "POST", values, ...body(pack) });
+    } catch (error) {
+      if (error.status !== 0 || cancelled) throw error;
+      await new Promise((go) => setTimeout(go, AGAIN_MS));
     }
   }
 }
@@ -107,6 +123,7 @@ function close() {
 }
 
 function cancel() {
+  cancelled = true;
   for (const pack of waiting.splice(0)) {
     round.total -= pack.files.length;
     pack.done();
@@ -122,7 +139,7 @@ function show() {
   const head = busy ? say("coming", { n: number(done), total: number(total) })
     : !taken.length && refused.length ? say("came_none") : taken.length === 1 ? say("came_one") : say("came", { n: number(taken.length) });
   const parts = [el("div", { class: "row" }, el("strong", {}, head), el("span", { class: "grow" }),
-    busy && waiting.length ? button(say("cancel"), "link", cancel) : null,
+    busy ? button(say("cancel"), "link", cancel) : null,
     !busy && taken.length ? button(say("undo"), "link", () => { const files = round.taken; close(); deletePhotos(files); }) : null,
     busy ? null : button("×", "close", close, { "aria-label": say("close") }))];
   if (busy) parts.push(el("progress", { max: total, value: done, "aria-label": say("progress") }));

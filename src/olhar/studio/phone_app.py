@@ -1,0 +1,128 @@
+"""The page that a phone has of a project, over HTTP: it adds photos, and can do nothing else.
+
+    GET  /TOKEN/               the page; page/NAME its style and script; api/texts its strings
+    GET  /TOKEN/api/classes    {"project", "classes": [{"name", "count"}]}
+    POST /TOKEN/api/photos     one photo, into ?class=NAME or the tray; ?name=FILE
+
+Everything else is not there, nor is anything under another token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from olhar import i18n
+from olhar.errors import ConfigError, OlharError
+from olhar.i18n import _
+from olhar.serving.local_pages import file_answer, guarded, json_answer, request_language
+from olhar.studio.phone_texts import phone_texts
+from olhar.studio.requests import (
+    HEADERS,
+    check_header,
+    in_thread,
+    read_body,
+    refuse_in_words,
+    taken_as_json,
+)
+from olhar.studio.studio import Studio
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+_HERE = Path(__file__).parent
+_FILES = (
+    _HERE / "phone" / "phone.css",
+    _HERE / "phone" / "phone.js",
+    _HERE / "page" / "base.css",
+    _HERE / "page" / "icon.svg",
+)
+_MOST_BYTES = 64 * 2**20  # of one photo
+_AT_ONCE = 4  # photos that are received: a bound on memory
+_SLOW_S = 120.0  # for one photo to arrive; then its place is another's
+_MOST_PHOTOS = 5_000  # through one address
+
+
+def build_phone_app(studio: Studio, token: str) -> ASGIApp:
+    """The phone's page as an ASGI application, all of it below /`token`/."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    def texts(request: Request) -> Response:
+        with i18n.using(request_language(request)):
+            return json_answer(request, phone_texts(i18n.language()))
+
+    def classes(request: Request) -> Response:
+        project = studio.project
+        found = [{"name": one, "count": len(project.files(one))} for one in project.classes()]
+        values = {"project": project.path.resolve().name, "classes": found}
+        return json_answer(request, values)
+
+    routes = [
+        Route("/", file_answer(_HERE / "phone" / "index.html")),
+        *(Route(f"/page/{file.name}", file_answer(file)) for file in _FILES),
+        Route("/api/texts", texts),
+        Route("/api/classes", classes),
+        Route("/api/photos", partial(_take, studio, _Places()), methods=["POST"]),
+    ]
+    app = guarded(
+        Starlette(routes=routes, exception_handlers={OlharError: refuse_in_words}),
+        "studio",
+        local=False,
+        check=check_header,
+        headers=HEADERS,
+    )
+    nothing = PlainTextResponse("404", 404)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        given, slash, rest = scope["path"].removeprefix("/").partition("/")
+        if slash and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
+            plain = [one for one in scope["headers"] if one[0] != b"x-forwarded-prefix"]
+            await app({**scope, "path": f"/{rest}", "headers": plain}, receive, send)
+        else:
+            await nothing(scope, receive, send)
+
+    return answer
+
+
+class _Places:
+    """Bounds on what comes through one address."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(_AT_ONCE)
+        self.taken = 0
+
+
+async def _take(studio: Studio, bounds: _Places, request: Request) -> Response:
+    query = request.query_params
+    if bounds.taken >= _MOST_PHOTOS:
+        raise ConfigError(
+            _(
+                "{count} photos have come through this address, the most that it takes; at the "
+                "computer, press “Let no more in”, then “Let phones in” for a new one",
+                count=_MOST_PHOTOS,
+            )
+        )
+    async with bounds.places:
+        try:
+            async with asyncio.timeout(_SLOW_S):
+                content = await read_body(request, _MOST_BYTES)
+        except TimeoutError as error:
+            raise ConfigError(_("the photo came too slowly; send it again")) from error
+
+        def take() -> dict[str, Any]:
+            try:
+                given = [(query.get("name", ""), content)]
+                taken = studio.project.take(given, query.get("class") or None)
+            finally:
+                studio.changed()
+            bounds.taken += len(taken.taken)
+            return taken_as_json(taken)
+
+        return await in_thread(request, take)
