@@ -160,6 +160,21 @@ def test_it_compiles_without_a_warning_as_c_and_as_cpp(
         run("c++", "-x", "c++", "-pedantic", *STRICT[2:], *includes, source, "-o", tmp_path / "o")
 
 
+def test_the_sketch_compiles(
+    exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
+) -> None:
+    """With what the Arduino IDE puts before a sketch, as far as this one needs it."""
+    folder = exported["int8"][0]
+    (tmp_path / "Arduino.h").write_text(
+        "#include <stddef.h>\nunsigned long micros();\n"
+        "struct Line { void begin(long); void setTimeout(long); size_t readBytes(char *, size_t);\n"
+        "void print(const char *); void print(unsigned long); void println(const char *); };\n"
+        "extern Line Serial;\n"
+    )
+    options = ("-x", "c++", "-fsyntax-only", "-Wall", "-include", tmp_path / "Arduino.h")
+    run("c++", *options, "-I", folder / "src", folder / "examples" / "label" / "label.ino")
+
+
 @pytest.mark.parametrize("cpu", MACHINES)
 def test_golden_outputs_on_an_emulated_processor(
     exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path, cpu: str
@@ -195,7 +210,7 @@ def test_golden_outputs_on_an_emulated_processor(
 
 
 def test_views_are_off_unless_they_are_asked_for(tmp_path: Path) -> None:
-    model = make_model(tmp_path / "m", "olhar-small", views="mirror_shift")
+    model = make_model(tmp_path / "m", "lenet5", views="mirror_shift")
     off = export_model(model, tmp_path / "off", format="c")
     own = export_model(model, tmp_path / "own", format="c", views="own")
     assert off.largest_difference is not None
@@ -321,6 +336,15 @@ def test_a_changed_model_and_an_unknown_operator_are_refused(tmp_path: Path) -> 
     assert done.status == 2
     assert "layer tanh1 is the operator Softplus" in done.err
     assert not (tmp_path / "c").exists()
+
+
+def test_a_network_of_too_many_weights_is_refused(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("olhar.pipeline.exporting_c._MOST_WEIGHTS", 1000)
+    with pytest.raises(ConfigError, match=r"has 61,\d+ weights; as C it may have 1,000"):
+        export_model(digits_run / "model", tmp_path / "c", format="c")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_machine_without_a_compiler(

@@ -17,7 +17,7 @@ from olhar.classifier import CONFIG, ONNX, Classifier, run_session
 from olhar.datasets import Dataset, Splits, spread
 from olhar.errors import ConfigError, ExportError, explain_os_errors
 from olhar.files import folder_aside, sha256_file
-from olhar.i18n import Text, _, in_english
+from olhar.i18n import Text, _, in_english, number
 from olhar.native.board import (
     TOLERANCE,
     Board,
@@ -58,6 +58,7 @@ VIEWS = ("none", "own")
 # Of validation images, on which it is chosen what int8 takes.
 _LEAST_IMAGES, _MOST_IMAGES, _MOST_MACS = 64, 1000, 10_000_000_000
 _SMALL_DROP = 0.002
+_MOST_WEIGHTS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def _export(request: Request) -> ExportedC:
     with explain_os_errors(path):
         content = path.read_bytes()
     network = read_network(content)
+    _check_weights(network)
     views = classifier.config.views if request.views == "own" else "none"
     board = Board(
         library_name(_run_name(classifier.folder)), network, None, classifier.config, views,
@@ -158,6 +160,20 @@ def _export(request: Request) -> ExportedC:
         write_golden(aside, images, expected, "fp32")
         made = _test_floats(made, aside, board, images, expected)
         return _finish(aside, dataclasses.replace(made, golden_images=len(images)), board)
+
+
+def _check_weights(network: Network) -> None:
+    """Refuse what a C compiler would not read in minutes, nor a board hold."""
+    count = sum(step.weight.size for step in network.steps if step.weight is not None)
+    if count > _MOST_WEIGHTS:
+        raise ConfigError(
+            _(
+                "the network has {count} weights; as C it may have {most}. Train a smaller one, such as "
+                "mobilenet_v2, or one of olhar's own",
+                count=number(count),
+                most=number(_MOST_WEIGHTS),
+            )
+        )
 
 
 def _run_name(folder: Path) -> str:
@@ -188,6 +204,8 @@ def _describe(request: Request, board: Board, sizes: Sizes) -> ExportedC:
     if board.config.views != board.views:
         notes.append(_("the model's views ({views}) are off: an answer takes one run of the network; "
                        "--views own has them", views=board.config.views))  # fmt: skip
+    if board.config.outlier is not None:
+        notes.append(_("the C does not warn of photos that are none of the model's classes"))
     return ExportedC(
         request.out, "c", sizes.flash, precision=board.precision, views=board.views,
         flash_bytes=sizes.flash, ram_bytes=sizes.ram, arena_bytes=sizes.arena,
