@@ -48,6 +48,17 @@ def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
     assert "https://" not in sources
 
 
+def test_what_the_page_fills_in_is_what_the_texts_want() -> None:
+    texts = page_texts("en")
+    for file in PAGE.glob("*.js"):
+        source = file.read_text()
+        for key in re.findall(r'\bsay\("(\w+)"\)', source):
+            assert "{" not in texts[key], key
+        for key, given in re.findall(r'\bsay\("(\w+)", \{ (.*?) \}\)', source):
+            for name in re.findall(r"\{(\w+)\}", texts[key]):
+                assert re.search(rf"\b{name}\b(?=[:,]|$)", given), (key, name)
+
+
 def test_every_text_has_its_braces_in_portuguese_too() -> None:
     english, portuguese = page_texts("en"), page_texts("pt_BR")
     assert portuguese["tag"] == "pt-BR"
@@ -343,7 +354,7 @@ def test_a_phone_in_portuguese_shows_every_step(browser: Any, trained: Server, s
         for step in STEPS:
             tab = page.get_by_role("tab", name=texts[f"tab_{step.lower()}"], exact=True)
             tab.click()
-            page.locator(f"#{step.lower()}:not([hidden])").wait_for()
+            page.locator(f"#step-{step.lower()}:not([hidden])").wait_for()
             page.wait_for_timeout(300)
             keep(page, f"360-{scheme}-{step.lower()}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), step

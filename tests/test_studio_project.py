@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_photos_become_a_folder_that_olhar_trains_on(project: Project) -> None:
     source = open_source(DataSettings(str(project.photos)))
     assert source.class_names == ("cat", "dog")
     assert len(source) == 24
+
+
+def test_photos_that_come_at_once_do_not_disturb_each_other(project: Project) -> None:
+    project.add_class("cat")
+    photos = [(f"{number}.png", photo(number)) for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        taking = [threads.submit(project.take, [one], "cat") for one in photos]
+        while not all(one.done() for one in taking):
+            assert all(not file.startswith("cat/.") for file in project.files("cat"))
+        assert not any(one.result().refused for one in taking)
+    assert len(project.files("cat")) == 200
 
 
 def test_what_is_given_twice_or_is_no_photo_is_named(project: Project) -> None:

@@ -703,6 +703,10 @@ def test_a_page_and_c_travel_with_a_model(digits_run: Path, tmp_path: Path) -> N
     export_web(digits_run, own)
     assert (tmp_path / "pulled" / "web" / "model.html").read_bytes() == own.read_bytes()
     assert (tmp_path / "pulled" / "c" / "src" / "model.c").is_file()
+    export_web(tmp_path / "pulled", tmp_path / "of-pulled.html")  # has figures, and no settings
+    accuracy = json.loads((digits_run / "metrics.json").read_text())["accuracy"]
+    text = (tmp_path / "of-pulled.html").read_text(encoding="utf-8")
+    assert f"strong>{100 * accuracy:.2f}%" in text
     done = olhar(*push, "--with", "page")
     assert done.status == 2
     assert "allowed: c, web" in done.err

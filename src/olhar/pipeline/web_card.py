@@ -23,7 +23,8 @@ from olhar.classifier import Classifier
 from olhar.i18n import Text, _, using
 from olhar.native.page_texts import TAGS
 from olhar.native.thinning import Thinned
-from olhar.run import RunFolder
+from olhar.run import Run, RunFolder
+from olhar.run.report import Report
 
 _MOST_NAMES = 40
 
@@ -53,10 +54,11 @@ def short_card(classifier: Classifier, page: PageFacts) -> dict[str, str]:
     """HTML by the page's languages."""
     folder = RunFolder(classifier.folder.parent)
     facts = read_facts(folder) if folder.config.is_file() else None
+    report = facts.measured if facts else _measured_beside(classifier)
     cards = {}
     for language, tag in TAGS.items():
         with using(tag):
-            cards[language] = _html("\n\n".join(map(str, _blocks(classifier, facts, page))))
+            cards[language] = _html("\n\n".join(map(str, _blocks(classifier, facts, report, page))))
     return cards
 
 
@@ -68,17 +70,26 @@ def _html(markdown: str) -> str:
     return rendered
 
 
-def _blocks(classifier: Classifier, facts: Facts | None, page: PageFacts) -> list[Block]:
+def _measured_beside(classifier: Classifier) -> Report | None:
+    """What lies beside a model that came from a store: its figures, without the settings of its run."""
+    report = Run(classifier.folder.parent, lenient=True).measured
+    same = report is not None and tuple(report.class_names) == classifier.class_names
+    return report if same else None
+
+
+def _blocks(
+    classifier: Classifier, facts: Facts | None, report: Report | None, page: PageFacts
+) -> list[Block]:
     said: Mapping[str, str] = facts.details if facts else {}
     return [
         *stated(said, "purpose"),
         _title(_("What it was trained on")),
         *_trained_on(classifier, facts),
         _title(_("How well it does")),
-        *_how_well(facts, page),
+        *_how_well(classifier, report, page),
         _title(_("What it is not for")),
         *stated(said, "out_of_scope"),
-        *_not_for(classifier, facts),
+        *_not_for(classifier),
         *stated(said, "limits"),
         _title(_("This page")),
         *_page(classifier, page),
@@ -114,8 +125,7 @@ def _trained_on(classifier: Classifier, facts: Facts | None) -> list[Block]:
     return blocks
 
 
-def _how_well(facts: Facts | None, page: PageFacts) -> list[Block]:
-    report = facts.measured if facts else None
+def _how_well(classifier: Classifier, report: Report | None, page: PageFacts) -> list[Block]:
     blocks: list[Block] = []
     if report is None:
         blocks.append(_("Nothing that came with this model says how well it does."))
@@ -130,15 +140,16 @@ def _how_well(facts: Facts | None, page: PageFacts) -> list[Block]:
             )
         )
         scores = [k for k, one in enumerate(report.per_class) if one["support"]]
-        if facts is not None and len(scores) > 1:
+        if len(scores) > 1:
             worst = min(scores, key=lambda k: report.per_class[k]["recall"])
             best = max(scores, key=lambda k: report.per_class[k]["recall"])
+            names = [classifier.shown_name(label) for label in classifier.class_names]
             blocks.append(
                 _(
                     "Of “{best}” it finds {high}, of “{worst}” {low}.",
-                    best=plain(facts.class_names[best]),
+                    best=plain(names[best]),
                     high=percent(report.per_class[best]["recall"], 1),
-                    worst=plain(facts.class_names[worst]),
+                    worst=plain(names[worst]),
                     low=percent(report.per_class[worst]["recall"], 1),
                 )
             )
@@ -154,7 +165,7 @@ def _how_well(facts: Facts | None, page: PageFacts) -> list[Block]:
     return blocks
 
 
-def _not_for(classifier: Classifier, facts: Facts | None) -> list[Block]:
+def _not_for(classifier: Classifier) -> list[Block]:
     config = classifier.config
     items: list[Block] = [
         _(
@@ -179,7 +190,6 @@ def _not_for(classifier: Classifier, facts: Facts | None) -> list[Block]:
             data=plain(name),
         )
     )
-    del facts
     return [bullets(items)]
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from olhar.datasets.layout import GROUPS
-from olhar.datasets.photo_files import PHOTO, kind_of
+from olhar.datasets.photo_files import PHOTO, is_hidden, kind_of
 from olhar.errors import ConfigError, MissingFileError, OlharError, explain_os_errors
 from olhar.files import write_atomic
 from olhar.i18n import Text, _
@@ -101,7 +101,7 @@ class Project:
             if not folder.is_dir():
                 return []
             with os.scandir(folder) as entries:
-                found = [entry.name for entry in entries if kind_of(entry) == PHOTO]
+                found = [entry.name for entry in entries if _is_photo(entry)]
         return sorted(f"{prefix}/{name}" for name in found)
 
     def locate(self, file: str) -> Path:
@@ -345,9 +345,10 @@ class Project:
         holds = {}
         for class_name in (None, *self.classes()):
             for file in self.files(class_name):
-                holds[self._digest(self.locate(file))] = file
+                with suppress(MissingFileError):  # it has just been moved
+                    holds[self._digest(self.locate(file))] = file
         with self._lock:
-            self._holds = holds
+            self._holds |= holds  # beside what others have taken meanwhile
             if self.bounds is not None:
                 size = _size_below(self.path)
                 self._room = self.bounds.photos - len(holds), self.bounds.size_bytes - size
@@ -377,6 +378,16 @@ def _size_below(folder: Path) -> int:
             with suppress(OSError):  # it has just gone
                 size += os.lstat(os.path.join(home, name)).st_size  # noqa: PTH118  quicker
     return size
+
+
+def _is_photo(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a photo, and not one that is being written or has just gone."""
+    if is_hidden(entry.name):
+        return False
+    try:
+        return kind_of(entry) == PHOTO
+    except (FileNotFoundError, MissingFileError):
+        return False
 
 
 def _photo_name(name: str, content: bytes) -> str:

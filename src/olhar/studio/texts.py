@@ -49,7 +49,7 @@ _PHOTOS: dict[str, Text] = {
         "thing that it should know."
     ),
     "step_photos": _("Show it photos"),
-    "step_photos_hint": _("20 or more of each class, from the camera or from files."),
+    "step_photos_hint": _("20 or more of each class, from the camera, a phone or a folder."),
     "step_train": _("Press Train"),
     "step_train_hint": _("A few photos take seconds."),
     "step_try": _("Try it"),
@@ -75,10 +75,10 @@ _PHOTOS: dict[str, Text] = {
         "The browser was not allowed to use the camera. Allow it beside the address, or choose photos."
     ),
     "camera_taken": _("Another program uses the camera. Close that program, then try again."),
-    "camera_none": _("There is no camera. Choose a photo instead."),
+    "camera_none": _("There is no camera here. Choose photos, or let a phone in."),
     "no_camera_here": _(
         "Browsers give the camera only to pages of this computer or of an https address. Take single "
-        "photos instead."
+        "photos instead, or start the studio with --tls."
     ),
     "look": _("Look"),
     "look_at": _("Look at these photos: {text}"),
@@ -138,7 +138,7 @@ _TRAIN: dict[str, Text] = {
     ),
     "learnt_title": _("It has learnt"),
     "learnt_lead": _(
-        "{name} knows all photos that are there. Try it, or train again with other settings."
+        "{name} is up to date with the photos. Try it, or train again with other settings."
     ),
     "more": _("More"),
     "auto": _("by itself"),

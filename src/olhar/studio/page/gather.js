@@ -21,7 +21,7 @@ export function prepareGather() {
   }, tryFiles);
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea, dialog");
-    if (byId("photos").hidden || typing || event.altKey) return;
+    if (byId("step-photos").hidden || typing || event.altKey) return;
     const takesBack = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
     if (takesBack && now().undo) undo();
     else if (takesBack || event.ctrlKey || event.metaKey || !trayKey(event)) return;
@@ -66,7 +66,7 @@ function show(state) {
   }
   for (const one of state.classes) (cards.get(one.name) ?? insert(one.name)).show(one);
   byId("welcome").hidden = state.classes.length > 0 || state.tray.count > 0;
-  byId("photos").classList.toggle("fresh", !state.classes.length);
+  byId("step-photos").classList.toggle("fresh", !state.classes.length);
   const { done, total } = state.looking;
   byId("looking").textContent = done < total ? say("looking", { done: number(done), total: number(total) }) : "";
   byId("undo").hidden = !state.undo;

@@ -5,7 +5,7 @@ import { follow, now, post } from "./server.js";
 import { attempt, toast } from "./toast.js";
 import { address, announce, button, el, say } from "./words.js";
 
-const place = document.getElementById("share");
+const place = document.getElementById("step-share");
 const parts = {};
 let kind = "web";
 

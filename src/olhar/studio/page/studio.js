@@ -59,7 +59,7 @@ function showTab() {
   if (shown === "try") leave();
   for (const step of STEPS) {
     const here = step === wanted;
-    byId(step).hidden = !here;
+    byId(`step-${step}`).hidden = !here; // not the word in the address, to which browsers would scroll
     byId(`tab-${step}`).setAttribute("aria-selected", String(here));
     byId(`tab-${step}`).tabIndex = here ? 0 : -1;
   }

@@ -8,7 +8,7 @@ import { announce, button, duration, el, number, say } from "./words.js";
 
 const NOTES = 4; // the latest, which are shown
 
-const place = document.getElementById("train");
+const place = document.getElementById("step-train");
 const parts = {};
 let training = null;
 let curves = "";

@@ -10,7 +10,7 @@ import { attempt } from "./toast.js";
 import { button, el, say } from "./words.js";
 
 const SIDE = 224; // what the networks see
-const place = document.getElementById("try");
+const place = document.getElementById("step-try");
 const parts = {};
 let model = null;
 let way = "camera";

@@ -136,7 +136,7 @@ function show() {
   const { total, done, taken, already, refused } = round;
   const busy = waiting.length > 0 || running > 0;
   place.hidden = false;
-  const head = busy ? say("coming", { n: number(done), total: number(total) })
+  const head = busy ? say("coming", { done: number(done), total: number(total) })
     : !taken.length && refused.length ? say("came_none") : taken.length === 1 ? say("came_one") : say("came", { n: number(taken.length) });
   const parts = [el("div", { class: "row" }, el("strong", {}, head), el("span", { class: "grow" }),
     busy ? button(say("cancel"), "link", cancel) : null,
