@@ -309,7 +309,8 @@ def parse_assignments(assignments: Iterable[str], known: Table) -> dict[str, str
     for assignment in assignments:
         key, sign, value = assignment.partition("=")
         key = key.strip().replace("-", "_")
-        if not sign or not key or not value.strip():
+        # An address may have a secret with such a sign in it: it is shown whole, and so hidden.
+        if not sign or not key or not value.strip() or "://" in key:
             raise ConfigError(
                 _("--set '{given}' is not of the form key=value, such as lr=0.01", given=assignment)
             )

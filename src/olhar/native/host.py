@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from olhar.errors import ExportError, MissingExtraError
+from olhar.errors import ExportError, MissingExtraError, StorageError
 from olhar.i18n import _
 
 SOURCES = Path(__file__).parent / "c"
@@ -101,7 +102,15 @@ def run_compiler(command: Sequence[str]) -> str:
 
 def load_library(sources: Sequence[Path], *, exact: bool = False) -> ctypes.CDLL:
     """`compile_library`, loaded; no file stays."""
-    with tempfile.TemporaryDirectory(prefix="olhar-", ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="olhar-", ignore_cleanup_errors=True)
+            )
+        except OSError as error:
+            raise StorageError(
+                _("there is no folder for temporary files; name one that is writable in TMPDIR")
+            ) from error
         path = Path(folder) / "library.so"
         compile_library(sources, path, exact=exact)
         return ctypes.CDLL(str(path))

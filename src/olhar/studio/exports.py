@@ -15,6 +15,7 @@ from olhar import i18n, registry
 from olhar.errors import MissingFileError, unknown_name
 from olhar.i18n import _
 from olhar.pipeline.exporting import export_model
+from olhar.run import RunFolder
 from olhar.studio.project import Project
 
 _FILES = {"onnx": "model.onnx", "web": "model.html"}  # formats of `olhar export` that are one file
@@ -43,12 +44,13 @@ def make(run: Path, kind: str) -> Download:
     if kind == "zip":
         return Download(f"model-{run.name}.zip", _zip(run, run.name), "application/zip")
     if kind == "card":
-        card = run / ("README.pt-BR.md" if i18n.language() == "pt_BR" else "README.md")
+        folder = RunFolder(run)
+        card = folder.card_pt_br if i18n.language() == "pt_BR" else folder.card
         if not card.is_file():
             raise MissingFileError(_("this model has no card yet; wait until it is measured"))
         return Download(f"model-{run.name}.md", card.read_bytes(), "text/markdown; charset=utf-8")
-    with tempfile.TemporaryDirectory(prefix="olhar-studio-") as folder:
-        out = Path(folder) / (_FILES | _FOLDERS)[kind]
+    with tempfile.TemporaryDirectory(prefix="olhar-studio-") as place:
+        out = Path(place) / (_FILES | _FOLDERS)[kind]
         export_model(run, out, format=kind)
         if kind in _FOLDERS:
             return Download(f"model-{run.name}-{kind}.zip", _zip(out, out.name), "application/zip")

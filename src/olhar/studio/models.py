@@ -9,11 +9,11 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from olhar.classifier import Classifier, load_classifier
+from olhar.classifier import CONFIG, Classifier, load_classifier
 from olhar.files import is_held
 from olhar.i18n import Text, _, number
 from olhar.preprocess import Preprocess
-from olhar.run import Run
+from olhar.run import Run, RunFolder
 from olhar.studio.project import Project
 
 _OF = 20  # new photos, of which a sentence says how many are named rightly
@@ -50,7 +50,7 @@ class Models:
     def latest(self) -> str | None:
         """The latest run that has a model."""
         for name in reversed(self._project.run_names()):
-            if (self._project.runs / name / "model" / "config.json").is_file():
+            if _model_file(self._project.runs / name).is_file():
                 return name
         return None
 
@@ -62,7 +62,7 @@ class Models:
         """
         name = name or self.latest() or ""
         path = self._project.run_path(name)
-        stamp = _stamps(path / "model" / "config.json")[0]
+        stamp = _stamps(_model_file(path))[0]
         known = self._classifiers.get(name)
         if known is None or known[0] != stamp:
             self._classifiers = {name: (stamp, load_classifier(path))}  # of the last that was asked
@@ -102,9 +102,7 @@ class Models:
 
     def _facts(self, name: str) -> dict[str, Any]:
         path = self._project.runs / name
-        stamps = _stamps(
-            path / "config.toml", path / "metrics.json", path / "model" / "config.json"
-        )
+        stamps = _stamps(RunFolder(path).config, RunFolder(path).metrics, _model_file(path))
         known = self._known.get(name)
         if known is None or known[0] != stamps:
             self._known[name] = stamps, self._read(name, stamps)
@@ -182,6 +180,11 @@ class Models:
 def _is_drawn(preprocess: Preprocess) -> bool:
     """Whether a drawing is a sensible input: small grey images, as those of digits."""
     return preprocess.channels == 1 and preprocess.size <= _DRAWN_SIDE
+
+
+def _model_file(run: Path) -> Path:
+    """What is there once a run has a model."""
+    return RunFolder(run).model / CONFIG
 
 
 def _stamps(*paths: Path) -> tuple[int, ...]:

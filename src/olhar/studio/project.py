@@ -26,6 +26,7 @@ from olhar.errors import ConfigError, MissingFileError, OlharError, explain_os_e
 from olhar.files import write_atomic
 from olhar.i18n import Text, _
 from olhar.images import MAX_PIXELS, read_image
+from olhar.run import RunFolder
 from olhar.serving.corrections import FORBIDDEN, check_label, photo_suffix
 from olhar.signatures import IMAGE_SUFFIXES
 from olhar.studio.changes import Changes, Move
@@ -274,7 +275,7 @@ class Project:
     def run_names(self) -> list[str]:
         """Names of the runs, those with numbers in their order."""
         with explain_os_errors(self.runs):
-            found = [one.name for one in self.runs.iterdir() if (one / "config.toml").is_file()]
+            found = [one.name for one in self.runs.iterdir() if RunFolder(one).config.is_file()]
         return sorted(found, key=lambda name: (not name.isdigit(), len(name), name))
 
     def run_path(self, name: str) -> Path:

@@ -16,7 +16,7 @@ from olhar.native.engine import Engine
 from olhar.native.graph import read_network
 from olhar.native.host import require_compiler
 from olhar.native.packing import pack_network
-from olhar.native.stepping import compute_values
+from olhar.native.stepping import compute_values, operators
 from olhar.native.steps import Network
 from olhar.native.stripping import onnx_values
 from olhar.pipeline.rebuilding import require_libraries
@@ -36,6 +36,7 @@ def c_link(classifier: Classifier, items: Sequence[Item], onnx: Answers) -> Link
 
     def open_c(network: Network) -> tuple[Compute, Values]:
         require_compiler()
+        operators()  # compiled here, so that a machine that cannot is told once
 
         def values(pixels: Pixels) -> Mapping[str, Floats]:
             return compute_values(network, pixels)
