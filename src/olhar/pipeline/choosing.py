@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import torch
 
 MINUTES = 2.0  # for all that is tried, and the training that follows
-AT_MOST = 3.0  # minutes, where one comparison takes longer
+AT_MOST = 4.0  # minutes, where one comparison takes longer
 _ROOM = 0.01  # share of errors below which nothing more is tried
 _AFTER_S = 14.0  # saving, measuring, drawing
 _TIMED = 32  # images
