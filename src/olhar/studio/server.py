@@ -164,19 +164,18 @@ def serve_class(
         )
         url = shown_url(host, sockets)
         url = url.replace("http:", "https:", 1) if tls else url
-        query = "" if code is None else f"?token={quote(code)}"
         if not local:
             port = sockets[0].getsockname()[1]
             for address in addresses():
-                shown = f"{url.partition(':')[0]}://{address}:{port}/{query}"
+                shown = f"{url.partition(':')[0]}://{address}:{port}/"
                 progress.note(_("for students' computers: {url}", url=shown))
-        progress.note(
-            _("the class in '{path}': {url}  (Ctrl-C ends)", path=folder, url=url + query)
-        )
+        progress.note(_("the class in '{path}': {url}  (Ctrl-C ends)", path=folder, url=url))
+        if code is not None:
+            progress.note(_("students enter the code of {name} on its first page", name=token_env))
         if open_page:
             import webbrowser
 
-            webbrowser.open(url + query)
+            webbrowser.open(url if code is None else f"{url}?token={quote(code)}")
         app = build_class_app(lesson, local=local, code=code, allow_host=tuple(allow_host))
         serve_app(app, sockets, **files)
     progress.note(_("the class has ended; all is in '{path}'", path=folder))
