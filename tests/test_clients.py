@@ -360,3 +360,17 @@ def test_binary_tensors_that_do_not_fit_are_refused(app: App) -> None:
         body = json.dumps({"inputs": [{**good, "data": [0] * side * side}], "outputs": outputs})
         refused = ask(app, "POST", "/v2/models/digits/infer", content=body)
         assert refused.status_code == 422, outputs
+
+
+@pytest.mark.parametrize("strange", [[], {}, [["images"]], None, 1, True])
+@pytest.mark.parametrize("key", ["name", "datatype", "shape", "data"])
+def test_parts_of_a_tensor_of_any_type_are_refused_in_words(
+    app: App, key: str, strange: object
+) -> None:
+    good = {"name": "images", "datatype": "UINT8", "shape": [1], "data": [0]}
+    for tensor in (
+        {**good, key: strange},
+        {**good, "name": "image", "datatype": "BYTES", key: strange},
+    ):
+        answer = ask(app, "POST", "/v2/models/digits/infer", json={"inputs": [tensor]})
+        assert answer.status_code == 422, answer.text

@@ -84,7 +84,7 @@ async def infer(
     binary_tensors.attach(tensors, content)
     tensor = tensors[0]
     kind = (tensor.get("name"), tensor.get("datatype"))
-    if kind in {("images", "UINT8"), ("images", "FP32")}:
+    if kind in (("images", "UINT8"), ("images", "FP32")):  # a tuple: they may be lists
         read = _pixels if kind[1] == "UINT8" else _fractions
         inputs = await asyncio.to_thread(read, tensor, state.settings.max_images)
         probs = await run_inputs(state, model, inputs)
@@ -129,12 +129,19 @@ def _wanted(values: Mapping[str, Any]) -> list[str]:
     return names
 
 
+def _check_shape(shape: Any) -> None:
+    """Raise ValueError for what is no list of sides, the first of them how many there are."""
+    if not isinstance(shape, list) or not shape:
+        raise ValueError
+    if not all(type(side) is int and side > 0 for side in shape):
+        raise ValueError
+
+
 def _pixels(tensor: Mapping[str, Any], max_images: int) -> NDArray[np.uint8]:
     """A UINT8 tensor, its data flat or nested → (N, C, H, W)."""
     shape, data = tensor.get("shape"), tensor.get("data")
     try:
-        if not isinstance(shape, list) or not all(type(side) is int and side > 0 for side in shape):
-            raise ValueError
+        _check_shape(shape)
         values = np.asarray(data)
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
             raise ValueError
@@ -151,8 +158,7 @@ def _fractions(tensor: Mapping[str, Any], max_images: int) -> NDArray[np.uint8]:
     """An FP32 tensor, its data flat or nested, from 0 to 1 → (N, C, H, W) uint8, as of photos."""
     shape = tensor.get("shape")
     try:
-        if not isinstance(shape, list) or not all(type(side) is int and side > 0 for side in shape):
-            raise ValueError
+        _check_shape(shape)
         values = np.asarray(tensor.get("data"), np.float32).reshape(shape)
         if not (values.min() >= -1e-4 and values.max() <= 1.0001):  # as in `array_to_image`
             raise ValueError
