@@ -22,6 +22,7 @@ import torch
 
 import olhar as package
 from conftest import DATA, needs_data, olhar
+from olhar.cores import count_threads
 from olhar.errors import DivergedError
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
@@ -30,7 +31,7 @@ from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder, create_run
 from olhar.training.checkpoint import load_checkpoint
 from olhar.training.fit import FitState, Training, build_validation, class_shares, fit
-from olhar.training.machine import Machine, count_threads
+from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import build_optimizers, lr_at
 from olhar.training.recipe import Recipe

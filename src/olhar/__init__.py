@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from olhar._version import __version__
+from olhar.cores import bound_waiting
 
 if TYPE_CHECKING:
     from olhar.api import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 # ONNX Runtime reports to its makers from native code. Nothing is sent anywhere that the user did not
 # ask for; its own switch of Python's does not stop it, this does.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+bound_waiting()
 
 # olhar.list is left out: `from olhar import *` must not hide Python's own.
 __all__ = [

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar import i18n
+from olhar.cores import SPIN_US, count_threads
 from olhar.errors import ChecksumError, MissingFileError, ModelError, explain_os_errors
 from olhar.files import folder_aside, write_atomic
 from olhar.given_images import ImageSource
@@ -160,17 +161,19 @@ def open_session(onnx: bytes, threads: int | None = None, *, alone: bool = False
 
     Args:
         onnx: the graph.
-        threads: that one run of it may use; by default one a core, and they wait for the next run
-            at full speed: right for one caller, wrong for a server.
-        alone: given threads wait at full speed too: nothing else computes meanwhile.
+        threads: that one run of it may use; by default one a core, and they wait a moment for the
+            next run at full speed: right for one caller, wrong for a server.
+        alone: given threads wait so too: nothing else computes meanwhile.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(alone)))
+    # Its own choice would count cores that this process may not use, and bind a thread to each.
+    options.intra_op_num_threads = threads or count_threads()
+    spins = threads is None or alone
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spins)))
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
     try:
         return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class

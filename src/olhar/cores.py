@@ -7,6 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _GROUPS, _MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+# How long a thread waits for the others at full speed before it sleeps. The runtimes' own are 300,000
+# rounds (up to 17 ms) and 200 ms: beside other work, which keeps a thread from its core for some ms,
+# all of that is lost in each step. Measured by benchmarks/contention.py; see docs/experiments.md.
+_WAITING = {
+    "GOMP_SPINCOUNT": "1000",
+    "KMP_BLOCKTIME": "1",
+}  # GNU's in rounds; LLVM's, Intel's in ms
+# The same for the threads of ONNX Runtime, in µs.
+SPIN_US = 1000
 
 
 def count_cores() -> int:
@@ -20,6 +29,28 @@ def count_cores() -> int:
     allowed = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
     quota = cpu_quota()
     return max(1, allowed if quota is None else min(allowed, int(quota)))
+
+
+def count_threads() -> int:
+    """Threads for this process: OMP_NUM_THREADS where that is set, as elsewhere, else all cores."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and 0 < int(asked) < 1024 else count_cores()
+
+
+def bound_waiting() -> None:
+    """Have threads of OpenMP sleep early while they wait; before torch is loaded, which reads it then.
+
+    Whoever has set OMP_WAIT_POLICY, or one of these variables, keeps it. No result depends on it.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        for name, value in _WAITING.items():
+            os.environ.setdefault(name, value)
+
+
+def describe_waiting() -> dict[str, str]:
+    """The variables that say how threads wait, as they are now."""
+    names = ("OMP_WAIT_POLICY", *_WAITING)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def cpu_quota(groups: Path = _GROUPS, mounts: Path = _MOUNTS) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.cores import count_threads
 from olhar.datasets import Source, frame_lazily
 from olhar.errors import ConfigError
 from olhar.i18n import _
@@ -67,7 +68,6 @@ def _compute(
     from olhar.export import open_features
     from olhar.networks.build import build_network
     from olhar.networks.weights import find_head, load_body, read_weights
-    from olhar.training.machine import count_threads
 
     network = build_network(spec)
     load_body(network, read_weights(weights), weights)

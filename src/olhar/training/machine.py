@@ -6,14 +6,13 @@ The table, and where it was measured, is in docs/experiments.md.
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
-from olhar.cores import count_cores
+from olhar.cores import count_threads, describe_waiting
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import NetworkSpec, is_published, walk
@@ -96,12 +95,6 @@ def _cpu_has_bf16() -> bool:
     return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
 
 
-def count_threads() -> int:
-    """Threads for this process: OMP_NUM_THREADS where that is set, as elsewhere, else all cores."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and 0 < int(asked) < 1024 else count_cores()
-
-
 def keep_freed_memory() -> None:
     """Have this process keep the memory that a step frees for the next one.
 
@@ -126,4 +119,5 @@ def describe_machine(machine: Machine) -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "waiting": describe_waiting(),
     }
