@@ -15,6 +15,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,46 @@ def test_the_examples_of_the_description_are_answered(app: App) -> None:
                 assert answer.status_code == 200, (path, answer.text)
                 asked += 1
     assert asked >= 10
+
+
+def test_the_description_has_what_the_settings_say(app: App, tmp_path: Path) -> None:
+    plain = ask(app, "GET", "/openapi.json").json()
+    limits = [found["maxItems"] for found in arrays_of_photos(plain)]
+    assert limits
+    assert set(limits) == {app.state.settings.max_images}
+    assert "/corrections" not in plain["paths"]
+    keeping = replace(app.state.settings, corrections=tmp_path / "kept")
+    other = App(ServeState(app.state.models, keeping, app.state.batcher))
+    document = ask(other, "GET", "/openapi.json").json()
+    operation = document["paths"]["/corrections"]["post"]
+    assert [one["name"] for one in operation["parameters"] if one.get("required")] == ["label"]
+    photo = photo_bytes()
+    kept = ask(
+        other, "POST", "/corrections?label=3", content=photo, headers={"Content-Type": "image/png"}
+    )
+    assert kept.status_code == 200
+    answered = operation["responses"]["200"]
+    fields = answered["content"]["application/json"]["schema"]["properties"]
+    assert kept.json().keys() == fields.keys()
+
+
+def arrays_of_photos(value: object) -> Iterator[dict[str, Any]]:
+    """The parts of a description that hold a list of photos."""
+    if isinstance(value, dict):
+        if value.get("items") == {"$ref": "#/components/schemas/Photo"}:
+            yield value
+        for part in value.values():
+            yield from arrays_of_photos(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from arrays_of_photos(part)
+
+
+def photo_bytes() -> bytes:
+    """A grey picture as PNG."""
+    held = io.BytesIO()
+    Image.new("L", (8, 8), 90).save(held, "PNG")
+    return held.getvalue()
 
 
 def test_requests_made_from_the_description_are_answered_as_it_says(app: App) -> None:

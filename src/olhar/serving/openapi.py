@@ -109,7 +109,8 @@ def openapi(state: ServeState, prefix: str = "") -> dict[str, Any]:
     `prefix` is the path under which a proxy shows the server.
     """
     model = state.model()
-    predict, page = _predict(model), _photo_body()
+    most = state.settings.max_images
+    predict, page = _predict(model, most), _photo_body()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -126,6 +127,11 @@ def openapi(state: ServeState, prefix: str = "") -> dict[str, Any]:
                     "explain", "Where the model looks", {"type": "object"}, page, _OPTIONS[:1]
                 )
             },
+            **(
+                {"/corrections": {"post": _correct(model, page)}}
+                if state.settings.corrections
+                else {}
+            ),
             "/models": {"get": _operation("models", "What is being served", {"type": "array"})},
             "/ping": {"get": _operation("ping", "Whether the server lives", {"type": "object"})},
             "/v2": {"get": _operation("server_metadata", "Server", {"type": "object"})},
@@ -138,7 +144,7 @@ def openapi(state: ServeState, prefix: str = "") -> dict[str, Any]:
                 "get": _operation("model_ready", "Ready", {"type": "object"}, None, [_name(model)])
             },
             "/v2/models/{name}/infer": {"post": _infer(model)},
-            **_tensorflow(model),
+            **_tensorflow(model, most),
             "/metrics": {"get": _metrics()},
         },
         "components": {
@@ -209,10 +215,10 @@ def _photo_body() -> dict[str, Any]:
     return dict.fromkeys(("image/jpeg", "image/png", "application/octet-stream"), binary)
 
 
-def _predict(model: ServedModel) -> dict[str, Any]:
+def _predict(model: ServedModel, most: int) -> dict[str, Any]:
     options = {option["name"]: option["schema"] for option in _OPTIONS}
     photo = {"$ref": "#/components/schemas/Photo"}
-    many = {"type": "array", "items": photo, "maxItems": 64}
+    many = {"type": "array", "items": photo, "maxItems": most}
     properties = {"image": photo, "images": many, "instances": many, "inputs": many, **options}
     form = {"photo": {"type": "string", "format": "binary"}, **options}
     body = {
@@ -241,6 +247,25 @@ def _predict(model: ServedModel) -> dict[str, Any]:
         "schema": {"type": "string"},
     }
     return _operation("predict", "What photos show", schema, body, [*_OPTIONS, file], [answer])
+
+
+def _correct(model: ServedModel, body: dict[str, Any]) -> dict[str, Any]:
+    names = list(model.classifier.class_names)
+    label = {
+        "name": "label",
+        "in": "query",
+        "required": True,
+        "description": "What the photo shows, in the words of its class or a new one.",
+        "schema": {"type": "string", "examples": names},
+    }
+    properties = {
+        "file": {"type": "string"},
+        "label": {"type": "string"},
+        "new": {"type": "boolean"},
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    options = [*_OPTIONS[:1], label]
+    return _operation("corrections", "Keep a photo with its true class", schema, body, options)
 
 
 def _name(model: ServedModel) -> dict[str, Any]:
@@ -277,9 +302,9 @@ def _infer(model: ServedModel) -> dict[str, Any]:
     return _operation("infer", "Probabilities", {"type": "object"}, body, [_name(model)])
 
 
-def _tensorflow(model: ServedModel) -> dict[str, Any]:
+def _tensorflow(model: ServedModel, most: int) -> dict[str, Any]:
     """TensorFlow Serving's API."""
-    many = {"type": "array", "items": {"$ref": "#/components/schemas/Photo"}, "maxItems": 64}
+    many = {"type": "array", "items": {"$ref": "#/components/schemas/Photo"}, "maxItems": most}
     found: dict[str, Any] = {}
     for verb, key in (("predict", "instances"), ("classify", "examples")):
         schema = {"type": "object", "required": [key], "properties": {key: many}}
