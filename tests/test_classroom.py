@@ -104,7 +104,7 @@ def test_a_pack_of_data_is_laid_out_and_used(photos: Path, weights: Path, tmp_pa
 
     fresh = {"OLHAR_CACHE": str(tmp_path / "cache"), "OLHAR_DATA": ""}
     to = tmp_path / "here"
-    laid = olhar("unpack", out, "--to", to, **fresh)
+    laid = olhar("unpack", out, "--out", to, **fresh)
     assert laid.status == 0, laid.err
     assert f"olhar train --data {to / 'números'}" in laid.out
     assert sha256_file(to / "weights" / weights.name) == sha256_file(weights)
@@ -184,7 +184,7 @@ def test_what_lies_there_is_never_replaced(small: Path, tmp_path: Path) -> None:
     mine = tmp_path / "números" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("mine", encoding="utf-8")
-    with pytest.raises(OlharError, match="--to"):
+    with pytest.raises(OlharError, match="--out"):
         unpack(small, tmp_path)
     assert files_below(tmp_path).keys() == {"números/mine.txt"}
 
@@ -198,7 +198,7 @@ def test_a_changed_byte_is_named(small: Path, tmp_path: Path) -> None:
     content[at] ^= 1
     damaged = tmp_path / small.name
     damaged.write_bytes(content)
-    done = olhar("unpack", damaged, "--to", tmp_path / "to")
+    done = olhar("unpack", damaged, "--out", tmp_path / "to")
     assert done.status == 2
     assert "foto" in done.err
     assert "Traceback" not in done.err

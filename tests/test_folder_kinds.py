@@ -285,7 +285,9 @@ def test_labels_from_names_through_the_command_line(tmp_path: Path) -> None:
     assert olhar("data", tmp_path / "pets", "--labels-from", "nmae").status == 2
     out = tmp_path / "out"
     assert (
-        olhar("data", "export", tmp_path / "pets", "--to", "folder", "--out", out, *words).status
+        olhar(
+            "data", "export", tmp_path / "pets", "--format", "folder", "--out", out, *words
+        ).status
         == 0
     )
     assert sorted(one.name for one in out.iterdir()) == ["cat", "dog"]

@@ -1195,7 +1195,7 @@ def test_caltech101(form: str, place: Path, tmp_path: Path) -> None:
 def test_the_commands(tmp_path: Path) -> None:
     root = photos(tmp_path / "pets", FLAT)
     out = tmp_path / "pets.zip"
-    done = olhar("data", "export", root, "--to", "zip", "--out", out, "--json")
+    done = olhar("data", "export", root, "--format", "zip", "--out", out, "--json")
     assert done.status == 0, done.err
     assert done.json == {"format": 1, "path": str(out), "form": "zip", "images": 11, "parts": {}}
     facts = olhar("data", out, "--json")
@@ -1205,9 +1205,9 @@ def test_the_commands(tmp_path: Path) -> None:
     assert refused.status == 2
     assert "is no folder of photos" in refused.err
     for words, message in (
-        (("data", "export", root), "--to FORM --out PATH"),
-        (("data", root, "--to", "zip"), "write export too"),
-        (("data", "export", root, "--to", "zip", "--out", out), "exists already"),
+        (("data", "export", root), "--format"),
+        (("data", root, "--format", "zip"), "--format"),
+        (("data", "export", root, "--format", "zip", "--out", out), "exists already"),
         (("data", photo(tmp_path / "a.png", 1)), "not read as data"),
     ):
         wrong = olhar(*words)

@@ -45,7 +45,7 @@ def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Sour
         raise DataError(
             _(
                 "'{given}' cannot be packed as it is; make a folder of photos of it (olhar data export "
-                "{given} --to folder --out FOLDER), and name that",
+                "{given} --format folder --out FOLDER), and name that",
                 given=given,
             )
         )

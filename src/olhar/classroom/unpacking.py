@@ -169,7 +169,7 @@ def _is_there(folder: Path, unit: str, manifest: PackManifest) -> bool:
                     raise RunExistsError(
                         _(
                             "'{path}' exists already and is not what the pack has; nothing was "
-                            "written: rename it, or choose another place with --to",
+                            "written: rename it, or choose another place with --out",
                             path=target,
                         )
                     )
@@ -196,7 +196,7 @@ def _check_space(folder: Path, manifest: PackManifest, wanted: Mapping[str, list
         raise StorageError(
             _(
                 "the pack needs {needed} MB in '{path}', where {free} MB are free; free some space, or "
-                "choose another place with --to",
+                "choose another place with --out",
                 needed=needed // 10**6 + 1,
                 free=free // 10**6,
                 path=folder,

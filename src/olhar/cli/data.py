@@ -16,33 +16,31 @@ def add_command(commands: Subparsers) -> None:
     text = str(_("what data sets there are; what is in one, and what is wrong with it"))
     parser = commands.add_parser("data", help=text, description=text)
     parser.add_argument(
-        "words",
-        nargs="*",
+        "data",
+        nargs="?",
         metavar="NAME|FOLDER",
-        help=str(
-            _(
-                "a data set or a folder of photos; without it the data sets are listed; or "
-                "push NAME|FOLDER STORE, pull ADDRESS, or export NAME|FOLDER"
-            )
-        ),
+        help=str(_("a data set or a folder of photos; without it the data sets are listed")),
+    )
+    parser.epilog = str(
+        _(
+            "Data is moved by commands of their own: olhar data push, olhar data pull, olhar data export; "
+            "each has --help."
+        )
     )
     data_check.add_flags(parser)
-    data_store.add_flags(parser)
     add_flags(parser, _("how the data is read"), SOURCE)
     add_json(parser)
     parser.set_defaults(run_command=run)
+    data_store.add_commands(commands)
 
 
 def run(args: argparse.Namespace) -> int:
-    """List the data sets, describe and check one, move one to or from a store, or export one."""
-    if len(args.words) != 1:
-        data_check.refuse_flags(args)
-    if len(args.words) > 1:
-        return data_store.run(args.words, args)
-    data_store.refuse_flags(args)
+    """List the data sets, or describe and check one."""
     from olhar import datasets
 
-    if not args.words:
+    name = args.data
+    if name is None:
+        data_check.refuse_flags(args)
         if args.json:
             print_json(list(datasets.ALL_NAMES))
         else:
@@ -51,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
                 _("Look into one with: olhar data NAME, or into your own with: olhar data FOLDER")
             )
         return 0
-    name = args.words[0]
     if args.undo:
         return data_check.undo(name, args)
     source = datasets.open_source(SourceSettings(name, **collect(args, SOURCE)))

@@ -23,7 +23,7 @@ def add_command(commands: Subparsers) -> None:
         "archive", metavar="ARCHIVE", help=str(_("what olhar pack made, or its unpacked folder"))
     )
     parser.add_argument(
-        "--to",
+        "--out",
         metavar="FOLDER",
         help=str(_("where; default where OLHAR_DATA points, else olhar-data")),
     )
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from olhar.classroom import unpack
 
     with build_progress() as progress:
-        found = unpack(args.archive, args.to, progress=progress)
+        found = unpack(args.archive, args.out, progress=progress)
     if args.json:
         print_json(found.to_dict())
     else:

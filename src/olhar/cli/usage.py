@@ -68,7 +68,16 @@ def translated_usage() -> Iterator[None]:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints hold no part of an address that may be a secret."""
+    """A parser that knows commands of two words, and whose complaints hold no secret of an address."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; `data push` is a command, though `data` is one too."""
+        words = list(args or ())
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                command = " ".join(words[:2])
+                words = [command, *words[2:]] if command in action.choices else words
+        return super().parse_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, and end with status 2."""
