@@ -120,7 +120,9 @@ class ServeSettings(Settings):
     )
     port: int = setting(8080, Whole(0, 65_535, "PORT"), _("TCP port; 0 takes a free one"))
     workers: int = setting(
-        1, Whole(1, 256), _("processes that share the cores; one uses all cores too")
+        1,
+        Whole(1, 256),
+        _("worker processes that answer and share the cores; one uses all cores too"),
     )
     max_mb: float = setting(16.0, Number(0.001, metavar="MB"), _("largest request, in MiB"))
     max_pixels: int = setting(

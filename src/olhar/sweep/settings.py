@@ -95,7 +95,9 @@ class SweepSettings(Settings):
         ),
     )
     minutes: float = setting(
-        0.0, Number(0, 100_000, "MINUTES"), _("no trial begins after so long; 0 means no limit")
+        0.0,
+        Number(0, 100_000, "MINUTES"),
+        _("time for the whole sweep; as many trials are trained as fit it. 0 means no limit"),
     )
     metric: str = setting(
         "accuracy",
@@ -105,7 +107,10 @@ class SweepSettings(Settings):
     seed: int = setting(
         0,
         Whole(0, 2**31 - 1),
-        _("of the draw and of the trials; more trials with the same seed go on with the same list"),
+        _(
+            "of the draw, and of what is random in each trial; more trials with the same seed go on "
+            "with the same list"
+        ),
     )
     pruner: str = setting(
         "asha",
@@ -251,7 +256,9 @@ class Place(Settings):
     """Where a sweep is kept, in the folder `out` and a database, and where it runs."""
 
     out: Path
-    workers: int | None = setting(None, Whole(1), _("trials at once; default one a core"))
+    workers: int | None = setting(
+        None, Whole(1), _("worker processes that train trials; default one a core")
+    )
     storage: str | None = setting(
         None,
         Kind("URL"),

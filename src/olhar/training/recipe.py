@@ -185,7 +185,7 @@ class Resources(Settings):
     workers: int = setting(
         0,
         Whole(0, 1024),
-        _("how many photos are decoded at once; 0 means one a core"),
+        _("worker processes that decode photos; 0 means one a core"),
         searched=False,
     )
 
