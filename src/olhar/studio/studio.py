@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
@@ -26,6 +26,8 @@ _QUIET_S = 1.0  # after the last change, before photos are looked at
 _FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many photos
 _NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
 _LEAST = 5  # photos of a class, before a training makes sense
+
+T = TypeVar("T")
 
 
 class Studio:
@@ -102,6 +104,12 @@ class Studio:
             self._timer.daemon = True
             self._timer.start()
         self._tell()
+
+    def change(self, work: Callable[[], T]) -> T:
+        """Do what changes photos, classes or models, then tell whoever watches; what it gave."""
+        found = work()
+        self.changed()
+        return found
 
     def _tell(self) -> None:
         with self._lock:
