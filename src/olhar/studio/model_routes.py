@@ -5,7 +5,8 @@ Does not know: how a model is trained or exported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from olhar.serving.local_pages import json_answer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import Route
 
+_PART = 2**18  # bytes of a download that are sent at once
 _BARS = 10  # the most probable classes that an answer tells
 
 
@@ -95,8 +97,16 @@ def _export(studio: Studio, request: Request) -> Response:
 def _download(made: exports.Download) -> Response:
     from urllib.parse import quote
 
-    from starlette.responses import Response
+    from starlette.responses import StreamingResponse
 
-    named = f"attachment; filename*=UTF-8''{quote(made.name)}"
-    headers = {"Content-Disposition": named}
-    return Response(made.content, media_type=made.media_type, headers=headers)
+    def parts() -> Iterator[bytes]:
+        with made.file as file:
+            while part := file.read(_PART):
+                yield part
+
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(made.name)}",
+        "Content-Length": str(made.file.seek(0, os.SEEK_END)),
+    }
+    made.file.seek(0)
+    return StreamingResponse(parts(), media_type=made.media_type, headers=headers)
