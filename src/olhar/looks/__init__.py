@@ -1,9 +1,12 @@
-"""What olhar's pages have in common, those that a server sends and the one that needs none: files alone.
+"""What olhar's pages have in common, those that a server sends and the one that needs none.
 
-page.css   colours, type, controls, cards
-words.js   texts and numbers in the reader's language, elements
-draw.js    a sheet to draw on
-icon.svg   the eye
+texts.py        strings
+page.css        colours, type, controls, cards
+words.js        texts and numbers in the reader's language, elements
+draw.js         a sheet to draw on
+drops.js        files that are dropped on a page
+cards.js        the cards of a page; picturecard.js: what each of them has; bars.js: its bars
+icon.svg        the eye
 """
 
 from __future__ import annotations
@@ -11,4 +14,5 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("page.css", "words.js", "draw.js", "icon.svg")
+SCRIPTS = ("words.js", "draw.js", "drops.js", "cards.js", "picturecard.js", "bars.js")
+NAMES = ("page.css", *SCRIPTS, "icon.svg")
