@@ -5,8 +5,8 @@ A word in braces, such as {n}, is filled in by the page.
 
 from __future__ import annotations
 
-from olhar import i18n
 from olhar.i18n import Text, _
+from olhar.looks.texts import told
 
 _FRAME: dict[str, Text] = {
     "title": _("Studio · olhar"),
@@ -277,8 +277,4 @@ PAGE: dict[str, Text] = {**_FRAME, **_PHOTOS, **_TRAIN, **_TRY, **_SHARE}
 
 def page_texts(language: str) -> dict[str, str]:
     """The page's strings by name, in one of `olhar.i18n.LANGUAGES`; `tag` is for `<html lang>`."""
-    with i18n.using(language):
-        return {
-            "tag": language.replace("_", "-"),
-            **{key: str(text) for key, text in PAGE.items()},
-        }
+    return told(PAGE, language)
