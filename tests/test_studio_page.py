@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import DATA, needs_data
+from olhar import looks
 from olhar.studio.texts import page_texts
 from serving_process import Server, serving
 
@@ -37,7 +38,8 @@ def fill(folder: Path, photos: list[Path]) -> None:
 
 
 def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
-    sources = "".join(file.read_text() for file in PAGE.iterdir())
+    shared = [looks.FOLDER / name for name in ("words.js", "draw.js")]
+    sources = "".join(file.read_text() for file in (*PAGE.iterdir(), *shared))
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', sources))
     for call in re.findall(r"\bsay\(([^{}]*?)(?:, \{|\))", sources):
         used |= set(re.findall(r'"(\w+)"', call))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
+from olhar import i18n, looks
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.serving.local_pages import file_answer, json_answer, refuse, request_language
@@ -31,7 +31,10 @@ HEADERS = {
 }
 _HEADER = b"x-olhar"
 _READING = frozenset({"GET", "HEAD"})
-_SHARED = ("base.css", "icon.svg")  # of page/, which the other pages have too
+_SHARED = (  # by all pages
+    _HERE / "page" / "base.css",
+    *(looks.FOLDER / name for name in ("words.js", "address.js", "draw.js", "icon.svg")),
+)
 
 
 def check_header(scope: Scope) -> tuple[int, Text] | None:
@@ -136,8 +139,8 @@ def page_routes(
         under: the path that all of it is under, such as /class.
     """
     home = _HERE / folder
-    files = {name: _HERE / "page" / name for name in _SHARED}
-    files |= {file.name: file for file in sorted(home.iterdir()) if file.suffix in {".css", ".js"}}
+    own = [file for file in sorted(home.iterdir()) if file.suffix in {".css", ".js"}]
+    files = {file.name: file for file in (*_SHARED, *own)}
     return [
         plain_route(f"{under}/", file_answer(home / "index.html", placed=True)),
         *(plain_route(f"{under}/page/{name}", file_answer(files[name])) for name in files),

@@ -194,7 +194,10 @@ _TRY: dict[str, Text] = {
     "new_drawing": _("New drawing"),
     "swap_inks": _("Swap black and white"),
     "pad": _("A pad to draw on"),
-    "pad_keys": _("By keyboard: arrow keys move the pen, Space puts it down or lifts it."),
+    "pad_keys": _(
+        "By keyboard: arrow keys move the pen, Space puts it down or lifts it, Backspace takes the "
+        "last stroke back."
+    ),
     "pen_down": _("pen down"),
     "pen_up": _("pen up"),
     "nothing_yet": _("Show it something."),

@@ -4,7 +4,7 @@ import { prepareCamera } from "./camera.js";
 import { Card } from "./card.js";
 import { Cards } from "./cards.js";
 import { ask, Refusal } from "./server.js";
-import { loadWords } from "./texts.js";
+import { loadWords } from "./address.js";
 import { el, number, percent, say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -23,7 +23,7 @@ const cards = new Cards({
 async function start() {
   listen(); // a photo that is dropped early must not replace the page
   try {
-    await loadWords();
+    await loadWords("page/texts");
     await loadModels();
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof TypeError)) throw error;
@@ -97,7 +97,7 @@ function changeModel() {
 async function changeLanguage(event) {
   event.preventDefault();
   const chosen = new URL(event.currentTarget.href).searchParams.get("lang");
-  await loadWords(chosen);
+  await loadWords("page/texts", chosen);
   remember("lang", chosen);
   await loadModels();
   for (const card of cards.all) card.retell();
