@@ -210,19 +210,7 @@ def serve_beside(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> 
 def _server_of(app: ASGIApp, tls: dict[str, Any]) -> uvicorn.Server:
     import uvicorn
 
-    from olhar.serving.connection import Connection
+    from olhar.serving.connection import server_config
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=Connection,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSING_S,
-            **tls,
-        )
-    )
+    config = server_config(app, log_level="error", timeout_graceful_shutdown=_CLOSING_S, **tls)
+    return uvicorn.Server(config)
