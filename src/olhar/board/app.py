@@ -64,7 +64,7 @@ def build_app(
 
     pages = [route(f"/{file.name}", file_answer(file)) for file in sorted(_PAGE.iterdir())]
     routes = [
-        route("/", file_answer(_PAGE / "index.html", placed=True)),
+        route("/", file_answer(_PAGE / "index.html")),
         *pages,
         route(
             "/api/texts", lambda request: json_answer(request, texts.page_texts(i18n.language()))

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
+from olhar import i18n, looks
 from olhar.errors import MissingExtraError, MissingFileError, explain_os_errors
 from olhar.i18n import Text, _, choose_language
 from olhar.serving.hosts import HostNames, refusal
@@ -60,13 +60,14 @@ def request_language(request: Request) -> str:
     return choose_language(request.query_params.get("lang", ""), header)
 
 
-def file_answer(path: Path, *, placed: bool = False) -> Callable[[Request], Response]:
-    """The answer that is a file; where it is `placed`, its addresses begin where a proxy shows it."""
+def file_answer(path: Path) -> Callable[[Request], Response]:
+    """The answer that is a file; in a page, addresses begin where a proxy shows it."""
 
     def answer(request: Request) -> Response:
         with explain_os_errors(path):
-            content = path.read_bytes()
-        if placed:
+            is_page = path.suffix.lower() == ".html"
+            content = looks.read_page(path) if is_page else path.read_bytes()
+        if is_page:
             content = place_page(content, request.scope[PREFIX])
         return content_answer(request, content, TYPES[path.suffix.lower()])
 

@@ -142,7 +142,7 @@ def page_routes(
     own = [file for file in sorted(home.iterdir()) if file.suffix in {".css", ".js"}]
     files = {file.name: file for file in (*_SHARED, *own)}
     return [
-        plain_route(f"{under}/", file_answer(home / "index.html", placed=True)),
+        plain_route(f"{under}/", file_answer(home / "index.html")),
         *(plain_route(f"{under}/page/{name}", file_answer(files[name])) for name in files),
         plain_route(
             f"{under}/api/texts", lambda request: json_answer(request, texts(i18n.language()))
