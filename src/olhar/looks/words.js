@@ -9,6 +9,7 @@ export function useWords(given) {
   document.title = words.title;
   for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);
   for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", say(one.dataset.label));
+  for (const one of document.querySelectorAll("[data-placeholder]")) one.placeholder = say(one.dataset.placeholder);
   for (const link of document.querySelectorAll(".languages a")) {
     if (link.lang === words.tag) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
