@@ -19,9 +19,9 @@ from urllib.parse import quote
 import pytest
 
 from conftest import olhar
+from pages import ARTEFACTS, keep, watched
 from serving_process import Server, httpx, serving
 
-ARTEFACTS = Path(__file__).parent / "artefacts"
 STRANGE = "ção <b>'\" 100% #?& " + "x" * 60
 posix_only = pytest.mark.skipif(
     os.name == "nt", reason="Windows has neither these signals nor names"
@@ -336,24 +336,12 @@ def test_it_ends_well_when_told_to(made: Path, number: int) -> None:
 
 @contextlib.contextmanager
 def page_of(browser: Any, url: str, name: str, **options: Any) -> Iterator[Any]:
-    """A page that must not complain, nor ask any other host; kept as a picture at the end."""
-    settings = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options}
-    context = browser.new_context(**settings)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request", lambda request: request.url.startswith(url) or complaints.append(request.url)
-    )
-    try:
+    """The board's page; kept as a picture at the end."""
+    around = {"viewport": {"width": 1280, "height": 900}, **options}
+    with watched(browser, (url,), **around) as page:
         page.goto(url)
         yield page
-        ARTEFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTEFACTS / f"board-{name}.png", full_page=True)
-    finally:
-        context.close()
-    assert complaints == []
+        keep(page, f"board-{name}")
 
 
 def names(page: Any) -> list[str]:

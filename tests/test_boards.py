@@ -158,9 +158,15 @@ def test_it_compiles_without_a_warning_as_c_and_as_cpp(
     folder = exported[precision][0]
     sources = [*(folder / "src").glob("*.c"), folder / "test_golden.c", folder / "example.c"]
     includes = ("-I", folder / "src", "-I", folder)
+    assert {"model.c", "olhar_nn.c", "test_golden.c"} <= {source.name for source in sources}
     for source in sources:
-        run("cc", *STRICT, *includes, source, "-o", tmp_path / "o")
-        run("c++", "-x", "c++", "-pedantic", *STRICT[2:], *includes, source, "-o", tmp_path / "o")
+        for kind, words in (
+            ("c", ("cc", *STRICT)),
+            ("cpp", ("c++", "-x", "c++", "-pedantic", *STRICT[2:])),
+        ):
+            made = tmp_path / f"{source.stem}-{kind}.o"
+            assert run(*words, *includes, source, "-o", made) == ""
+            assert made.stat().st_size > 0
 
 
 def test_the_sketch_compiles(
@@ -175,7 +181,12 @@ def test_the_sketch_compiles(
         "extern Line Serial;\n"
     )
     options = ("-x", "c++", "-fsyntax-only", "-Wall", "-include", tmp_path / "Arduino.h")
-    run("c++", *options, "-I", folder / "src", folder / "examples" / "label" / "label.ino")
+    sketch = folder / "examples" / "label" / "label.ino"
+    assert run("c++", *options, "-I", folder / "src", sketch) == ""
+    broken = tmp_path / "broken.ino"  # the compiler does look at it
+    broken.write_text(sketch.read_text() + "\nint x = unknown;\n")
+    with pytest.raises(AssertionError, match="unknown"):
+        run("c++", *options, "-I", folder / "src", broken)
 
 
 @pytest.mark.parametrize("cpu", MACHINES)

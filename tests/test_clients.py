@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -16,11 +15,8 @@ from PIL import Image
 
 from olhar import load
 from olhar.serving.app import App
-from olhar.serving.batching import Batcher
-from olhar.serving.served import load_served
-from olhar.serving.settings import ServeSettings, ServeState
-
-httpx = pytest.importorskip("httpx", reason="the server's tests need httpx")
+from olhar.serving.settings import ServeSettings
+from serving_here import application, ask
 
 JSON = {"Content-Type": "application/json"}
 
@@ -28,19 +24,8 @@ JSON = {"Content-Type": "application/json"}
 @pytest.fixture(scope="module")
 def app(digits_run: Path) -> Iterator[App]:
     """The application itself, in this process."""
-    batcher = Batcher(1, 8, 0.005)
-    model = load_served("digits", digits_run, 1)
-    yield App(ServeState({"digits": model}, ServeSettings(max_images=8), batcher))
-    batcher.close()
-
-
-def ask(app: App, method: str, path: str, **options: Any) -> Any:
-    async def go() -> Any:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.request(method, path, **options)
-
-    return asyncio.run(go())
+    with application(digits_run, ServeSettings(max_images=8)) as made:
+        yield made
 
 
 def seven() -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from conftest import Done, olhar
 from olhar.errors import ConfigError
 from olhar.run import RunFolder
-from olhar.training.distributed import Place, Share, _read_timeout
+from olhar.training.distributed import Share
+from olhar.training.torchrun import Place, read_timeout
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 LENET = ("train", "--data", "digits", "--network", "lenet5")
@@ -206,4 +207,4 @@ def test_every_row_has_one_rank(count: int, size: int) -> None:
 def test_a_wrong_timeout_is_refused(monkeypatch: pytest.MonkeyPatch, given_s: str) -> None:
     monkeypatch.setenv("OLHAR_GROUP_TIMEOUT_S", given_s)
     with pytest.raises(ConfigError, match="OLHAR_GROUP_TIMEOUT_S"):
-        _read_timeout()
+        read_timeout()

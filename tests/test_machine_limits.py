@@ -28,20 +28,25 @@ def run(code: str, *words: object, **env: str) -> Any:
     )
 
 
+TAKE_ALL = """
+import os, resource
+def take_all_files():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        while True:
+            os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        pass
+"""
+
 FULL = """
-import os, resource, sys
+import sys
 from olhar import load
 from olhar.errors import ImageError, OlharError
 from olhar.images import read_image
 path, content = sys.argv[1], open(sys.argv[1], "rb").read()
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-held = []
-try:
-    while True:
-        held.append(os.open(os.devnull, os.O_RDONLY))
-except OSError:
-    pass
+take_all_files()
 for source in (path, content):
     try:
         print(read_image(source).shape)
@@ -53,7 +58,7 @@ for source in (path, content):
 def test_too_few_open_files_are_not_the_photos_fault(tmp_path: Path) -> None:
     photo = tmp_path / "a.webp"  # whose decoder is loaded when it is first wanted
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(photo, lossless=True)
-    by_path, by_content = run(FULL, photo).stdout.splitlines()
+    by_path, by_content = run(TAKE_ALL + FULL, photo).stdout.splitlines()
     assert by_path.startswith("StorageError False")
     assert "ulimit -n" in by_path
     assert by_content == "(8, 8, 3)" or by_content.startswith("StorageError False")
@@ -86,7 +91,7 @@ def test_too_little_memory_is_not_the_photos_fault(tmp_path: Path) -> None:
 def test_a_server_with_too_few_open_files_blames_no_photo(digits_run: Path) -> None:
     """Every answer is that of the photo, or 503."""
     code = """
-import asyncio, os, resource, sys
+import asyncio, sys
 import httpx, uvicorn
 from olhar.serving.app import App
 from olhar.serving.batching import Batcher
@@ -97,14 +102,7 @@ app = App(ServeState({"d": load_served("d", __import__("pathlib").Path(sys.argv[
 async def ask():
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
     await client.get("/ping")  # what the client loads when it first asks
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    held = []
-    try:
-        while True:
-            held.append(os.open(os.devnull, os.O_RDONLY))
-    except OSError:
-        pass
+    take_all_files()
     answers = [await client.post("/predict", content=one) for one in photos]
     answers.append(await client.get("/"))
     print(*(answer.status_code for answer in answers))
@@ -115,7 +113,7 @@ asyncio.run(ask())
     for kind in ("bmp", "png", "webp", "tif", "jpg", "gif"):
         photos.append(digits_run.parent / f"full.{kind}")
         Image.new("L", (8, 8), 90).convert("RGB").save(photos[-1])
-    done = run(code, digits_run, *photos)
+    done = run(TAKE_ALL + code, digits_run, *photos)
     statuses = done.stdout.split()
     assert len(statuses) == len(photos) + 1, done.stderr
     assert set(statuses) <= {"200", "503"}, done.stdout

@@ -33,9 +33,9 @@ from olhar.serving.corrections import Corrections, check_folder
 from olhar.serving.drawing import centre_digit, draw_digit, read_strokes
 from olhar.serving.looked import explain_photo, heat_png
 from olhar.serving.page_texts import page_texts
+from pages import ARTEFACTS, keep, watched, weak_pairs
 from serving_process import Server, serving
 
-ARTEFACTS = Path(__file__).parent / "artefacts"
 PAGE = Path(sys.modules["olhar"].__file__ or "").parent / "serving" / "page"
 FILES = [*PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)]
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -377,31 +377,13 @@ def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
     assert "https://" not in sources
 
 
-def luminance(colour: str) -> float:
-    digits = colour.lstrip("#")
-    digits = "".join(2 * one for one in digits) if len(digits) == 3 else digits
-    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def test_colours_can_be_told_apart_by_weak_eyes() -> None:
     # WCAG 2.2, 1.4.3 and 1.4.11, level AA: text 4.5, edges of controls 3.
     css = (looks.FOLDER / "page.css").read_text()
-    light, dark = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     text = [("ink", "page panel sunk"), ("quiet", "page panel sunk line"), ("unsure", "panel")]
     text += [("accent", "panel page wash"), ("on-accent", "accent hover")]
     edges = [("edge", "panel"), ("bad", "panel sunk"), ("unsure-bar", "panel sunk")]
-    for theme in (light, dark):
-        colours = dict(re.findall(r"--([\w-]+): (#\w+)", theme))
-        for pairs, least in ((text, 4.5), (edges, 2.4)):
-            for front, backs in pairs:
-                for back in backs.split():
-                    first, second = luminance(colours[front]), luminance(colours[back])
-                    ratio = (max(first, second) + 0.05) / (min(first, second) + 0.05)
-                    assert ratio >= least, (front, back, ratio)
+    assert weak_pairs(css, text, 4.5) == weak_pairs(css, edges, 2.4) == []
 
 
 def test_the_page_needs_neither_torch_nor_matplotlib() -> None:
@@ -421,29 +403,14 @@ def test_the_page_needs_neither_torch_nor_matplotlib() -> None:
 def page_of(
     browser: Any, url: str, name: str, *, query: str = "", errors: bool = False, **options: Any
 ) -> Iterator[Any]:
-    """A page that must not complain, nor ask any other host; kept as a picture at the end."""
-    around = {"viewport": {"width": 1200, "height": 900}, "locale": "en-GB", **options}
-    context = browser.new_context(**around)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    """The page of a server; kept as a picture at the end."""
     own = (url, "blob:", "data:image/")
-    page.on("request", lambda one: one.url.startswith(own) or complaints.append(one.url))
-    try:
+    with watched(browser, own, errors=errors, **options) as page:
         page.goto(url + query)
         page.wait_for_selector("body:not(.waiting)")
         yield page
-        page.wait_for_timeout(300)  # bars grow
-        ARTEFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTEFACTS / f"page-{name}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        keep(page, f"page-{name}")
         assert nameless(page) == []
-    finally:
-        context.close()
-    refused = "Failed to load resource"  # what Chromium says of a 4xx that the page shows well
-    assert [text for text in complaints if not (errors and refused in text)] == []
 
 
 def nameless(page: Any) -> list[str]:

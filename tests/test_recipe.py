@@ -13,7 +13,7 @@ from olhar.data_settings import DataSettings
 from olhar.datasets import ALL_NAMES
 from olhar.errors import ConfigError, UnknownNameError
 from olhar.networks.specs import resolve_network
-from olhar.pipeline.jobs import plan_training, repeating_command
+from olhar.pipeline.plan import plan_training, repeating_command
 from olhar.progress import Progress
 from olhar.settings import parse_assignments
 from olhar.training.recipe import (

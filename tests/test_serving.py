@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import io
@@ -30,9 +29,8 @@ from conftest import olhar
 from olhar import load
 from olhar.images import read_image
 from olhar.serving.app import App
-from olhar.serving.batching import Batcher
-from olhar.serving.served import load_served
 from olhar.serving.settings import ServeSettings, ServeState
+from serving_here import application, ask
 from serving_process import Server, httpx, serving
 
 schemathesis = pytest.importorskip("schemathesis", reason="the fuzzing needs schemathesis")
@@ -67,20 +65,9 @@ def server(digits_run: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def app(digits_run: Path) -> Iterator[App]:
     """The application itself, in this process, with small limits."""
-    batcher = Batcher(1, 8, 0.005)
     limits = ServeSettings(max_mb=300_000 / 2**20, max_pixels=1_000_000, max_images=8)
-    model = load_served("digits", digits_run, 1)
-    yield App(ServeState({"digits": model}, limits, batcher))
-    batcher.close()
-
-
-def ask(app: App, method: str, path: str, **options: Any) -> Any:
-    async def go() -> Any:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=True)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            return await client.request(method, path, **options)
-
-    return asyncio.run(go())
+    with application(digits_run, limits) as made:
+        yield made
 
 
 def encoded(path: Path) -> str:

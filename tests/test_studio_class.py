@@ -15,10 +15,9 @@ from conftest import olhar
 from olhar.errors import ConfigError
 from olhar.studio.lesson import open_lesson
 from olhar.studio.project import Bounds, Project
+from pages import ARTEFACTS
 from serving_process import Server, httpx, serving
 from test_studio import OURS, Page, photo
-
-ARTEFACTS = Path(__file__).parent / "artefacts"
 
 
 class Browser(Page):

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from conftest import DATA, needs_data
+from olhar import looks
 from olhar.studio.texts import page_texts
+from pages import keep, watched, weak_pairs
 from serving_process import Server, serving
 
-ARTEFACTS = Path(__file__).parent / "artefacts"
 PAGE = Path(sys.modules["olhar"].__file__ or "").parent / "studio" / "page"
 STEPS = ("Photos", "Train", "Try", "Share")
 
@@ -37,7 +38,8 @@ def fill(folder: Path, photos: list[Path]) -> None:
 
 
 def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
-    sources = "".join(file.read_text() for file in PAGE.iterdir())
+    shared = [looks.FOLDER / name for name in ("words.js", "draw.js")]
+    sources = "".join(file.read_text() for file in (*PAGE.iterdir(), *shared))
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', sources))
     for call in re.findall(r"\bsay\(([^{}]*?)(?:, \{|\))", sources):
         used |= set(re.findall(r'"(\w+)"', call))
@@ -68,29 +70,13 @@ def test_every_text_has_its_braces_in_portuguese_too() -> None:
         )
 
 
-def luminance(colour: str) -> float:
-    digits = colour.lstrip("#")
-    digits = "".join(2 * one for one in digits) if len(digits) == 3 else digits
-    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def test_colours_can_be_told_apart_by_weak_eyes() -> None:
     # WCAG 2.2, 1.4.3 and 1.4.11, level AA: text 4.5, edges of controls 3.
-    light, dark = re.findall(r":root \{(.*?)\}", (PAGE / "base.css").read_text(), re.DOTALL)
+    css = (PAGE / "base.css").read_text()
     text = [("ink", "page panel sunk"), ("quiet", "page panel sunk line"), ("unsure", "panel")]
     text += [("accent", "panel page wash"), ("on-accent", "accent hover"), ("good", "panel")]
-    for theme in (light, dark):
-        colours = dict(re.findall(r"--([\w-]+): (#\w+)", theme))
-        for pairs, least in ((text, 4.5), ([("edge", "panel"), ("live", "panel")], 3)):
-            for front, backs in pairs:
-                for back in backs.split():
-                    first, second = luminance(colours[front]), luminance(colours[back])
-                    ratio = (max(first, second) + 0.05) / (min(first, second) + 0.05)
-                    assert ratio >= least, (front, back, ratio)
+    assert weak_pairs(css, text, 4.5) == []
+    assert weak_pairs(css, [("edge", "panel"), ("live", "panel")], 3) == []
 
 
 # In a browser -----------------------------------------------------------------
@@ -100,32 +86,14 @@ def test_colours_can_be_told_apart_by_weak_eyes() -> None:
 def page_of(
     browser: Any, url: str, name: str, *, query: str = "", errors: bool = False, **options: Any
 ) -> Iterator[Any]:
-    """A page that must not complain, nor ask any other host; kept as a picture at the end."""
-    around = {"viewport": {"width": 1280, "height": 860}, "locale": "en-GB", **options}
-    context = browser.new_context(permissions=["camera"], reduced_motion="reduce", **around)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    own = (url, "blob:", "data:image/")
-    page.on("request", lambda one: one.url.startswith(own) or complaints.append(one.url))
-    try:
+    """The studio's page; kept as a picture at the end."""
+    around = {"viewport": {"width": 1280, "height": 860}, "permissions": ["camera"], **options}
+    around |= {"reduced_motion": "reduce", "patience_s": 60}
+    with watched(browser, (url, "blob:", "data:image/"), errors=errors, **around) as page:
         page.goto(url + query)
         page.wait_for_selector("body:not(.waiting)")
         yield page
-        keep(page, name)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    finally:
-        context.close()
-    refused = "Failed to load resource"  # what Chromium says of a 4xx that the page shows well
-    assert [text for text in complaints if not (errors and refused in text)] == []
-
-
-def keep(page: Any, name: str) -> None:
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.wait_for_timeout(200)
-    page.screenshot(path=ARTEFACTS / f"studio-{name}.png", full_page=True)
+        keep(page, f"studio-{name}")
 
 
 def serious(page: Any) -> list[str]:
@@ -186,7 +154,7 @@ def test_a_class_is_added_named_recorded_renamed_and_deleted(
     with page_of(browser, server.url, "recorded", errors=True) as page:
         assert page.get_by_role("heading", level=1).first.is_visible()
         assert serious(page) == []
-        keep(page, "empty")
+        keep(page, "studio-empty")
         page.get_by_role("button", name="Add class").click()
         page.locator(".class-name:focus").wait_for()
         page.keyboard.type("hand")
@@ -251,7 +219,7 @@ def test_folders_become_classes_and_what_is_refused_is_named(
         page.locator("#album .grid input").nth(3).click(modifiers=["Shift"])
         page.get_by_text("3 of 20 selected").wait_for()
         assert serious(page) == []
-        keep(page, "album")
+        keep(page, "studio-album")
         page.get_by_role("button", name="Move", exact=True).click()
         page.get_by_text("17 photos").first.wait_for()
         page.keyboard.press("Escape")
@@ -289,7 +257,7 @@ def test_the_whole_way_from_photos_to_a_file(browser: Any, trained: Server, tmp_
         page.get_by_role("button", name="Stop").wait_for()
         page.reload()
         page.get_by_role("button", name="Stop").wait_for()
-        keep(page, "training")
+        keep(page, "studio-training")
         assert serious(page) == []
         page.get_by_role("button", name="Try Model 1").wait_for()
         until(page, "document.querySelector('.measured') !== null")
@@ -298,7 +266,7 @@ def test_the_whole_way_from_photos_to_a_file(browser: Any, trained: Server, tmp_
         ).is_visible():  # the model is there; no better one
             page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Train", exact=True).wait_for()
-        keep(page, "models")
+        keep(page, "studio-models")
         # A photo that it has never seen.
         page.get_by_role("tab", name="Try").click()
         page.get_by_role("radio", name="Photos").check()
@@ -309,7 +277,7 @@ def test_the_whole_way_from_photos_to_a_file(browser: Any, trained: Server, tmp_
         page.locator(".heat:not([hidden])").wait_for()
         assert "new photos it should name" in page.locator(".sentence").inner_text()
         assert serious(page) == []
-        keep(page, "tried")
+        keep(page, "studio-tried")
         page.locator(".counts .cell").first.click()
         page.locator("#album .grid img").first.wait_for()
         page.keyboard.press("Escape")
@@ -317,7 +285,7 @@ def test_the_whole_way_from_photos_to_a_file(browser: Any, trained: Server, tmp_
         page.get_by_role("radio", name="Camera").check()
         page.get_by_role("button", name="Start the camera").click()
         until(page, "document.querySelector('.answer').dataset.rate >= 1")
-        keep(page, "live")
+        keep(page, "studio-live")
         page.get_by_role("tab", name="Share").click()
         with page.expect_download() as download:
             page.get_by_role("button", name="Export").click()
@@ -356,7 +324,7 @@ def test_a_phone_in_portuguese_shows_every_step(browser: Any, trained: Server, s
             tab.click()
             page.locator(f"#step-{step.lower()}:not([hidden])").wait_for()
             page.wait_for_timeout(300)
-            keep(page, f"360-{scheme}-{step.lower()}")
+            keep(page, f"studio-360-{scheme}-{step.lower()}")
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), step
             assert serious(page) == []
         said = page.locator("body").inner_text()

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from pages import ARTEFACTS
 from serving_process import httpx, serving
 from test_studio import OURS, Page, photo
 
-ARTEFACTS = Path(__file__).parent / "artefacts"
 SENT = {"X-Olhar": "phone"}
 
 

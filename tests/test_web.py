@@ -49,11 +49,11 @@ from olhar.pipeline.exporting_web import ExportedWeb
 from olhar.preprocess import Framing, Preprocess
 from olhar.verify.engines import web_link
 from olhar.verify.links import Item, answers_from_probs
+from pages import keep, watched
 from test_frame import framings, pixels_of
 from test_native import drawn, pixels
 
 PAGE = Path(engines.__file__).parent / "page"
-ARTEFACTS = Path(__file__).parent / "artefacts"
 wasmtime = pytest.importorskip("wasmtime", reason="the engine's tests need wasmtime")
 
 
@@ -336,7 +336,7 @@ def test_the_file_holds_all_that_it_needs(pages: dict[str, tuple[Classifier, Pat
 
 
 def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
-    files = [*PAGE.iterdir(), looks.FOLDER / "words.js", looks.FOLDER / "draw.js"]
+    files = [*PAGE.iterdir(), *(looks.FOLDER / name for name in looks.SCRIPTS)]
     sources = "".join(file.read_text(encoding="utf-8") for file in files)
     texts = page_texts("en")
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', sources))
@@ -369,31 +369,14 @@ def opened(
     browser: Any, path: Path, name: str = "", before: str = "", **options: Any
 ) -> Iterator[Any]:
     """A page from a file, which must not complain, nor ask anybody for anything."""
-    around = {"viewport": {"width": 1200, "height": 900}, "locale": "en-GB", **options}
-    context = browser.new_context(**around)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "request",
-        lambda one: one.url.startswith(("file:", "blob:", "data:")) or complaints.append(one.url),
-    )
-    if before:
-        page.add_init_script(before)
-    try:
+    with watched(browser, ("file:", "blob:", "data:"), patience_s=60, **options) as page:
+        if before:
+            page.add_init_script(before)
         page.goto(path.as_uri())
         page.wait_for_selector("body:not(.waiting)")
         yield page
         if name:
-            page.wait_for_timeout(300)  # bars grow
-            ARTEFACTS.mkdir(exist_ok=True)
-            page.screenshot(path=ARTEFACTS / f"web-{name}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    finally:
-        context.close()
-    assert complaints == []
+            keep(page, f"web-{name}")
 
 
 def give(page: Any, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:

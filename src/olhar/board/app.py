@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from olhar import i18n
+from olhar import i18n, looks
 from olhar.board import card, folders, texts
 from olhar.errors import MissingFileError, OlharError
 from olhar.i18n import Text, _
@@ -62,9 +62,10 @@ def build_app(
 
         return Route(path, endpoint, methods=["GET"])
 
-    pages = [route(f"/{file.name}", file_answer(file)) for file in sorted(_PAGE.iterdir())]
+    files = [*sorted(_PAGE.iterdir()), *(looks.FOLDER / name for name in ("words.js", "icon.svg"))]
+    pages = [route(f"/{file.name}", file_answer(file)) for file in files]
     routes = [
-        route("/", file_answer(_PAGE / "index.html", placed=True)),
+        route("/", file_answer(_PAGE / "index.html")),
         *pages,
         route(
             "/api/texts", lambda request: json_answer(request, texts.page_texts(i18n.language()))

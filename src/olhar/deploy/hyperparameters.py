@@ -10,7 +10,7 @@ from olhar.data_settings import DATA, DataSettings
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.networks.specs import resolve_network
-from olhar.pipeline.jobs import DEFAULT_NETWORK, plan_training
+from olhar.pipeline.plan import DEFAULT_NETWORK, plan_training
 from olhar.progress import Progress
 from olhar.settings import check_names
 from olhar.training.recipe import SETTINGS

@@ -3,14 +3,16 @@
 import { announce, say } from "./words.js";
 
 const SIDE = 300; // the sheet's own units
-const PEN = 18;
+const PEN = 0.06; // of a side
 const STEP = 10;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Sheet {
   // `changed(strokes)` is called whenever a stroke ends or is taken back, `moved(strokes)` while it grows.
-  constructor(canvas, changed, moved = () => {}) {
+  // `width` of the pen, of a side.
+  constructor(canvas, changed, moved = () => {}, width = PEN) {
     this.canvas = canvas;
+    this.width = width;
     this.changed = changed;
     this.moved = moved;
     this.strokes = [];
@@ -55,7 +57,8 @@ export class Sheet {
     if (arrow) {
       const step = event.shiftKey ? 3 * STEP : STEP;
       this.byKeys = true;
-      this.pen = this.pen.map((at, axis) => Math.min(SIDE - PEN, Math.max(PEN, at + step * arrow[axis])));
+      const edge = SIDE * this.width;
+      this.pen = this.pen.map((at, axis) => Math.min(SIDE - edge, Math.max(edge, at + step * arrow[axis])));
       this.stroke?.push([...this.pen]);
     } else if (event.key === " ") {
       this.byKeys = true;
@@ -105,26 +108,31 @@ export class Sheet {
   paint() {
     const brush = this.canvas.getContext("2d");
     const style = getComputedStyle(this.canvas);
-    const scale = this.canvas.width / SIDE;
-    brush.setTransform(scale, 0, 0, scale, 0, 0);
-    brush.clearRect(0, 0, SIDE, SIDE);
-    brush.lineCap = brush.lineJoin = "round";
-    brush.lineWidth = PEN;
-    brush.strokeStyle = style.color;
-    for (const [first, ...rest] of this.strokes) {
-      brush.beginPath();
-      brush.moveTo(...first);
-      brush.lineTo(...first);
-      for (const point of rest) brush.lineTo(...point);
-      brush.stroke();
-    }
+    brush.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    strokeAll(brush, this.strokes, this.canvas.width, this.width, style.color);
     if (this.byKeys) {
       brush.beginPath();
-      brush.arc(...this.pen, PEN / 2 + 4, 0, 2 * Math.PI);
+      brush.arc(...this.pen, SIDE * this.width / 2 + 4, 0, 2 * Math.PI);
       brush.lineWidth = 2;
       brush.strokeStyle = style.getPropertyValue("--accent");
       brush.stroke();
     }
+    brush.resetTransform();
+  }
+}
+
+// The strokes on a square canvas of `side` pixels; the brush then counts in the sheet's own units.
+export function strokeAll(brush, strokes, side, width, colour) {
+  brush.setTransform(side / SIDE, 0, 0, side / SIDE, 0, 0);
+  brush.lineCap = brush.lineJoin = "round";
+  brush.lineWidth = SIDE * width;
+  brush.strokeStyle = colour;
+  for (const [first, ...rest] of strokes) {
+    brush.beginPath();
+    brush.moveTo(...first);
+    brush.lineTo(...first);
+    for (const point of rest) brush.lineTo(...point);
+    brush.stroke();
   }
 }
 
@@ -137,6 +145,6 @@ export function drawn(strokes) {
   };
   const picture = make("svg", { class: "shot", viewBox: `0 0 ${SIDE} ${SIDE}`, role: "img" });
   const path = strokes.map((stroke) => `M${stroke[0].join()} L${stroke.map((point) => point.join()).join(" ")}`);
-  picture.append(make("path", { d: path.join(" "), "stroke-width": PEN }));
+  picture.append(make("path", { d: path.join(" "), "stroke-width": SIDE * PEN }));
   return picture;
 }

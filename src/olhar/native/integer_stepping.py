@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.native.quantise import Integers, Quantised
-from olhar.native.stepping import FUNCTIONS, matmul_sizes, operators, pointer_to, window_of
+from olhar.native.stepping import FUNCTIONS, join, matmul_sizes, operators, pointer_to, window_of
 from olhar.native.steps import PIXELS, Array, Step
 
 QUANT = ("in_zero", "out_zero", "low", "high")
@@ -78,10 +78,7 @@ def _run(
         case "add":
             function(quant, first, pointer_to(inputs[1]), count, given)
         case "concat":
-            at = 0
-            for one in inputs:
-                function(pointer_to(one), places, one.shape[2], given, out.shape[2], at)
-                at += one.shape[2]
+            join(function, inputs, out)
         case "rows" | "columns":
             function(quant, first, *matmul_sizes(step), *arrays, given)
         case _:

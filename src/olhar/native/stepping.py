@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -109,16 +109,21 @@ def _run(library: ctypes.CDLL, step: Step, inputs: list[Array], out: Array) -> N
         case "add":
             function(first, pointer_to(inputs[1]), count, low, high, given)
         case "concat":
-            at = 0
-            for one in inputs:
-                function(pointer_to(one), places, one.shape[2], given, out.shape[2], at)
-                at += one.shape[2]
+            join(function, inputs, out)
         case "rows" | "columns":
             function(first, *matmul_sizes(step), pointer_to(step.weight), given)
         case "clip":
             function(first, count, low, high, given)
         case _:
             function(first, count, given)
+
+
+def join(function: Any, inputs: Sequence[Array], out: Array) -> None:
+    """Lay the channels of several values beside each other, by an `nn_concat` of olhar_nn."""
+    at, places = 0, math.prod(out.shape[:2])
+    for one in inputs:
+        function(pointer_to(one), places, one.shape[2], pointer_to(out), out.shape[2], at)
+        at += one.shape[2]
 
 
 FUNCTIONS: Mapping[str, str] = {"rows": "matmul", "columns": "matmul"}

@@ -17,7 +17,8 @@ from olhar.datasets import NAMED, PhotoFolder, mean_aspect, open_source
 from olhar.i18n import _
 from olhar.networks.specs import SETTINGS as NETWORK
 from olhar.pipeline.inputs import Job
-from olhar.pipeline.jobs import Inputs, Plan, open_plan, prepare_job
+from olhar.pipeline.jobs import Inputs, open_plan, prepare_job
+from olhar.pipeline.plan import Plan
 from olhar.preprocess import PHOTO_SIDE
 from olhar.progress import Progress
 from olhar.training.modes import FINETUNE, HEAD, MANY_IMAGES, MODES, TOP, Mode

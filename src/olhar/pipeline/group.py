@@ -38,7 +38,8 @@ def run_ranks(main: Callable[[], int]) -> int:
     Returns:
         The exit status, the same on all ranks.
     """
-    from olhar.training.distributed import open_group, read_place
+    from olhar.training.distributed import open_group
+    from olhar.training.torchrun import read_place
 
     place = read_place()
     try:

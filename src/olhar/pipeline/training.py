@@ -32,9 +32,10 @@ from olhar.pipeline.estimating import estimate
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
 from olhar.pipeline.inputs import Job, require_training
-from olhar.pipeline.jobs import Plan, describe_job, load_job, open_plan, plan_training, prepare_job
+from olhar.pipeline.jobs import describe_job, load_job, open_plan, prepare_job
 from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
+from olhar.pipeline.plan import Plan, plan_training
 from olhar.progress import Progress
 from olhar.run import (
     Run,

@@ -17,16 +17,9 @@ from olhar.datasets import open_source, prepare_dataset, spread
 from olhar.files import folder_aside
 from olhar.pipeline.fitting import explain_memory, fit_job, save_model
 from olhar.pipeline.inputs import source_of, splits_of
-from olhar.pipeline.jobs import (
-    Plan,
-    describe_job,
-    load_job,
-    open_plan,
-    plan_training,
-    prepare_job,
-    repeating_command,
-)
+from olhar.pipeline.jobs import describe_job, load_job, open_plan, prepare_job
 from olhar.pipeline.measuring import measure, predict_split
+from olhar.pipeline.plan import Plan, plan_training, repeating_command
 from olhar.pipeline.training import resume
 from olhar.progress import Progress
 from olhar.run import Report, Run, RunFolder, create_run, load_run

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
 import httptools
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from olhar.i18n import _
@@ -123,3 +125,17 @@ class _Repeated:
         if not self._is_repeated:
             self._connection.on_headers_complete()
         self._is_repeated = False
+
+
+def server_config(app: Any, **options: Any) -> uvicorn.Config:
+    """How every server of olhar's speaks HTTP; `options` are uvicorn's own."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **options,
+    )

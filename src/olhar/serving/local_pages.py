@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
+from olhar import i18n, looks
 from olhar.errors import MissingExtraError, MissingFileError, explain_os_errors
 from olhar.i18n import Text, _, choose_language
 from olhar.serving.hosts import HostNames, refusal
@@ -60,13 +60,14 @@ def request_language(request: Request) -> str:
     return choose_language(request.query_params.get("lang", ""), header)
 
 
-def file_answer(path: Path, *, placed: bool = False) -> Callable[[Request], Response]:
-    """The answer that is a file; where it is `placed`, its addresses begin where a proxy shows it."""
+def file_answer(path: Path) -> Callable[[Request], Response]:
+    """The answer that is a file; in a page, addresses begin where a proxy shows it."""
 
     def answer(request: Request) -> Response:
         with explain_os_errors(path):
-            content = path.read_bytes()
-        if placed:
+            is_page = path.suffix.lower() == ".html"
+            content = looks.read_page(path) if is_page else path.read_bytes()
+        if is_page:
             content = place_page(content, request.scope[PREFIX])
         return content_answer(request, content, TYPES[path.suffix.lower()])
 
@@ -210,19 +211,7 @@ def serve_beside(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> 
 def _server_of(app: ASGIApp, tls: dict[str, Any]) -> uvicorn.Server:
     import uvicorn
 
-    from olhar.serving.connection import Connection
+    from olhar.serving.connection import server_config
 
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            http=Connection,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_CLOSING_S,
-            **tls,
-        )
-    )
+    config = server_config(app, log_level="error", timeout_graceful_shutdown=_CLOSING_S, **tls)
+    return uvicorn.Server(config)

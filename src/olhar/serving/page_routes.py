@@ -99,7 +99,7 @@ def page_routes(state: ServeState) -> list[Route]:
 async def _index(given: StarletteRequest) -> Response:
     file = _PAGE / "index.html"
     with explain_os_errors(file):
-        content = file.read_bytes()
+        content = looks.read_page(file)
     return _response(place_page(content, given.scope[PREFIX]), _TYPES[".html"], _HEADERS)
 
 

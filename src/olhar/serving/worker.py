@@ -18,7 +18,7 @@ from olhar.cores import count_cores
 from olhar.errors import OlharError
 from olhar.serving.app import App
 from olhar.serving.batching import Batcher
-from olhar.serving.connection import Connection
+from olhar.serving.connection import Connection, server_config
 from olhar.serving.metrics import Metrics
 from olhar.serving.reload import reload_models
 from olhar.serving.served import load_served
@@ -77,14 +77,8 @@ class _Server(uvicorn.Server):
         stop: threading.Event | None,
     ) -> None:
         super().__init__(
-            uvicorn.Config(
+            server_config(
                 app,
-                http=Connection,
-                lifespan="off",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
                 date_header=False,
                 timeout_keep_alive=60,
                 timeout_graceful_shutdown=int(app.state.settings.timeout + _SPARE_S),

@@ -11,36 +11,18 @@ page without one.
 
 from __future__ import annotations
 
-import hmac
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
-from olhar.errors import NoPermissionError, OlharError
 from olhar.i18n import _
-from olhar.serving.local_pages import file_answer, guarded, json_answer, refuse, request_language
 from olhar.studio.app import build_app
-from olhar.studio.class_texts import class_texts
+from olhar.studio.class_door import Door
 from olhar.studio.lesson import Lesson, Student
-from olhar.studio.requests import HEADERS, check_header, read_json, refuse_in_words
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HERE = Path(__file__).parent
-_FILES = (
-    _HERE / "door" / "door.css",
-    _HERE / "door" / "door.js",
-    _HERE / "page" / "base.css",
-    _HERE / "page" / "icon.svg",
-)
-_COOKIE = "olhar_student"
-_COOKIE_S = 12 * 3600
 _MOST_BYTES = 64 * 2**20  # of one request: thirty may come at once
-_SMALL = 64 * 2**10
 
 
 def build_class_app(
@@ -56,7 +38,8 @@ def build_class_app(
     """
     from starlette.requests import HTTPConnection
 
-    door = _build_door(lesson, code, local=local, allow_host=allow_host)
+    door = Door(lesson, code)
+    first = door.app(local=local, allow_host=allow_host)
     apps: dict[str, ASGIApp] = {}
 
     def app_of(student: Student) -> ASGIApp:
@@ -67,104 +50,13 @@ def build_class_app(
         return apps[student.name]
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        app, student = door, None
+        app = first
         if scope["type"] == "http" and scope["path"].partition("/")[2].split("/")[0] != "class":
-            student = lesson.student_of(HTTPConnection(scope).cookies.get(_COOKIE, ""))
-            app = door if student is None else app_of(student)
+            student = door.student_of(HTTPConnection(scope))
+            app = first if student is None else app_of(student)
         await _bounded(app, scope, receive, send)
 
     return answer
-
-
-def _build_door(
-    lesson: Lesson, code: str | None, *, local: bool, allow_host: tuple[str, ...]
-) -> ASGIApp:
-    from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import RedirectResponse
-    from starlette.routing import Route
-
-    def home(request: Request) -> Response:
-        query = request.url.query
-        return RedirectResponse(f"/class/?{query}" if query else "/class/")
-
-    def nobody(request: Request) -> Response:
-        with i18n.using(request_language(request)):
-            message = str(_("open your project first, at {address}", address="/class/"))
-        return json_answer(request, {"code": "no_student", "message": message}, 401)
-
-    def texts(request: Request) -> Response:
-        with i18n.using(request_language(request)):
-            return json_answer(request, class_texts(i18n.language()))
-
-    def state(request: Request) -> Response:
-        student = lesson.student_of(request.cookies.get(_COOKIE, ""))
-        is_in = student is not None or code is None
-        values = {
-            "student": None if student is None else student.name,
-            "class_code": code is not None,
-            "students": lesson.count() if is_in else None,
-            "most": lesson.most,
-            "line": lesson.line() if is_in else [],
-        }
-        return json_answer(request, values)
-
-    async def enter(request: Request) -> Response:
-        values = await read_json(request, _SMALL)
-        given = {key: str(values.get(key) or "") for key in ("name", "code", "class_code")}
-        comer = request.client.host if request.client else ""
-
-        def work() -> Response:
-            with i18n.using(request_language(request)):
-                if code is not None:
-                    lesson.check_tries(comer)
-                    if not hmac.compare_digest(
-                        given["class_code"].strip().encode("utf-8", "replace"), code.encode()
-                    ):
-                        lesson.note_wrong(comer)
-                        raise NoPermissionError(
-                            _("that is not the code of the class; ask the teacher for it")
-                        )
-                session, student = lesson.enter(given["name"], given["code"], comer)
-            found = json_answer(request, {"name": student.name})
-            found.set_cookie(
-                _COOKIE,
-                session,
-                max_age=_COOKIE_S,
-                httponly=True,
-                samesite="strict",
-                secure=request.url.scheme == "https",
-            )
-            return found
-
-        return await run_in_threadpool(work)
-
-    def leave(request: Request) -> Response:
-        lesson.leave(request.cookies.get(_COOKIE, ""))
-        found = json_answer(request, {})
-        found.delete_cookie(_COOKIE)
-        return found
-
-    def refuse_door(request: Request, error: Exception) -> Response:
-        if isinstance(error, NoPermissionError):
-            return refuse(request, error, 403)
-        return refuse_in_words(request, error)
-
-    routes = [
-        Route("/", home),
-        Route("/class", home),
-        Route("/class/", file_answer(_HERE / "door" / "index.html")),
-        *(Route(f"/class/page/{file.name}", file_answer(file)) for file in _FILES),
-        Route("/class/api/texts", texts),
-        Route("/class/api/state", state),
-        Route("/class/api/enter", enter, methods=["POST"]),
-        Route("/class/api/leave", leave, methods=["POST"]),
-        Route("/{path:path}", nobody, methods=["GET", "POST", "PATCH", "DELETE"]),
-    ]
-    app = Starlette(routes=routes, exception_handlers={OlharError: refuse_door})
-    return guarded(
-        app, "studio", local=local, allow_host=allow_host, check=check_header, headers=HEADERS
-    )
 
 
 async def _bounded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

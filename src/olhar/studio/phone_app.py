@@ -12,18 +12,17 @@ from __future__ import annotations
 import asyncio
 import hmac
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from olhar import i18n
 from olhar.errors import ConfigError, OlharError
 from olhar.i18n import _
-from olhar.serving.local_pages import file_answer, guarded, json_answer, request_language
+from olhar.serving.local_pages import guarded, json_answer
 from olhar.studio.phone_texts import phone_texts
 from olhar.studio.requests import (
     HEADERS,
     check_header,
     in_thread,
+    page_routes,
     read_body,
     refuse_in_words,
     taken_as_json,
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HERE = Path(__file__).parent
-_FILES = (
-    _HERE / "phone" / "phone.css",
-    _HERE / "phone" / "phone.js",
-    _HERE / "page" / "base.css",
-    _HERE / "page" / "icon.svg",
-)
 _MOST_BYTES = 64 * 2**20  # of one photo
 _AT_ONCE = 4  # photos that are received: a bound on memory
 _SLOW_S = 120.0  # for one photo to arrive; then its place is another's
@@ -54,10 +46,6 @@ def build_phone_app(studio: Studio, token: str) -> ASGIApp:
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
-    def texts(request: Request) -> Response:
-        with i18n.using(request_language(request)):
-            return json_answer(request, phone_texts(i18n.language()))
-
     def classes(request: Request) -> Response:
         project = studio.project
         found = [{"name": one, "count": len(project.files(one))} for one in project.classes()]
@@ -65,9 +53,7 @@ def build_phone_app(studio: Studio, token: str) -> ASGIApp:
         return json_answer(request, values)
 
     routes = [
-        Route("/", file_answer(_HERE / "phone" / "index.html")),
-        *(Route(f"/page/{file.name}", file_answer(file)) for file in _FILES),
-        Route("/api/texts", texts),
+        *page_routes("phone", phone_texts),
         Route("/api/classes", classes),
         Route("/api/photos", partial(_take, studio, _Places()), methods=["POST"]),
     ]

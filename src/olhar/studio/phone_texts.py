@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from olhar import i18n
 from olhar.i18n import Text, _
+from olhar.looks.texts import told
 
 PHONE: dict[str, Text] = {
     "title": _("Photos · olhar"),
@@ -35,8 +35,4 @@ PHONE: dict[str, Text] = {
 
 def phone_texts(language: str) -> dict[str, str]:
     """The page's strings by name, in one of `olhar.i18n.LANGUAGES`; `tag` is for `<html lang>`."""
-    with i18n.using(language):
-        return {
-            "tag": language.replace("_", "-"),
-            **{key: str(text) for key, text in PHONE.items()},
-        }
+    return told(PHONE, language)

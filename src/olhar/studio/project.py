@@ -15,7 +15,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,12 @@ from olhar.files import write_atomic
 from olhar.i18n import Text, _
 from olhar.images import MAX_PIXELS, read_image
 from olhar.run import RunFolder
-from olhar.serving.corrections import FORBIDDEN, check_label, photo_suffix
-from olhar.signatures import IMAGE_SUFFIXES
+from olhar.serving.corrections import check_label
 from olhar.studio.changes import Changes, Move
 from olhar.studio.grouping import GroupFile
+from olhar.studio.naming import free_path, photo_name
 
 PHOTOS, RUNS, BIN, TRAY = "photos", "runs", "bin", "tray"
-_MOST_NAME = 120  # characters of a photo's name
 
 
 @dataclass
@@ -209,7 +208,7 @@ class Project:
                 self._room = left
             with explain_os_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
-            path = _free_path(home, _photo_name(name, content))
+            path = free_path(home, photo_name(name, content))
             write_atomic(path, content)
             self._holds[digest] = f"{prefix}/{path.name}"
         found.taken.append(f"{prefix}/{path.name}")
@@ -237,7 +236,7 @@ class Project:
             for file, path in chosen:
                 if path.parent == home:
                     continue
-                target = _free_path(home, path.name, planned)
+                target = free_path(home, path.name, planned)
                 planned.add(target)
                 moves.append((path, target))
                 renamed.append((file, f"{class_name}/{target.name}"))
@@ -389,23 +388,3 @@ def _is_photo(entry: os.DirEntry[str]) -> bool:
         return kind_of(entry) == PHOTO
     except (FileNotFoundError, MissingFileError):
         return False
-
-
-def _photo_name(name: str, content: bytes) -> str:
-    """A name for the file of a photo: the given one where it can be a name everywhere."""
-    given = name.replace("\\", "/").rpartition("/")[2]
-    safe = "".join("_" if one in FORBIDDEN or not one.isprintable() else one for one in given)
-    stem, dot, ending = safe.strip(". ").rpartition(".")
-    if f".{ending.lower()}" not in IMAGE_SUFFIXES:
-        stem, dot, ending = safe.strip(". "), ".", photo_suffix(content)[1:]
-    stem = stem.encode("utf-8", "replace")[:_MOST_NAME].decode("utf-8", "ignore").strip(". ")
-    return f"{stem or 'photo'}{dot}{ending}"
-
-
-def _free_path(home: Path, name: str, planned: Collection[Path] = ()) -> Path:
-    stem, _dot, ending = name.rpartition(".")
-    path, number = home / name, 1
-    while path.exists() or path in planned:
-        number += 1
-        path = home / f"{stem}-{number}.{ending}"
-    return path

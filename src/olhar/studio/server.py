@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.progress import Progress
-from olhar.serving.listening import is_local, listen, shown_url
+from olhar.serving.listening import Sockets, is_local, listen, shown_url
 from olhar.serving.local_pages import require_server, serve_app
 from olhar.streams import hold_streams
 from olhar.studio.app import build_app
@@ -62,16 +63,10 @@ def serve_studio(
         MissingExtraError: the web server is not installed, or what makes certificates.
         OlharError: the port is in use.
     """
-    hold_streams()
     progress = progress or Progress()
-    require_server("studio")
-    token = _token(token_env)
+    token = _secret(token_env)
     with ExitStack() as stack:
-        [sockets] = stack.enter_context(listen(host, port, command="studio"))
-        local = is_local(sockets)
-        if not local and token is None:
-            raise _no_token(host)
-        files = _tls_files(progress) if tls else {}
+        place = stack.enter_context(_listen(host, port, token, tls, progress))
         opened = stack.enter_context(
             open_project(
                 Path(project),
@@ -79,10 +74,9 @@ def serve_studio(
                 ask or (lambda _question: False),
             )
         )
-        url = shown_url(host, sockets)
-        url = url.replace("http:", "https:", 1) if tls else url
-        shown = url if token is None else f"{url}?token={token}"
-        progress.note(_("the studio of '{path}': {url}  (Ctrl-C ends)", path=opened.path, url=url))
+        progress.note(
+            _("the studio of '{path}': {url}  (Ctrl-C ends)", path=opened.path, url=place.url)
+        )
         if token is not None:
             progress.note(
                 _("open it with ?token= and the token of {name} behind the address", name=token_env)
@@ -90,20 +84,18 @@ def serve_studio(
         studio = Studio(opened, corrections=None if corrections is None else Path(corrections))
         stack.callback(studio.close)
         if open_page:
-            import webbrowser
-
-            webbrowser.open(shown)
-        phones = Phones(studio, files)
+            place.show_page(token)
+        phones = Phones(studio, place.tls)
         stack.callback(phones.close)
         app = build_app(
             studio,
             phones=phones,
-            local=local,
+            local=place.local,
             token=token,
             allow_host=tuple(allow_host),
             root_path=root_path,
         )
-        serve_app(app, sockets, **files)
+        serve_app(app, place.sockets, **place.tls)
     progress.note(
         _(
             "the studio has ended; all is in '{path}'. Go on with: olhar studio {path}",
@@ -143,16 +135,11 @@ def serve_class(
         OlharError: the port is in use.
     """
     progress = progress or Progress()
-    require_server("studio")
-    code = _token(token_env)
+    code = _secret(token_env)
     folder = Path(folder)
     with ExitStack() as stack:
-        [sockets] = stack.enter_context(listen(host, port, command="studio"))
-        local = is_local(sockets)
-        if not local and code is None:
-            raise _no_token(host)
-        files = _tls_files(progress) if tls else {}
-        lesson = stack.enter_context(open_lesson(folder, students, files))
+        place = stack.enter_context(_listen(host, port, code, tls, progress))
+        lesson = stack.enter_context(open_lesson(folder, students, place.tls))
         progress.note(
             _(
                 "a class of {count}: each project may hold {photos} photos and {limit} MB; trainings wait "
@@ -162,23 +149,67 @@ def serve_class(
                 limit=lesson.bounds.size_bytes // 2**20,
             )
         )
-        url = shown_url(host, sockets)
-        url = url.replace("http:", "https:", 1) if tls else url
-        if not local:
-            port = sockets[0].getsockname()[1]
-            for address in addresses():
-                shown = f"{url.partition(':')[0]}://{address}:{port}/"
-                progress.note(_("for students' computers: {url}", url=shown))
-        progress.note(_("the class in '{path}': {url}  (Ctrl-C ends)", path=folder, url=url))
+        for url in place.urls_of_others():
+            progress.note(_("for students' computers: {url}", url=url))
+        progress.note(_("the class in '{path}': {url}  (Ctrl-C ends)", path=folder, url=place.url))
         if code is not None:
             progress.note(_("students enter the code of {name} on its first page", name=token_env))
         if open_page:
-            import webbrowser
-
-            webbrowser.open(url if code is None else f"{url}?token={quote(code)}")
-        app = build_class_app(lesson, local=local, code=code, allow_host=tuple(allow_host))
-        serve_app(app, sockets, **files)
+            place.show_page(code)
+        app = build_class_app(lesson, local=place.local, code=code, allow_host=tuple(allow_host))
+        serve_app(app, place.sockets, **place.tls)
     progress.note(_("the class has ended; all is in '{path}'", path=folder))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where it is served.
+
+    Attributes:
+        sockets: that listen.
+        local: whether only this machine reaches them.
+        url: as it is shown.
+        tls: certificate and key, for https.
+    """
+
+    sockets: Sockets
+    local: bool
+    url: str
+    tls: dict[str, str]
+
+    def urls_of_others(self) -> list[str]:
+        """Addresses by which other machines may reach it."""
+        if self.local:
+            return []
+        scheme, port = self.url.partition(":")[0], self.sockets[0].getsockname()[1]
+        return [f"{scheme}://{address}:{port}/" for address in addresses()]
+
+    def show_page(self, token: str | None) -> None:
+        """Open the page in the default browser."""
+        import webbrowser
+
+        webbrowser.open(self.url if token is None else f"{self.url}?token={quote(token)}")
+
+
+@contextmanager
+def _listen(
+    host: str,
+    port: int,
+    token: str | None,
+    tls: bool,  # noqa: FBT001
+    progress: Progress,
+) -> Iterator[_Place]:
+    """Listen until the block ends; others than this machine are let in with a token alone."""
+    hold_streams()
+    require_server("studio")
+    with listen(host, port, command="studio") as [sockets]:
+        local = is_local(sockets)
+        if not local and token is None:
+            raise _no_token(host)
+        url = shown_url(host, sockets)
+        if tls:
+            url = url.replace("http:", "https:", 1)
+        yield _Place(sockets, local, url, _tls_files(progress) if tls else {})
 
 
 def _tls_files(progress: Progress) -> dict[str, str]:
@@ -205,7 +236,8 @@ def _no_token(host: str) -> ConfigError:
     )
 
 
-def _token(name: str | None) -> str | None:
+def _secret(name: str | None) -> str | None:
+    """What an environment variable holds."""
     if name is None:
         return None
     token = os.environ.get(name, "")

@@ -6,21 +6,19 @@ Does not know: HTTP.
 from __future__ import annotations
 
 import threading
-import time
-import zlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from olhar import i18n
-from olhar.datasets.check.finding import NOTE
-from olhar.errors import ConfigError, MissingFileError, OlharError
+from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
+from olhar.studio.marks import sort_findings, version_of
 from olhar.studio.models import Models
 from olhar.studio.project import Project
 from olhar.studio.sharing import Hire
+from olhar.studio.training import Training
+from olhar.studio.tray import Tray
 from olhar.studio.workers import Event, Worker
 
 _OTHERS_S = 2.0  # between two looks at runs that others train
@@ -28,19 +26,8 @@ _QUIET_S = 1.0  # after the last change, before photos are looked at
 _FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many photos
 _NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
 _LEAST = 5  # photos of a class, before a training makes sense
-# Findings that are about single photos, by the word that the page marks them with.
-_MARKS = {
-    "unreadable": "unreadable",
-    "truncated": "unreadable",
-    "too_large": "unreadable",
-    "exact_duplicate": "duplicate",
-    "two_classes": "two_classes",
-    "near_duplicate": "near",
-    "label_error": "doubtful",
-    "blank": "blank",
-    "blurred": "blurred",
-    "extreme_size": "small",
-}
+
+T = TypeVar("T")
 
 
 class Studio:
@@ -65,21 +52,17 @@ class Studio:
         self._corrections = corrections
         self.project = project
         self.models = Models(project)
+        self._tray = Tray(project, self.models)
         self._lock = threading.RLock()
         self._watchers: list[Callable[[], None]] = []
         self._version = 0
-        self._seen: tuple[Any, ...] = ()
         self._marks: dict[str, list[dict[str, str]]] = {}
         self._notes: dict[str, list[dict[str, Any]]] = {}
         self._looking = {"done": 0, "total": 0}
         self._is_looking = self._is_stale = False
         self._timer: threading.Timer | None = None
-        self._training: dict[str, Any] | None = None
+        self._training: Training | None = None
         self._message: dict[str, str] | None = None
-        self._taken_in: set[tuple[str, int, int]] = set()  # corrections
-        self._proposals: dict[
-            str, tuple[str, str, float]
-        ] = {}  # photo → (model, class, probability)
         self._looker, self._trainer = looker(self._hear_looker), trainer(self._hear_trainer)
         self._trainer.ask({"do": "prepare"})
         self._ended = threading.Event()
@@ -89,8 +72,8 @@ class Studio:
     def _watch_others(self) -> None:
         """Tell how runs come on that a studio which was killed had begun; take in corrections."""
         while not self._ended.wait(_OTHERS_S):
-            if self._corrections is not None:
-                self.take_corrections(self._corrections)
+            if self._corrections is not None and self._tray.take_corrections(self._corrections):
+                self.changed()
             if self._training is None and any(model["busy"] for model in self.models.all()):
                 self._tell()
 
@@ -122,6 +105,12 @@ class Studio:
             self._timer.start()
         self._tell()
 
+    def change(self, work: Callable[[], T]) -> T:
+        """Do what changes photos, classes or models, then tell whoever watches; what it gave."""
+        found = work()
+        self.changed()
+        return found
+
     def _tell(self) -> None:
         with self._lock:
             self._version += 1
@@ -135,11 +124,7 @@ class Studio:
         """All that the page shows without being asked, in the language in force."""
         project = self.project
         with self._lock:
-            training = None if self._training is None else dict(self._training)
-            if training is not None and training["stage"] == "waiting":
-                training["title"] = str(
-                    _("Place {place} in the line: {names}", **training.pop("line"))
-                )
+            training = None if self._training is None else self._training.shown()
             marks, notes = self._marks, self._notes
             looking, message, version = dict(self._looking), self._message, self._version
         latest = project.changes.latest
@@ -154,12 +139,12 @@ class Studio:
                 {
                     "name": name,
                     "count": len(files[name]),
-                    "version": _version(files[name], marks),
+                    "version": version_of(files[name], marks),
                     "notes": notes.get(name, []),
                 }
                 for name in names
             ],
-            "tray": {"count": len(tray), "version": _version(tray, self._proposals)},
+            "tray": {"count": len(tray), "version": version_of(tray, self._tray.proposals)},
             "undo": None if latest is None else {"text": str(latest.text)},
             "looking": looking,
             "training": training,
@@ -173,23 +158,24 @@ class Studio:
         if class_name is not None and class_name not in self.project.classes():
             raise MissingFileError(_("there is no class '{name}' in this project", name=class_name))
         files = self.project.files(class_name)
-        groups = self.project.groups.read()
+        groups, proposals = self.project.groups.read(), self._tray.proposals
         found: list[dict[str, Any]] = []
         for file in files:
-            proposed = self._proposals.get(file)
+            proposed = proposals.get(file)
             found.append(
                 {
                     "file": file,
                     "name": file.rpartition("/")[2],
                     "marks": self._marks.get(file, []),
                     "burst": groups.get(file),
-                    "proposal": proposed and {"class": proposed[1], "probability": proposed[2]},
+                    "proposal": proposed
+                    and {"class": proposed.label, "probability": proposed.probability},
                 }
             )
         if class_name is None:
             found.sort(key=lambda one: one["proposal"]["probability"] if one["proposal"] else 2.0)
         return {
-            "version": _version(files, self._proposals if class_name is None else self._marks),
+            "version": version_of(files, proposals if class_name is None else self._marks),
             "photos": found,
         }
 
@@ -216,7 +202,7 @@ class Studio:
 
     def _settle(self) -> None:
         """What has come is looked at, and where there is a model it proposes classes for the tray."""
-        threading.Thread(target=self.propose, daemon=True).start()
+        threading.Thread(target=self._propose, daemon=True).start()
         self._look()
 
     def _look(self) -> None:
@@ -241,7 +227,7 @@ class Studio:
                 total = event["total"]
                 self._looking = {"done": min(event["done"], total), "total": total}
             elif kind == "findings":
-                self._marks, self._notes = _sort(event["findings"], self.project.classes())
+                self._marks, self._notes = sort_findings(event["findings"], self.project.classes())
             elif kind in {"done", "failed", "died", "stopped"}:
                 self._looking = {"done": 0, "total": 0}
                 self._is_looking = False
@@ -319,142 +305,28 @@ class Studio:
                 raise ConfigError(
                     _(
                         "model {run} is being trained; wait for it, or stop it",
-                        run=self._training["run"],
+                        run=self._training.run,
                     )
                 )
             self._message = None
-            self._training = {
-                "id": run,
-                "run": run,
-                "title": "",
-                "done": 0,
-                "total": 0,
-                "seconds_left": None,
-                "epochs": [],
-                "stage": "training",
-                "notes": [],
-                "model": False,
-            }
-            self._stage_began = time.monotonic()
+            self._training = Training(run, run)
         self._trainer.ask({**task, "lang": i18n.language()})
         self._tell()
 
     def _hear_trainer(self, event: Event) -> None:
         with self._lock:
             training = self._training
-            if training is None or event.get("id", training["id"]) != training["id"]:
+            if training is None or event.get("id", training.id) != training.id:
                 return  # it has made ready
-            self._take(event, training)
+            training.hear(event)
+            if training.has_ended:
+                self._training = None
+            if training.error is not None:
+                self._message = {"kind": "error", "text": training.error}
         if event["event"] in {"model", "ended"}:
-            threading.Thread(target=self.propose, daemon=True).start()
+            threading.Thread(target=self._propose, daemon=True).start()
         self._tell()
 
-    def _take(self, event: Event, training: dict[str, Any]) -> None:
-        match event["event"]:
-            case "waiting":
-                line = {"place": event["place"], "names": ", ".join(event["names"])}
-                training |= {"stage": "waiting", "line": line}
-            case "begun":
-                training |= {"stage": "training", "title": ""}
-            case "progress":
-                if event["title"] != training["title"] or event["done"] == 0:
-                    self._stage_began = time.monotonic()
-                done, total = event["done"], event["total"]
-                spent = time.monotonic() - self._stage_began
-                left = spent / done * (total - done) if done and spent > 1 else None
-                training |= {"title": event["title"], "done": done, "total": total}
-                training["seconds_left"] = left
-            case "note":
-                training["notes"] = [*training["notes"][-20:], event["text"]]
-            case "epoch":
-                training["epochs"] = [*training["epochs"], event["row"]]
-                training["of_epochs"] = event["epochs"]
-            case "model":
-                training |= {"stage": "measuring", "model": True}
-            case "trying":
-                training |= {"stage": "trying", "run": event["run"], "epochs": [], "title": ""}
-            case "failed" | "died":
-                text = event.get("message") or str(_("the training ended unexpectedly"))
-                self._message = {"kind": "error", "text": text}
-                self._training = None
-            case "done" | "stopped":
-                self._training = None
-
-    # The tray
-
-    def take_corrections(self, folder: Path) -> None:
-        """Photos that people have corrected come into the tray, with what they said."""
-        given, said = [], {}
-        with suppress(OSError):
-            for path in sorted(folder.glob("*/*")):
-                facts = path.stat()
-                stamp = (str(path), facts.st_size, facts.st_mtime_ns)
-                if path.is_file() and stamp not in self._taken_in:
-                    self._taken_in.add(stamp)
-                    given.append((path.name, path.read_bytes()))
-                    said[path.name] = path.parent.name
-        if not given:
-            return
-        for file in self.project.take(given, None).taken:
-            self._proposals[file] = "", said.get(file.rpartition("/")[2], ""), 1.0
-        self.changed()
-
-    def propose(self) -> None:
-        """Let the latest model say what the photos of the tray show."""
-        model = self.models.latest()
-        files = self.project.files(None)
-        if model is None or not files:
-            return
-        try:
-            classifier = self.models.classifier(model)
-        except OlharError:
-            return  # said where the model is used
-        for file in files:
-            known = self._proposals.get(file)
-            if known is not None and known[0] in {model, ""}:  # "": a person has said it
-                continue
-            try:
-                answer = classifier.predict(self.project.locate(file))
-            except OlharError:  # it has gone, or cannot be read
-                continue
-            self._proposals[file] = model, answer.label, answer.probability
-        with self._lock:
-            self._proposals = {
-                file: self._proposals[file] for file in files if file in self._proposals
-            }
-        self._tell()
-
-
-def _sort(
-    findings: Sequence[Mapping[str, Any]], classes: Sequence[str]
-) -> tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]:
-    """Findings as marks of photos and as notes of classes."""
-    marks: dict[str, list[dict[str, str]]] = defaultdict(list)
-    notes: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for finding in findings:
-        if finding["severity"] == NOTE:
-            continue
-        kind = _MARKS.get(finding["kind"])
-        by_class: dict[str, list[str]] = defaultdict(list)
-        for file in finding["files"]:
-            if kind:
-                marks[file].append({"kind": kind, "text": finding["sentence"]})
-            by_class[file.partition("/")[0]].append(file)
-        if not kind:
-            named = [name for name in classes if f"'{name}'" in finding["sentence"]]
-            by_class = by_class or {name: [] for name in named or classes[:1]}
-        for name, files in by_class.items():
-            same = next((n for n in notes[name] if n["kind"] == (kind or finding["kind"])), None)
-            if same is None:
-                text = finding["title"] if kind else finding["sentence"]
-                note = {"kind": kind or finding["kind"], "text": text, "files": []}
-                notes[name].append(note | {"suggestion": finding["suggestion"]})
-                same = notes[name][-1]
-            same["files"] += files
-    return dict(marks), dict(notes)
-
-
-def _version(files: Sequence[str], marks: Mapping[str, Any]) -> int:
-    """A number that is another one when the photos or what is said of them are."""
-    text = "\0".join(f"{file}{marks.get(file, '')}" for file in files)
-    return zlib.crc32(text.encode("utf-8", "surrogateescape"))
+    def _propose(self) -> None:
+        if self._tray.propose():
+            self._tell()

@@ -5,8 +5,8 @@ A word in braces, such as {n}, is filled in by the page.
 
 from __future__ import annotations
 
-from olhar import i18n
 from olhar.i18n import Text, _
+from olhar.looks.texts import told
 
 _FRAME: dict[str, Text] = {
     "title": _("Studio · olhar"),
@@ -194,7 +194,10 @@ _TRY: dict[str, Text] = {
     "new_drawing": _("New drawing"),
     "swap_inks": _("Swap black and white"),
     "pad": _("A pad to draw on"),
-    "pad_keys": _("By keyboard: arrow keys move the pen, Space puts it down or lifts it."),
+    "pad_keys": _(
+        "By keyboard: arrow keys move the pen, Space puts it down or lifts it, Backspace takes the "
+        "last stroke back."
+    ),
     "pen_down": _("pen down"),
     "pen_up": _("pen up"),
     "nothing_yet": _("Show it something."),
@@ -277,8 +280,4 @@ PAGE: dict[str, Text] = {**_FRAME, **_PHOTOS, **_TRAIN, **_TRY, **_SHARE}
 
 def page_texts(language: str) -> dict[str, str]:
     """The page's strings by name, in one of `olhar.i18n.LANGUAGES`; `tag` is for `<html lang>`."""
-    with i18n.using(language):
-        return {
-            "tag": language.replace("_", "-"),
-            **{key: str(text) for key, text in PAGE.items()},
-        }
+    return told(PAGE, language)

@@ -17,7 +17,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -26,49 +25,17 @@ from torch import distributed, nn
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from olhar.cores import count_cores
-from olhar.errors import ClusterError, ConfigError, OlharError
+from olhar.errors import ClusterError, OlharError
 from olhar.i18n import Text, _
 from olhar.progress import Progress
 from olhar.training.machine import Machine, check_device
+from olhar.training.torchrun import read_place, read_timeout
 
 Validate = Callable[[nn.Module], tuple[float, float]]
 
 _CONNECT_S = 60.0
 _READY_S = 3600.0  # another machine may have all photos to decode
 _POLL_S = 0.05
-_TIMEOUT_S = 300.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of the processes this one is.
-
-    Attributes:
-        rank: from 0; rank 0 leads.
-        size: of the group.
-        local_rank: from 0 on this machine.
-        local_size: processes on this machine.
-        node: of the machine, from 0.
-    """
-
-    rank: int
-    size: int
-    local_rank: int
-    local_size: int
-    node: int
-
-
-def read_place() -> Place:
-    """This process's place, as torchrun's environment says."""
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    local = int(os.environ.get("LOCAL_RANK", rank))
-    return Place(
-        rank,
-        size,
-        local,
-        int(os.environ.get("LOCAL_WORLD_SIZE", size)),
-        int(os.environ.get("GROUP_RANK", "0")),
-    )
 
 
 class Group:
@@ -86,7 +53,7 @@ class Group:
             ClusterError: the first machine cannot be reached.
         """
         self.place = read_place()
-        self.timeout_s = _read_timeout()
+        self.timeout_s = read_timeout()
         self._orders = 0
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         kept_by_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
@@ -373,20 +340,6 @@ def _unpack(flat: torch.Tensor, targets: list[torch.Tensor]) -> None:
     """Copy a flat tensor's parts back where they came from."""
     for target, part in zip(targets, torch.split(flat, [t.numel() for t in targets]), strict=True):
         target.copy_(part.view(target.shape))
-
-
-def _read_timeout() -> float:
-    """How long one process waits for another inside a training, in seconds."""
-    given = os.environ.get("OLHAR_GROUP_TIMEOUT_S", "")
-    try:
-        seconds = float(given or _TIMEOUT_S)
-        if not 1 <= seconds <= 86_400:
-            raise ValueError
-    except ValueError:
-        raise ConfigError(
-            _("OLHAR_GROUP_TIMEOUT_S is '{given}'; allowed: seconds, from 1 to 86400", given=given)
-        ) from None
-    return seconds
 
 
 _open: list[Group] = []

@@ -1,10 +1,11 @@
 // The page: asks the server every two seconds what has changed, and shows that.
 
 import { drawCurves, drawFigures, epochAt, lastEpoch } from "./charts.js";
+import { address, announce, letter, loadWords, mark } from "./figures.js";
 import { drawMatrix } from "./matrix.js";
 import { refreshTimes, RunTable } from "./runs.js";
 import { openSheet, prepareSheet } from "./sheet.js";
-import { address, announce, el, letter, loadWords, mark, say } from "./words.js";
+import { el, say } from "./words.js";
 
 const EVERY_MS = 2000;
 const MOST_CHOSEN = 12;

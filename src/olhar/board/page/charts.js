@@ -1,6 +1,7 @@
 // Learning curves as SVG: a line for each run, its letter at the end, a scale that suits all.
 
-import { el, letter, mark, number, percent, say, svg } from "./words.js";
+import { letter, mark, number, percent } from "./figures.js";
+import { el, say, svg } from "./words.js";
 
 const MARGIN = { top: 14, right: 44, bottom: 34, left: 52 };
 const LABEL_GAP = 19;

@@ -1,6 +1,7 @@
 // A confusion matrix: a table of numbers up to 20 classes, a picture above, and the worst pairs.
 
-import { el, number, percent, say } from "./words.js";
+import { number, percent } from "./figures.js";
+import { el, say } from "./words.js";
 
 const NUMBERS_UP_TO = 20;
 const DENSE_FROM = 12;

@@ -1,6 +1,7 @@
 // The table of runs: columns, order, filters, rows that are changed in place.
 
-import { ago, compact, dateTime, duration, el, mark, number, percent, say, svg } from "./words.js";
+import { ago, compact, dateTime, duration, mark, number, percent } from "./figures.js";
+import { el, say, svg } from "./words.js";
 
 const TEXT = (key) => (run) => (run[key] === null ? null : run[key].toLowerCase());
 const FIGURE = (key) => (run) => run[key];

@@ -1,6 +1,7 @@
 // The sheet of one run: what is wrong with it, its card, its pictures, the command that repeats it.
 
-import { address, el, mark, say } from "./words.js";
+import { address, mark } from "./figures.js";
+import { el, say } from "./words.js";
 
 const dialog = document.getElementById("sheet");
 const body = document.getElementById("sheet-body");

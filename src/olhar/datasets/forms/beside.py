@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from olhar.data_settings import SourceSettings
 from olhar.datasets.forms.columns import choose_columns, locate_photos
 from olhar.datasets.forms.photo_places import Place, is_photo_file
-from olhar.datasets.forms.pixels import holds_labelled_pixels
+from olhar.datasets.forms.pixel_columns import holds_labelled_pixels
 from olhar.datasets.forms.rows import Row, csv_rows, listed
 from olhar.datasets.forms.tables import SPLIT_NAMES, Table
 from olhar.datasets.layout import GROUPS, METADATA, is_hidden, is_photo, label_text

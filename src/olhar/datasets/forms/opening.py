@@ -25,7 +25,8 @@ from olhar.datasets.forms.numpy_files import (
     open_npz,
     open_npz_folder,
 )
-from olhar.datasets.forms.pixels import holds_pixels, open_pixels
+from olhar.datasets.forms.pixel_columns import holds_pixels
+from olhar.datasets.forms.pixels import open_pixels
 from olhar.datasets.forms.rows import TABLES
 from olhar.datasets.forms.shards import find_shards
 from olhar.datasets.forms.tables import Table, find_tables, read_tables

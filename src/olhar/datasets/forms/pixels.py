@@ -8,7 +8,6 @@ Does not know: photos in files. Rows are read one by one into the cache, and nev
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,38 +29,18 @@ from olhar.datasets.cache import (
 )
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels
-from olhar.datasets.forms.columns import (
-    LABEL_COLUMNS,
-    SPLIT_COLUMNS,
-    choose_column,
-    refuse_settings,
-)
+from olhar.datasets.forms.columns import refuse_settings
 from olhar.datasets.forms.label_texts import unify_numbers
+from olhar.datasets.forms.pixel_columns import PixelLayout, read_layout
 from olhar.datasets.forms.rows import csv_rows, listed
 from olhar.datasets.forms.tables import SPLIT_NAMES, Table
 from olhar.datasets.layout import label_text
 from olhar.datasets.places import waiting
-from olhar.errors import DataError, OlharError, explain_os_errors
+from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import Text, _
 
-_NAME = re.compile(r"(?:pixels?|pix|px|p)?[ _-]?(\d+)", re.IGNORECASE)
-_GRID = re.compile(r"(?:pixels?|pix|px|p)?[ _-]?(\d+)[x_](\d+)", re.IGNORECASE)
-_ALL_IN_ONE = "pixels"
-_FEWEST = 16  # pixels: 4×4
-_WIDE = 300  # columns that no list of photos has
 _ROWS_AT_ONCE = 128
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where in a row its pixels are, its label and its split; -1 where there is no split."""
-
-    pixels: tuple[int, ...]  # one alone holds all of them
-    side: int
-    label: int
-    split: int
-    columns: int
 
 
 @dataclass
@@ -71,83 +50,6 @@ class _Read:
     labels: list[str]
     parts: list[str]
     high: float = 0.0
-
-
-def holds_pixels(path: Path) -> bool:
-    """Whether a CSV file has columns of pixels.
-
-    Raises:
-        DataError: it has so many columns that it lists no photos, but they are not called pixels.
-    """
-    if path.suffix.lower() not in {".csv", ".tsv"}:
-        return False
-    lines = csv_rows(path)
-    header, first = next(lines, (0, []))[1], next(lines, (0, []))[1]
-    pixels = _pixel_columns(header)
-    if len(pixels) == 1:  # a table of photos may count their pixels
-        return len(first) == len(header) and len(first[pixels[0]].split()) >= _FEWEST
-    if pixels:
-        return True
-    if len(header) < _WIDE:
-        return False
-    if all(re.fullmatch(r"[0-9.]+", cell) for cell in header):
-        raise DataError(
-            _(
-                "the first line of '{path}' has no names of columns but {count} numbers; if they are a "
-                "label and pixels, put a line before it, label,pixel0,pixel1,…, in Python: "
-                "pandas.read_csv('{path}', header=None).to_csv('named.csv', index=False, "
-                "header=['label', *map(str, range({pixels}))])",
-                path=path,
-                count=len(header),
-                pixels=len(header) - 1,
-            )
-        )
-    raise DataError(
-        _(
-            "'{path}' has {count} columns, {given}; allowed: a list of photos (file_name,label), or a "
-            "label and pixels (label,pixel0,pixel1,…)",
-            path=path,
-            count=len(header),
-            given=listed(header),
-        )
-    )
-
-
-def holds_labelled_pixels(path: Path) -> bool:
-    """Whether a CSV file has columns of pixels, and one of labels."""
-    try:
-        if not holds_pixels(path):
-            return False
-        _layout(SourceSettings(str(path)), path)
-    except OlharError:
-        return False
-    return True
-
-
-def _pixel_columns(header: Sequence[str]) -> tuple[int, ...]:
-    """The columns of pixels in a header, () where there are none."""
-    names = [name.strip() for name in header]
-    one = [at for at, name in enumerate(names) if name.lower() == _ALL_IN_ONE]
-    if one:
-        return tuple(one[:1])
-    for form in (_NAME, _GRID):
-        found = [(at, match) for at, name in enumerate(names) if (match := form.fullmatch(name))]
-        numbers = [tuple(map(int, match.groups())) for _at, match in found]
-        if len(found) >= _FEWEST and _is_counted(numbers):
-            return tuple(at for at, _match in found)
-    return ()
-
-
-def _is_counted(numbers: Sequence[tuple[int, ...]]) -> bool:
-    """Whether they count up without a gap, from 0 or 1: 0, 1, 2…, or (1, 1), (1, 2)…, (2, 1)…"""
-    first, last = numbers[0], numbers[-1]
-    if not set(first) <= {0, 1} or len(first) not in {1, 2}:
-        return False
-    if len(first) == 1:
-        wanted = [(number,) for number in range(first[0], first[0] + len(numbers))]
-        return list(numbers) == wanted
-    rows, columns = range(first[0], last[0] + 1), range(first[1], last[1] + 1)
-    return list(numbers) == [(row, column) for row in rows for column in columns]
 
 
 def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path) -> Dataset:
@@ -167,7 +69,7 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
     """
     refuse_settings(settings, {"label_column"})
     name = settings.name
-    layouts = [_layout(settings, table.path) for table in tables]
+    layouts = [read_layout(settings, table.path) for table in tables]
     with explain_os_errors(name):
         facts = [(table, table.path.stat()) for table in tables]
     stamps = [(f"{t.path} {t.part}", s.st_size, change_mark(s)) for t, s in facts]
@@ -191,59 +93,8 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
     )
 
 
-def _layout(settings: SourceSettings, path: Path) -> _Layout:
-    lines = csv_rows(path)
-    header = next(lines)[1]
-    first = next(lines, (0, []))[1]
-    pixels = _pixel_columns(header)
-    count = len(pixels)
-    if count == 1:
-        count = len(first[pixels[0]].split()) if len(first) == len(header) else 0
-    side = math.isqrt(count)
-    if side * side != count or not side:
-        raise DataError(
-            _(
-                "the {count} pixels of a row of '{path}' are no square grey image, whose side times itself "
-                "they would be; save images that are in colour or not square as .npz (see docs/data.md)",
-                count=count,
-                path=settings.name,
-            )
-        )
-    others = [name for at, name in enumerate(header) if at not in set(pixels)]
-    split = choose_column(settings.name, others, SPLIT_COLUMNS)
-    flag = "--label-column"
-    label = choose_column(settings.name, others, LABEL_COLUMNS, flag, settings.label_column)
-    left = [name for name in others if name != split]
-    if not label and len(left) == 1:
-        label = left[0]
-    if not label:
-        raise _no_labels(settings.name, left)
-    return _Layout(
-        pixels, side, header.index(label), header.index(split) if split else -1, len(header)
-    )
-
-
-def _no_labels(name: str, left: Sequence[str]) -> DataError:
-    if not left:
-        return DataError(
-            _(
-                "'{path}' has pixels but no column of labels, so nothing can be learnt from it or measured "
-                "by it; take the table that has labels, often train.csv",
-                path=name,
-            )
-        )
-    return DataError(
-        _(
-            "'{path}' has pixels, and several columns that may be the label: {given}; say which: "
-            "--label-column COLUMN",
-            path=name,
-            given=listed(left),
-        )
-    )
-
-
 def _fill(
-    name: str, tables: Sequence[Table], layouts: Sequence[_Layout], folder: Path
+    name: str, tables: Sequence[Table], layouts: Sequence[PixelLayout], folder: Path
 ) -> CacheEntry:
     sides = {layout.side for layout in layouts}
     if len(sides) > 1:
@@ -301,7 +152,7 @@ def _order(name: str, parts: Sequence[str]) -> NDArray[np.int64]:
 def _copy(
     name: str,
     tables: Sequence[Table],
-    layouts: Sequence[_Layout],
+    layouts: Sequence[PixelLayout],
     out: NDArray[np.uint8],
     scale: float,
     places: NDArray[np.int64] | None = None,
@@ -330,7 +181,7 @@ def _copy(
 
 
 def _facts(
-    name: str, table: Table, layout: _Layout, line: int, values: Sequence[str]
+    name: str, table: Table, layout: PixelLayout, line: int, values: Sequence[str]
 ) -> tuple[str, str]:
     """The label and part of a row."""
     if len(values) != layout.columns:
@@ -365,7 +216,7 @@ def _bad_row(name: str, line: int, problem: Text) -> DataError:
 
 
 def _pixels(
-    name: str, layout: _Layout, some: Sequence[tuple[int, list[str]]]
+    name: str, layout: PixelLayout, some: Sequence[tuple[int, list[str]]]
 ) -> NDArray[np.float32]:
     """The pixels of some rows, (n, H * W)."""
     given = [_cells(layout, values) for _line, values in some]
@@ -386,7 +237,7 @@ def _pixels(
     return pixels
 
 
-def _cells(layout: _Layout, values: Sequence[str]) -> Sequence[str]:
+def _cells(layout: PixelLayout, values: Sequence[str]) -> Sequence[str]:
     if len(layout.pixels) == 1:
         return values[layout.pixels[0]].split()
     first, last = layout.pixels[0], layout.pixels[-1]

@@ -1,5 +1,6 @@
 // What the network says of a picture, as people read it.
 
+import { fillBars } from "./bars.js";
 import { el, percent, say } from "./words.js";
 
 const TOP = 5;
@@ -18,24 +19,9 @@ export function doubt({ sure, outlier }, facts) {
   return sure ? null : [say("not_sure"), say("unsure_hint", { threshold: percent(facts.threshold) })];
 }
 
-// Bars in a list that is there; they move from what they showed before.
-export function fillBars(list, answer, facts, shown, most = TOP) {
-  list.classList.toggle("marked", facts.threshold > 0);
-  list.style.setProperty("--threshold", facts.threshold);
-  list.setAttribute("aria-label", say("bars"));
-  list.title = facts.threshold > 0 ? say("sure_from", { threshold: percent(facts.threshold) }) : "";
-  const rows = answer.top.slice(0, most);
-  while (list.children.length > rows.length) list.lastChild.remove();
-  while (list.children.length < rows.length) {
-    list.append(el("li", {}, el("span", { class: "of" }),
-      el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: "bar" })), el("span", { class: "share" })));
-  }
-  rows.forEach(([label, probability], at) => {
-    const [of, track, share] = list.children[at].children;
-    of.textContent = shown(label);
-    track.firstChild.style.setProperty("--share", probability);
-    share.textContent = percent(probability);
-  });
+// The bars of an answer, see looks/bars.js.
+export function fillAnswer(list, answer, facts, shown) {
+  fillBars(list, answer.top.map(([label, probability]) => [shown(label), probability]), facts.threshold);
 }
 
 // The answer of this moment, large, beside the camera or the sheet. Screen readers hear it elsewhere.
@@ -58,6 +44,6 @@ export class Now {
     this.element.classList.toggle("short", facts.labels.every((label) => shown(label).length < 3));
     this.title.textContent = shown(answer.label);
     this.sign.replaceChildren(...(unsure ? [el("strong", {}, unsure[0])] : []));
-    fillBars(this.bars, answer, facts, shown);
+    fillAnswer(this.bars, answer, facts, shown);
   }
 }

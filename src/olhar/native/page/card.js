@@ -1,43 +1,23 @@
 // One picture and what the network says of it.
 
-import { doubt, fillBars } from "./answers.js";
-import { drawn } from "./draw.js";
+import { doubt, fillAnswer } from "./answers.js";
 import { NotRead } from "./notread.js";
-import { announce, el, number, percent, say } from "./words.js";
+import { PictureCard } from "./picturecard.js";
+import { el, number, say } from "./words.js";
 
-let count = 0;
-
-export class Card {
-  // picture: { name, blob } of a file, or { name, strokes } of a drawing, which may change.
-  // hooks: facts, shown(label), look(picture), changed(), removed(card)
+export class Card extends PictureCard {
+  // hooks, besides those of each card: facts, shown(label), look(picture)
   constructor(picture, hooks) {
-    Object.assign(this, picture, { hooks, id: (count += 1), state: "working", answer: null, asked: 0 });
-    this.build();
-    if (this.blob) {
-      this.url = URL.createObjectURL(this.blob);
-      this.preview.src = this.url;
-    }
+    super(picture, hooks);
+    Object.assign(this, { answer: null, asked: 0 });
   }
 
   build() {
-    const id = `card-${this.id}`;
-    this.title = el("h3", { id, class: "label", tabindex: "-1" });
-    this.file = el("p", { class: "file quiet" });
-    this.sign = el("p", { class: "sign" });
-    this.bars = el("ol", { class: "bars" });
-    this.preview = this.strokes ? drawn(this.strokes) : el("img", { class: "shot" });
-    this.seen = el("canvas", { class: "pixels", role: "img" });
-    this.captions = [el("figcaption"), el("figcaption")];
-    this.remove = el("button", { type: "button", class: "close" }, "×");
-    this.pictures = el("div", { class: "pictures" },
-      el("figure", {}, el("span", { class: "frame" }, this.preview), this.captions[0]),
-      el("figure", {}, el("span", { class: "frame" }, this.seen), this.captions[1]));
-    this.element = el("li", { class: "card panel", "aria-labelledby": id, "aria-busy": "true" },
-      el("div", { class: "head" }, this.file, this.remove), this.pictures,
-      el("div", { class: "answer" }, this.title, this.sign, this.bars));
-    this.remove.addEventListener("click", () => this.hooks.removed(this));
-    // A picture that the browser cannot show is shown as the network sees it.
-    this.preview.addEventListener("error", () => this.element.classList.add("unseen"));
+    super.build(el("canvas", { class: "pixels", role: "img" }));
+  }
+
+  shown(label) {
+    return this.hooks.shown(label);
   }
 
   // Ask the network; the answer to an earlier question is passed over.
@@ -51,20 +31,14 @@ export class Card {
       this.answer = answer;
       this.showSeen(seen);
       this.turn("done");
-      this.tell();
+      this.tell(answer);
     } catch (error) {
       if (!(error instanceof NotRead)) throw error;
       if (asked !== this.asked) return;
       this.problem = error;
       this.turn("failed");
-      announce(say("said_failed", { name: this.name, reason: this.reason() }));
+      this.tellFailed(this.reason());
     }
-  }
-
-  redraw() {
-    const sheet = drawn(this.strokes);
-    this.preview.replaceWith(sheet);
-    this.preview = sheet;
   }
 
   reason() {
@@ -85,44 +59,24 @@ export class Card {
     this.pixels = seen;
   }
 
-  turn(state) {
-    this.state = state;
-    this.draw();
-    this.hooks.changed();
-  }
-
   // All texts again: the state or the language has changed.
   draw() {
     const { state, answer } = this;
     const { facts, shown } = this.hooks;
     const done = state === "done";
     const unsure = done ? doubt(answer, facts) : null;
-    this.element.dataset.state = state;
-    this.element.setAttribute("aria-busy", String(state === "working"));
-    this.file.textContent = this.name;
+    super.draw();
     this.title.textContent = done ? shown(answer.label) : state === "failed" ? this.reason() : say("working");
     this.element.classList.toggle("unsure", Boolean(unsure));
     this.sign.hidden = !unsure;
     if (unsure) this.sign.replaceChildren(el("strong", {}, unsure[0]), " ", el("span", {}, unsure[1]));
-    this.remove.setAttribute("aria-label", say("remove", { name: this.name }));
-    if (this.strokes) this.preview.setAttribute("aria-label", this.name);
-    else this.preview.alt = this.name;
     this.seen.setAttribute("aria-label", say("seen_of", { name: this.name, size: facts.size }));
-    this.captions[0].textContent = say("picture");
     this.captions[1].textContent = say("seen");
-    this.bars.hidden = !done;
-    if (done) fillBars(this.bars, answer, facts, shown);
-  }
-
-  tell() {
-    const { label, probability, sure, outlier } = this.answer;
-    const values = { name: this.name, label: this.hooks.shown(label), share: percent(probability) };
-    announce(say(outlier ? "said_outlier" : sure ? "said" : "said_unsure", values));
+    if (done) fillAnswer(this.bars, answer, facts, shown);
   }
 
   gone() {
     this.asked += 1;
-    URL.revokeObjectURL(this.url);
-    this.element.remove();
+    super.gone();
   }
 }

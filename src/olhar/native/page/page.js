@@ -4,22 +4,24 @@ import { judge, Now } from "./answers.js";
 import { Asking } from "./asking.js";
 import { Camera } from "./camera.js";
 import { Card } from "./card.js";
+import { Cards } from "./cards.js";
 import { drawSmall } from "./digit.js";
-import { Sheet } from "./draw.js";
 import { NotRead } from "./notread.js";
-import { announce, el, number, say, useWords } from "./words.js";
+import { el, number, say, useWords } from "./words.js";
 
 const facts = JSON.parse(document.getElementById("facts").textContent);
 const id = (name) => document.getElementById(name);
-const cards = new Set();
-const taken = { camera: 0, pasted: 0, drawings: 0 };
 const asking = new Asking(facts);
-const hooks = { facts, shown, look: lookAt, changed: count, removed: (card) => removeCard(card) };
+const hooks = { facts, shown, look: lookAt, changed: () => cards.count(), removed: (card) => cards.remove(card) };
+const cards = new Cards({
+  make: (picture) => new Card(picture, hooks),
+  isUnsure: ({ answer }) => !answer.sure || answer.outlier,
+  counted: showDrawn,
+  home: () => id([["by-drawing", "canvas"], ["by-camera", "start-camera"], ["by-photos", "choose"]].find(([way]) => !id(way).hidden)[1]),
+});
 
 let language = "en";
-let sheet = null;
 let camera = null;
-let drawing = null; // the card of what is on the sheet
 let drawnNow = null;
 
 async function start() {
@@ -66,10 +68,10 @@ function speak(tag) {
   id("question").textContent = say(facts.digits ? "digit_question" : "question");
   id("about").textContent = say("about", { network, data, size, n: number(labels.length) });
   id("card-text").innerHTML = facts.card[language]; // made by olhar from the run, of known elements
-  for (const card of cards) card.draw();
+  for (const card of cards.all) card.draw();
   camera?.draw();
   drawnNow?.again();
-  count();
+  cards.count();
 }
 
 function shown(label) {
@@ -78,8 +80,8 @@ function shown(label) {
 
 // In -----------------------------------------------------------------------------------------
 
-async function lookAt({ blob, bitmap, strokes }) {
-  const question = strokes ? { drawing: drawSmall(strokes, facts.drawing) } : blob ? { blob } : { bitmap };
+async function lookAt({ photo, bitmap, strokes }) {
+  const question = strokes ? { drawing: drawSmall(strokes, facts.drawing) } : photo ? { blob: photo } : { bitmap };
   const found = await asking.ask(question, bitmap ? [bitmap] : []);
   document.body.dataset.ms = found.ms.toFixed(2); // of the network alone, for whoever measures
   return { answer: judge(found, facts), seen: found.seen, probabilities: found.probabilities };
@@ -93,79 +95,14 @@ function chooseWay(way) {
   if (way !== "camera") camera?.stop();
 }
 
-function addCards(pictures, { scroll = true } = {}) {
-  const added = pictures.map((picture) => new Card(picture, hooks));
-  for (const card of added) cards.add(card);
-  id("answers").hidden = false;
-  id("cards").prepend(...added.map((card) => card.element));
-  for (const card of added) card.ask();
-  if (scroll && added.length && id("cards").getBoundingClientRect().top > 0.6 * innerHeight) {
-    id("answers").scrollIntoView({ block: "start" });
-  }
-  return added;
-}
-
-function addFiles(files) {
-  if (files.length) addCards(files.map((blob) => ({ name: blob.name, blob })));
-  else announce(say("no_photos"));
-}
-
-function removeCard(card) {
-  const next = (card.element.nextElementSibling ?? card.element.previousElementSibling)?.querySelector(".close");
-  card.gone();
-  cards.delete(card);
-  if (card === drawing) drawing = null;
-  count();
-  const ways = [["by-drawing", "canvas"], ["by-camera", "start-camera"], ["by-photos", "choose"]];
-  (next ?? id(ways.find(([way]) => !id(way).hidden)[1])).focus();
-}
-
-// What was dropped, folders opened, without what systems hide in them.
-async function dropped(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return [...transfer.files];
-  const files = [];
-  for (const entry of entries) await walk(entry, files);
-  return files;
-}
-
-async function walk(entry, files) {
-  if (entry.name.startsWith(".") || entry.name === "__MACOSX") return;
-  if (entry.isFile) {
-    files.push(await new Promise((done, failed) => entry.file(done, failed)));
-    return;
-  }
-  const reader = entry.createReader(); // gives at most 100 at a time
-  for (;;) {
-    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
-    if (!some.length) return;
-    for (const one of some) await walk(one, files);
-  }
-}
-
 function listen() {
-  id("choose").addEventListener("click", () => id("files").click());
+  cards.listen();
   id("take").addEventListener("click", () => id("phone-camera").click());
   id("take").hidden = !matchMedia("(pointer: coarse)").matches;
-  for (const name of ["files", "phone-camera"]) {
-    id(name).addEventListener("change", () => {
-      addFiles([...id(name).files]);
-      id(name).value = ""; // the same file may be chosen again
-    });
-  }
-  document.addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files];
-    if (!files.length) return;
-    event.preventDefault();
-    const named = (photo) => (photo.name && photo.name !== "image.png" ? photo.name : say("pasted", { n: (taken.pasted += 1) }));
-    addCards(files.map((blob) => ({ name: named(blob), blob })));
-  });
   for (const radio of document.querySelectorAll("[name=way]")) radio.addEventListener("change", () => chooseWay(radio.value));
-  id("clear").addEventListener("click", () => { for (const card of cards) removeCard(card); });
   id("more").addEventListener("click", () => id("card-sheet").showModal());
   id("card-close").addEventListener("click", () => id("card-sheet").close());
   id("card-sheet").addEventListener("click", (event) => event.target === id("card-sheet") && id("card-sheet").close());
-  listenToDrops();
   listenToSheet();
   listenToCamera();
 }
@@ -184,52 +121,21 @@ function listenToLanguages() {
   }
 }
 
-function listenToDrops() {
-  let over = 0; // dragenter comes once for every element on the way
-  const veil = (open) => { id("veil").hidden = !open; if (!open) over = 0; };
-  document.addEventListener("dragenter", () => { over += 1; veil(true); });
-  document.addEventListener("dragleave", () => { over -= 1; if (over <= 0) veil(false); });
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    veil(false);
-    addFiles(await dropped(event.dataTransfer));
-  });
-}
-
 function listenToSheet() {
   id("way-draw").hidden = !facts.drawing;
   if (!facts.drawing) return;
   const now = new Now(id("drawn-live"));
   let last = null;
   let busy = false;
-  drawnNow = { again: () => now.show(last, facts, shown) };
-  const showNow = (answer) => { last = answer; drawnNow.again(); };
-  sheet = new Sheet(id("canvas"), (strokes) => {
-    if (!strokes.length) {
-      if (drawing) removeCard(drawing);
-    } else if (drawing) {
-      drawing.strokes = [...strokes];
-      drawing.ask();
-    } else {
-      [drawing] = addCards([{ name: say("drawing", { n: (taken.drawings += 1) }), strokes: [...strokes] }], { scroll: false });
-    }
-  }, async (strokes) => {
+  const showNow = (answer) => { last = answer; now.show(last, facts, shown); };
+  cards.listenToSheet(async (strokes) => {
     if (busy) return;
     busy = true;
     const { answer } = await lookAt({ strokes });
     busy = false;
-    if (sheet.strokes.length) showNow(answer);
+    if (cards.sheet.strokes.length) showNow(answer);
   });
-  hooks.drawn = showNow;
-  id("undo").addEventListener("click", () => sheet.undo());
-  id("new-drawing").addEventListener("click", () => {
-    sheet.clear();
-    drawing = null;
-    showNow(null);
-    count();
-    id("canvas").focus();
-  });
+  drawnNow = { show: showNow, again: () => showNow(last) };
 }
 
 function listenToCamera() {
@@ -238,24 +144,16 @@ function listenToCamera() {
   camera = new Camera({
     look: async (picture) => (await lookAt(picture)).answer,
     show: (answer) => now.show(answer, facts, shown),
-    keep: (blob) => addCards([{ name: say("camera_photo", { n: (taken.camera += 1) }), blob }]),
+    keep: (photo) => cards.keep(photo),
   });
 }
 
 // Out ----------------------------------------------------------------------------------------
 
-function count() {
-  const all = [...cards];
-  const doubtful = all.filter(({ state, answer }) => state === "done" && (!answer.sure || answer.outlier)).length;
-  const failed = all.filter(({ state }) => state === "failed").length;
-  const parts = [say(all.length === 1 ? "one_photo" : "some_photos", { n: number(all.length) })];
-  if (doubtful) parts.push(say("some_unsure", { n: number(doubtful) }));
-  if (failed) parts.push(say("some_failed", { n: number(failed) }));
-  id("count").textContent = parts.join(" · ");
-  id("answers").hidden = !all.length;
-  id("clear").hidden = all.length < 2;
-  if (drawing?.state === "done") hooks.drawn?.(drawing.answer);
-  if (!drawing && sheet && !sheet.strokes.length) hooks.drawn?.(null);
+// What is on the sheet, large and beside it; its card says it to screen readers.
+function showDrawn() {
+  if (cards.drawing?.state === "done") drawnNow.show(cards.drawing.answer);
+  if (!cards.drawing && cards.sheet && !cards.sheet.strokes.length) drawnNow.show(null);
 }
 
 listenToLanguages();

@@ -1,59 +1,38 @@
 // One picture and what the model says of it.
 
-import { drawn } from "./draw.js";
+import { fillBars } from "./bars.js";
+import { PictureCard } from "./picturecard.js";
 import { ask, Refusal } from "./server.js";
 import { announce, el, number, percent, say } from "./words.js";
 
 const TOP = 5;
 const HARDLY = 0.01; // as evaluation.explain: under it, no part decides the answer
 const NEW_CLASS = "\0new"; // no class has this name
-let count = 0;
 
-export class Card {
-  // picture: { name, photo } of a file, or { name, strokes } of a drawing, which may change.
-  // hooks: model(), settings(), changed(), removed(card)
+export class Card extends PictureCard {
+  // hooks, besides those of each card: model(), settings()
   constructor(picture, hooks) {
-    Object.assign(this, picture, { hooks, id: (count += 1), state: "working", prediction: null, reading: {} });
-    this.build();
-    if (this.photo) this.show(this.photo);
+    super(picture, hooks);
+    Object.assign(this, { prediction: null, reading: {} });
   }
 
   build() {
-    const id = `card-${this.id}`;
-    this.title = el("h3", { id, class: "label", tabindex: "-1" });
-    this.file = el("p", { class: "file quiet" });
-    this.sign = el("p", { class: "sign" });
-    this.bars = el("ol", { class: "bars" });
-    this.preview = this.strokes ? drawn([]) : el("img", { class: "shot" });
-    this.seen = el("img", { class: "pixels" });
     this.heat = el("img", { class: "heat", alt: "", hidden: true });
     this.spot = el("span", { class: "spot", hidden: true });
-    this.captions = [el("figcaption"), el("figcaption")];
     this.sentence = el("p", { class: "sentence quiet", hidden: true });
-    this.remove = el("button", { type: "button", class: "close" }, "×");
     this.look = el("button", { type: "button", class: "looker", "aria-pressed": "false" });
     this.retry = el("button", { type: "button", hidden: true });
     this.flip = el("button", { type: "button", hidden: true });
     this.actions = el("div", { class: "buttons" }, this.look, this.flip, this.retry);
-    this.pictures = el("div", { class: "pictures" },
-      el("figure", {}, el("span", { class: "frame" }, this.preview), this.captions[0]),
-      el("figure", {}, el("span", { class: "frame" }, this.seen, this.heat, this.spot), this.captions[1]));
-    this.answer = el("div", { class: "answer" }, this.title, this.sign, this.bars, this.actions, this.sentence);
+    super.build(el("img", { class: "pixels" }), [this.heat, this.spot], [this.actions, this.sentence]);
     if (this.hooks.settings().corrections) this.buildCorrection();
-    this.element = el("li", { class: "card panel", "aria-labelledby": id, "aria-busy": "true" },
-      el("div", { class: "head" }, this.file, this.remove), this.pictures, this.answer);
-    this.remove.addEventListener("click", () => this.hooks.removed(this));
     this.retry.addEventListener("click", () => this.ask());
     this.look.addEventListener("click", () => this.toggleLook());
     this.flip.addEventListener("click", () => {
       this.reading = { invert: this.prediction.inverted ? "no" : "yes" };
       this.ask();
     });
-    // A picture that the browser cannot show, such as TIFF, is shown as the network sees it.
-    this.preview.addEventListener("error", () => {
-      this.element.classList.add("unseen");
-      this.standIn();
-    });
+    this.preview.addEventListener("error", () => this.standIn());
     this.preview.addEventListener("load", () => this.element.classList.remove("unseen"));
   }
 
@@ -68,7 +47,7 @@ export class Card {
     this.form = el("form", { id: `${id}-form`, class: "correction", hidden: true },
       this.correctLabel, this.select, this.typed, this.keep);
     this.actions.append(this.correct);
-    this.answer.append(this.form, this.keptText);
+    this.side.append(this.form, this.keptText);
     this.correct.addEventListener("click", () => this.toggleCorrection());
     this.select.addEventListener("change", () => {
       this.typed.hidden = this.select.value !== NEW_CLASS;
@@ -78,11 +57,6 @@ export class Card {
       event.preventDefault();
       this.sendCorrection();
     });
-  }
-
-  show(photo) {
-    this.url = URL.createObjectURL(photo);
-    this.preview.src = this.url;
   }
 
   // Ask the model; an earlier question that is not answered yet is given up.
@@ -105,7 +79,7 @@ export class Card {
       const answer = await ask("predict", { model, top_k: TOP, file: this.name, ...this.reading }, this.photo, raw);
       [this.prediction] = await answer.json();
       this.turn("done");
-      this.tell();
+      this.tell(this.prediction);
       const quietly = { ...raw, busy: undefined }; // the answer stands: the card waits no more
       const seen = await ask("page/seen", { model, file: this.name, ...this.reading }, this.photo, quietly);
       this.showSeen(await seen.blob());
@@ -115,7 +89,7 @@ export class Card {
       this.reason = error.message;
       this.hopeless = error.hopeless;
       this.turn("failed");
-      announce(say("said_failed", { name: this.name, reason: this.reason }));
+      this.tellFailed(this.reason);
     }
   }
 
@@ -124,13 +98,6 @@ export class Card {
     if (this.photo.size <= limit) return;
     const size = number(Math.ceil(this.photo.size / 2 ** 20 * 10) / 10, 1); // never the limit itself
     throw new Refusal(say("too_large", { size, limit: number(limit / 2 ** 20, 1) }), { hopeless: true });
-  }
-
-  redraw() {
-    const sheet = drawn(this.strokes);
-    sheet.setAttribute("aria-label", this.name);
-    this.preview.replaceWith(sheet);
-    this.preview = sheet;
   }
 
   showSeen(blob) {
@@ -146,21 +113,13 @@ export class Card {
     this.preview.src = this.seenUrl;
   }
 
-  turn(state) {
-    this.state = state;
-    this.draw();
-    this.hooks.changed();
-  }
-
   // All texts again: the state or the language has changed.
   draw() {
     const { state, prediction } = this;
     const model = this.hooks.model();
     const done = state === "done";
     const unsure = done && !prediction.sure;
-    this.element.dataset.state = state;
-    this.element.setAttribute("aria-busy", String(!done && state !== "failed"));
-    this.file.textContent = this.name;
+    super.draw();
     this.title.textContent = done ? this.shown(prediction.label) : say(state === "waiting" ? "waiting" : "working");
     if (state === "failed") this.title.textContent = this.reason;
     const outlier = done && prediction.outlier === true; // says more than "not sure"
@@ -174,43 +133,18 @@ export class Card {
     this.sign.replaceChildren(...signs);
     this.flip.textContent = say(inverted ? "read_as_is" : "read_inverted");
     this.flip.hidden = !done || !model.grey;
-    this.remove.setAttribute("aria-label", say("remove", { name: this.name }));
-    if (this.strokes) this.preview.setAttribute("aria-label", this.name);
-    else this.preview.alt = this.name;
     this.seen.alt = say("seen_of", { name: this.name, size: model.size });
-    this.captions[0].textContent = say("picture");
     this.captions[1].textContent = say(this.heat.hidden ? "seen" : "looked");
     this.look.textContent = say(this.looking ? "looking" : "looked");
     this.retry.textContent = say("retry");
     this.retry.hidden = state !== "failed" || this.hopeless;
     this.look.hidden = !done;
-    this.bars.hidden = !done;
-    this.bars.setAttribute("aria-label", say("bars"));
-    if (done) this.drawBars(model.threshold);
+    if (done) fillBars(this.bars, prediction.top.map(({ label, probability }) => [this.shown(label), probability]), model.threshold);
     if (this.form) this.drawCorrection();
-  }
-
-  drawBars(threshold) {
-    this.bars.classList.toggle("marked", threshold > 0);
-    this.bars.style.setProperty("--threshold", threshold);
-    this.bars.title = threshold > 0 ? say("sure_from", { threshold: percent(threshold) }) : "";
-    this.bars.replaceChildren(...this.prediction.top.map(({ label, probability }) => {
-      const bar = el("span", { class: "bar" });
-      bar.style.setProperty("--share", probability);
-      return el("li", {}, el("span", { class: "of" }, this.shown(label)),
-        el("span", { class: "track", "aria-hidden": "true" }, bar),
-        el("span", { class: "share" }, percent(probability)));
-    }));
   }
 
   shown(label) {
     return this.hooks.model().shown.get(label) ?? label;
-  }
-
-  tell() {
-    const { label, probability, sure, outlier } = this.prediction;
-    const values = { name: this.name, label: this.shown(label), share: percent(probability) };
-    announce(say(outlier ? "said_outlier" : sure ? "said" : "said_unsure", values));
   }
 
   async toggleLook() {
@@ -323,8 +257,7 @@ export class Card {
 
   gone() {
     this.asking?.abort();
-    URL.revokeObjectURL(this.url);
     URL.revokeObjectURL(this.seenUrl);
-    this.element.remove();
+    super.gone();
   }
 }

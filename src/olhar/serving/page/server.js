@@ -1,6 +1,6 @@
 // Requests: the token where one is asked for, another try when the server is busy, and errors as sentences.
 
-import { address } from "./texts.js";
+import { address } from "./address.js";
 import { say } from "./words.js";
 
 const AT_ONCE = 4; // a browser opens six connections to a host; some stay free

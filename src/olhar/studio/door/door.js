@@ -1,21 +1,15 @@
 // A class's first page: a name and a code open a project; the line of trainings, for everyone to see.
 
+import { address, loadWords } from "./address.js";
+import { el, say } from "./words.js";
+
 const EVERY_MS = 3000;
 const at = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
-const language = query.get("lang");
-const address = (path) => (language ? `${path}?lang=${encodeURIComponent(language)}` : path);
-let texts = {};
-const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[key]);
 
 async function begin() {
-  texts = await (await fetch(address("/class/api/texts"))).json();
-  document.documentElement.lang = texts.tag;
-  document.title = say("title");
-  for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);
-  for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", say(one.dataset.label));
+  await loadWords();
   for (const one of document.querySelectorAll(".languages a")) {
-    if (one.lang === texts.tag) one.setAttribute("aria-current", "true");
     const kept = new URLSearchParams(query);
     kept.set("lang", new URLSearchParams(one.search).get("lang"));
     one.search = kept.toString();
@@ -30,7 +24,7 @@ async function begin() {
 async function look() {
   let state;
   try {
-    state = await (await fetch(address("/class/api/state"), { cache: "no-store" })).json();
+    state = await (await fetch(address("api/state"), { cache: "no-store" })).json();
   } catch {
     tell(say("no_answer"));
     return;
@@ -49,15 +43,8 @@ async function look() {
 }
 
 function row(name, place, mine) {
-  const item = document.createElement("li");
-  const who = document.createElement("b");
-  who.textContent = name;
-  const what = document.createElement("span");
-  what.className = "quiet small";
-  what.textContent = say(place ? "line_waits" : "line_first");
-  item.append(who, what);
-  item.classList.toggle("mine", mine);
-  return item;
+  const what = el("span", { class: "quiet small" }, say(place ? "line_waits" : "line_first"));
+  return el("li", { class: mine && "mine" }, el("b", {}, name), what);
 }
 
 function tell(text) {
@@ -72,9 +59,9 @@ const send = (path, json = {}) => fetch(address(path), {
 async function enter() {
   tell(null);
   try {
-    const answer = await send("/class/api/enter", { name: at("name").value, code: at("code").value, class_code: at("class-code").value });
+    const answer = await send("api/enter", { name: at("name").value, code: at("code").value, class_code: at("class-code").value });
     const found = await answer.json();
-    if (answer.ok) location.assign(language ? `/?lang=${encodeURIComponent(language)}` : "/");
+    if (answer.ok) location.assign(address("/"));
     else tell(found.message);
   } catch {
     tell(say("no_answer"));
@@ -82,7 +69,7 @@ async function enter() {
 }
 
 async function leave() {
-  await send("/class/api/leave");
+  await send("api/leave");
   at("code").value = "";
   await look();
   at("name").focus();

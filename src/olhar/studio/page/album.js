@@ -1,9 +1,10 @@
 // Many photos in a sheet: looked through page by page, selected, moved, deleted.
 
-import { now } from "./server.js";
 import { thumbnail } from "./photos.js";
+import { button, photoCount } from "./pieces.js";
+import { now } from "./server.js";
 import { deletePhotos, movePhotos } from "./toast.js";
-import { button, el, number, photoCount, say } from "./words.js";
+import { el, number, say } from "./words.js";
 
 const PAGE = 150;
 const dialog = document.getElementById("album");

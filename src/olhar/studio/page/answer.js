@@ -1,7 +1,8 @@
 // What the model says of one picture: the class, bars, and how sure it is.
 
+import { button, wholePercent } from "./pieces.js";
 import { ask, Refusal } from "./server.js";
-import { announce, button, el, percent, say } from "./words.js";
+import { announce, el, say } from "./words.js";
 
 const MOST_BARS = 10;
 const LIVE_SHOWN_MS = 600; // a sign that comes and goes is not read
@@ -64,7 +65,7 @@ export class Answer {
     this.element.classList.toggle("unsure", !found.sure || found.outlier === true);
     this.showBars(found.top);
     if (live) this.count();
-    const share = percent(found.probability);
+    const share = wholePercent(found.probability);
     const text = found.outlier ? say("said_outlier", { label: found.label, share }) : found.sure ? say("said", { label: found.label, share }) : say("said_unsure", { label: found.label, share });
     const now = performance.now();
     if (live && (this.spoken === found.label + found.sure || now - (this.spokenAt ?? 0) < 3000)) return;
@@ -95,7 +96,7 @@ export class Answer {
     const said = new Map(top.map(({ label, probability }) => [label, probability]));
     for (const [label, { fill, share, row }] of this.rows) {
       fill.style.setProperty("--share", said.get(label) ?? 0);
-      share.textContent = said.has(label) ? percent(said.get(label)) : "";
+      share.textContent = said.has(label) ? wholePercent(said.get(label)) : "";
       row.classList.toggle("best", label === top[0].label);
     }
   }

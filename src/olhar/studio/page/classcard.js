@@ -4,9 +4,10 @@ import { openAlbum } from "./album.js";
 import { choose } from "./drop.js";
 import { renameClass } from "./naming.js";
 import { Fresh, photosOf, thumbnail } from "./photos.js";
+import { BIN, button, icon, photoCount } from "./pieces.js";
 import { Recorder } from "./recorder.js";
 import { deleteClass } from "./toast.js";
-import { BIN, button, el, icon, number, photoCount, say } from "./words.js";
+import { el, number, say } from "./words.js";
 
 const SHOWN = 11; // and a tile that opens the others
 

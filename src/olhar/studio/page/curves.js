@@ -1,6 +1,7 @@
 // The learning curve while it grows: how many are named rightly, of the photos learnt from and of others.
 
-import { el, percent, say, svg } from "./words.js";
+import { wholePercent } from "./pieces.js";
+import { el, say, svg } from "./words.js";
 
 const HEIGHT = 190;
 const MARGIN = { top: 12, right: 16, bottom: 26, left: 48 };
@@ -23,8 +24,8 @@ export function drawCurves(holder, rows) {
   };
   const levels = [low, (low + 1) / 2, 1].map((level) => svg("g", {},
     svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(level), y2: y(level) }),
-    svg("text", { x: MARGIN.left - 9, y: y(level) + 4, "text-anchor": "end" }, percent(level))));
-  const label = say("curve", { value: percent(rows.at(-1).val_accuracy ?? 0), n: rows.length });
+    svg("text", { x: MARGIN.left - 9, y: y(level) + 4, "text-anchor": "end" }, wholePercent(level))));
+  const label = say("curve", { value: wholePercent(rows.at(-1).val_accuracy ?? 0), n: rows.length });
   holder.replaceChildren(
     svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": label },
       svg("g", { class: "axes" }, ...levels, svg("text", { x: width - MARGIN.right, y: HEIGHT - 6, "text-anchor": "end" }, say("rounds", { n: rows.length }))),

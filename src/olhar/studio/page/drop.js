@@ -1,10 +1,10 @@
 // Files that are dropped, pasted or chosen: folders are walked, and give their names to classes.
 
+import { addClass } from "./naming.js";
 import { now } from "./server.js";
 import { toast } from "./toast.js";
 import { upload } from "./upload.js";
 import { say } from "./words.js";
-import { addClass } from "./naming.js";
 
 const PHOTO = /\.(jpe?g|png|webp|bmp|gif|tiff?|heic|heif|avif|jfif|pgm|ppm)$/i;
 const IGNORED = /(^|\/)(\.|__MACOSX|Thumbs\.db$|desktop\.ini$)/;

@@ -1,6 +1,7 @@
 // The confusion matrix: a cell opens its photos. Above twenty classes the pairs alone are listed.
 
-import { button, el, number, percent, say } from "./words.js";
+import { button, wholePercent } from "./pieces.js";
+import { el, number, say } from "./words.js";
 
 const NUMBERS_UP_TO = 20;
 const DENSE_FROM = 12;
@@ -26,7 +27,7 @@ function table(names, counts, open) {
     const cells = row.map((count, j) => {
       const label = say("cell", { true: names[i], predicted: names[j], n: number(count) });
       return el("td", { class: `${i === j ? "right" : "wrong"} shade-${shade(count, total)}` },
-        count ? button(number(count), "cell", () => open(names[i], names[j]), { "aria-label": label, title: `${label} (${percent(count / total)})` }) : "0");
+        count ? button(number(count), "cell", () => open(names[i], names[j]), { "aria-label": label, title: `${label} (${wholePercent(count / total)})` }) : "0");
     });
     return el("tr", {}, el("th", { scope: "row", title: names[i] }, names[i]), ...cells);
   });

@@ -2,9 +2,10 @@
 
 import { openAlbum } from "./album.js";
 import { matrix } from "./matrix.js";
+import { button, wholePercent } from "./pieces.js";
 import { ask, now, photoAddress } from "./server.js";
 import { deletePhotos, movePhotos, toast } from "./toast.js";
-import { button, el, number, percent, say } from "./words.js";
+import { el, number, say } from "./words.js";
 
 const WORST = 8;
 
@@ -65,7 +66,7 @@ function error({ file, label, predicted, probability }) {
   const picture = el("img", { src: photoAddress(file, 480), alt: file, loading: "lazy" });
   picture.addEventListener("error", () => settle(true, say("gone")), { once: true });
   item.append(picture,
-    el("p", {}, say("said_instead", { predicted, share: percent(probability) }), el("br"), el("span", { class: "quiet" }, say("it_is", { label }))),
+    el("p", {}, say("said_instead", { predicted, share: wholePercent(probability) }), el("br"), el("span", { class: "quiet" }, say("it_is", { label }))),
     el("div", { class: "choices" },
       there ? button(say("wrong_label"), "link", async () => settle(await movePhotos([file], predicted), say("now_in", { name: predicted }))) : null,
       button(say("leave_out"), "link", async () => settle(await deletePhotos([file]), say("left_out"))),

@@ -1,8 +1,9 @@
 // The models of this project beside each other, on one scale.
 
+import { BIN, button, icon, photoCount, wholePercent } from "./pieces.js";
 import { ask, post } from "./server.js";
 import { attempt, toast, undo } from "./toast.js";
-import { BIN, button, dateTime, el, icon, percent, photoCount, say, svg } from "./words.js";
+import { dateTime, el, say, svg } from "./words.js";
 
 let shown = "";
 
@@ -38,8 +39,8 @@ function row(model, range, training) {
 function measured({ accuracy, interval }, [low, high]) {
   const at = (value) => (4 + ((value - low) / (high - low)) * 112).toFixed(1);
   const [from, to] = interval ?? [accuracy, accuracy];
-  const text = say("interval", { low: percent(from), high: percent(to) });
-  return el("div", { class: "measured" }, el("strong", {}, percent(accuracy)),
+  const text = say("interval", { low: wholePercent(from), high: wholePercent(to) });
+  return el("div", { class: "measured" }, el("strong", {}, wholePercent(accuracy)),
     svg("svg", { class: "interval", viewBox: "0 0 120 10", width: 120, height: 10, "aria-hidden": "true" },
       svg("line", { class: "track", x1: 4, x2: 116, y1: 5, y2: 5 }), svg("line", { class: "range", x1: at(from), x2: at(to), y1: 5, y2: 5 }),
       svg("circle", { cx: at(accuracy), cy: 5, r: 3.5 })),
@@ -79,7 +80,7 @@ export function modelChooser(changed) {
       const ready = state.models.filter((model) => model.has_model);
       const key = JSON.stringify(ready.map(({ run, name, accuracy }) => [run, name, accuracy]));
       if (key !== shownOptions) {
-        select.replaceChildren(...ready.map(({ run, name, accuracy }) => el("option", { value: run }, accuracy === null ? name : `${name} · ${percent(accuracy)}`)));
+        select.replaceChildren(...ready.map(({ run, name, accuracy }) => el("option", { value: run }, accuracy === null ? name : `${name} · ${wholePercent(accuracy)}`)));
       }
       shownOptions = key;
       const model = chosenModel(state);

@@ -1,8 +1,9 @@
 // "Let phones in": the address of the phones' own page, as text and as a code for the camera.
 
+import { button } from "./pieces.js";
 import { ask, post } from "./server.js";
 import { attempt } from "./toast.js";
-import { button, el, say } from "./words.js";
+import { el, say } from "./words.js";
 
 const dialog = document.getElementById("phones-sheet");
 

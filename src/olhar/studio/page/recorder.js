@@ -2,8 +2,9 @@
 
 import { cameras, closeCamera, frame, openCamera, turnCamera, usable } from "./camera.js";
 import { give } from "./drop.js";
+import { button, icon, photoCount } from "./pieces.js";
 import { upload } from "./upload.js";
-import { announce, button, el, icon, number, photoCount, say } from "./words.js";
+import { announce, el, number, say } from "./words.js";
 
 const EVERY_MS = 200;
 const SIDE = 480; // pixels of the shorter side

@@ -1,6 +1,7 @@
 // Requests: JSON there and back, errors as sentences; and what the project is doing, as the server tells it.
 
-import { address, say } from "./words.js";
+import { address } from "./address.js";
+import { say } from "./words.js";
 
 export class Refusal extends Error {
   constructor(message, status) {

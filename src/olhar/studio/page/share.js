@@ -1,9 +1,11 @@
 // The last step: the model as a file for somebody else, and the commands that do the same.
 
+import { address } from "./address.js";
 import { chosenModel, modelChooser } from "./models.js";
+import { button } from "./pieces.js";
 import { follow, now, post } from "./server.js";
 import { attempt, toast } from "./toast.js";
-import { address, announce, button, el, say } from "./words.js";
+import { announce, el, say } from "./words.js";
 
 const place = document.getElementById("step-share");
 const parts = {};

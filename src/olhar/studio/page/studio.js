@@ -1,12 +1,14 @@
 // The studio: four steps, which are tabs, over one project that the server keeps.
 
+import { loadWords } from "./address.js";
 import { prepareGather } from "./gather.js";
 import { preparePhones } from "./phones.js";
+import { duration, photoCount } from "./pieces.js";
 import { begin, follow, Refusal } from "./server.js";
 import { prepareShare } from "./share.js";
 import { prepareTrain } from "./train.js";
 import { arrive, leave, prepareTry } from "./trying.js";
-import { duration, loadWords, number, photoCount, say } from "./words.js";
+import { number, say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const STEPS = ["photos", "train", "try", "share"];
@@ -14,6 +16,7 @@ let shown = null;
 
 async function start() {
   await loadWords();
+  for (const link of document.querySelectorAll(".languages a")) link.addEventListener("click", () => { link.hash = location.hash; });
   prepareGather();
   prepareTrain();
   prepareTry();

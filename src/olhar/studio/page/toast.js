@@ -1,7 +1,8 @@
 // What was just done, with a way back.
 
+import { button } from "./pieces.js";
 import { ask, follow, now, post, Refusal } from "./server.js";
-import { button, el, say } from "./words.js";
+import { el, say } from "./words.js";
 
 const SHOWN_MS = 9000;
 const SETTLED_MS = 1200;

@@ -2,9 +2,10 @@
 
 import { drawCurves } from "./curves.js";
 import { chooseModel, showModels } from "./models.js";
+import { button, duration } from "./pieces.js";
 import { ask, follow, post } from "./server.js";
 import { attempt, toast } from "./toast.js";
-import { announce, button, duration, el, number, say } from "./words.js";
+import { announce, el, number, say } from "./words.js";
 
 const NOTES = 4; // the latest, which are shown
 

@@ -1,9 +1,10 @@
 // Photos without a class, one after the other: the model's proposal, and the keys that answer.
 
-import { now, photoAddress } from "./server.js";
 import { Fresh, trayPhotos } from "./photos.js";
+import { button, photoCount, wholePercent } from "./pieces.js";
+import { now, photoAddress } from "./server.js";
 import { deletePhotos, movePhotos } from "./toast.js";
-import { button, el, number, percent, photoCount, say } from "./words.js";
+import { el, number, say } from "./words.js";
 
 const SURE = 0.9; // from here an answer would hardly teach the model anything
 const place = document.getElementById("tray");
@@ -42,7 +43,7 @@ function draw() {
   const { proposal } = photo;
   const answers = names.map((name, i) => button("", `button${proposal?.class === name ? " main" : ""}`, () => answer(name)));
   answers.forEach((one, i) => one.append(i < 9 ? el("kbd", { "aria-hidden": "true" }, String(i + 1)) : "", names[i]));
-  const ask = proposal ? say("perhaps", { name: proposal.class, share: percent(proposal.probability) }) : say("which_class");
+  const ask = proposal ? say("perhaps", { name: proposal.class, share: wholePercent(proposal.probability) }) : say("which_class");
   place.replaceChildren(
     el("div", { class: "row" }, el("h2", {}, say("tray")), el("span", { class: "quiet small" }, photoCount(photos.length))),
     el("div", { class: "question" },

@@ -5,9 +5,10 @@ import { closeCamera, frame, openCamera, usable } from "./camera.js";
 import { measuredPart } from "./measured.js";
 import { modelChooser } from "./models.js";
 import { Pad } from "./pad.js";
+import { button } from "./pieces.js";
 import { follow, now } from "./server.js";
 import { attempt } from "./toast.js";
-import { button, el, say } from "./words.js";
+import { el, say } from "./words.js";
 
 const SIDE = 224; // what the networks see
 const place = document.getElementById("step-try");
@@ -32,7 +33,7 @@ export function prepareTry() {
   parts.video.muted = true;
   parts.picture = el("img", { class: "subject", alt: say("your_photo"), hidden: true });
   parts.heat = el("img", { class: "heat", alt: say("heat_alt"), hidden: true });
-  parts.pad = new Pad(async () => see(await parts.pad.picture()));
+  parts.pad = new Pad(async () => see(await parts.pad.picture()), forget);
   parts.zone = el("div", { class: "zone" }, el("p", { class: "quiet can-drop" }, say("try_drop")), button(say("choose"), "button main", choosePhotos));
   parts.trouble = el("p", { class: "notice", role: "alert", hidden: true });
   parts.screen = el("div", { class: "screen" }, parts.video, parts.picture, parts.heat, parts.pad.element, parts.zone);

@@ -1,8 +1,9 @@
 // Photos on their way to the server: a few requests at a time, and what became of each.
 
+import { button, photoCount } from "./pieces.js";
 import { ask, Refusal } from "./server.js";
 import { deletePhotos, hideToast } from "./toast.js";
-import { announce, button, el, number, photoCount, say } from "./words.js";
+import { announce, el, number, say } from "./words.js";
 
 const AT_ONCE = 2;
 const MOST_FILES = 16; // in one request

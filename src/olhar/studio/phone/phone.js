@@ -1,17 +1,13 @@
 // The phone's page: choose a class, take photos; each is sent at once, two at a time.
 
+import { address, loadWords } from "./address.js";
+import { el, say } from "./words.js";
+
 const AT_ONCE = 2;
 const SHOWN = 8; // small pictures of the last ones
 const EVERY_MS = 4000; // between two looks at the classes
 
 const at = (id) => document.getElementById(id);
-const language = new URLSearchParams(location.search).get("lang");
-const address = (path, values = {}) => {
-  const query = new URLSearchParams(language ? { ...values, lang: language } : values).toString();
-  return query ? `${path}?${query}` : path;
-};
-let texts = {};
-const say = (key, values = {}) => Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), texts[key]);
 
 let chosen = null; // the class; "" for none yet
 let shown = "";
@@ -20,22 +16,8 @@ const waiting = [];
 const total = { given: 0, taken: 0, already: 0, refused: [], lost: [] };
 const parts = new Map(); // a photo → how much of it has gone
 
-function el(tag, values = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(values)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
 async function begin() {
-  texts = await (await fetch(address("api/texts"))).json();
-  document.documentElement.lang = texts.tag;
-  document.title = say("title");
-  for (const one of document.querySelectorAll("[data-text]")) one.textContent = say(one.dataset.text);
-  for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", say(one.dataset.label));
-  for (const one of document.querySelectorAll(".languages a")) {
-    if (one.lang === texts.tag) one.setAttribute("aria-current", "true");
-  }
+  await loadWords();
   for (const id of ["camera", "chooser"]) {
     at(id).addEventListener("change", (event) => {
       give([...event.target.files]);

@@ -1,0 +1,149 @@
+"""What the studio's page asks of photos and their classes.
+
+Does not know: how they are kept.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from olhar.errors import ConfigError
+from olhar.i18n import _
+from olhar.images import MAX_PIXELS, read_image
+from olhar.serving.local_pages import content_answer, json_answer
+from olhar.studio import zips
+from olhar.studio.project import Taken
+from olhar.studio.requests import (
+    files_of,
+    in_thread,
+    json_route,
+    plain_route,
+    read_body,
+    taken_as_json,
+    text_of,
+)
+from olhar.studio.studio import Studio
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+_MOST_FILES = 2_000
+_SIDES = range(32, 1025)
+
+
+def photo_routes(studio: Studio) -> list[Route]:
+    """Classes, photos, and the latest change taken back."""
+    from starlette.routing import Route
+
+    project, change = studio.project, studio.change
+    return [
+        json_route(
+            "POST",
+            "/api/classes",
+            lambda v: change(lambda: {"name": project.add_class(text_of(v, "name"))}),
+        ),
+        json_route(
+            "PATCH",
+            "/api/classes/{old}",
+            lambda v: change(lambda: {"name": project.rename_class(v["old"], text_of(v, "name"))}),
+        ),
+        json_route(
+            "DELETE",
+            "/api/classes/{old}",
+            lambda v: change(lambda: project.delete_class(v["old"])),
+        ),
+        plain_route("/api/photos", lambda request: json_answer(request, _photos(studio, request))),
+        Route("/api/photos", partial(_take, studio), methods=["POST"]),
+        json_route(
+            "POST",
+            "/api/photos/move",
+            lambda v: change(lambda: project.move(files_of(v), text_of(v, "class"))),
+        ),
+        json_route(
+            "POST", "/api/photos/delete", lambda v: change(lambda: project.delete(files_of(v)))
+        ),
+        json_route("POST", "/api/undo", lambda _v: change(lambda: {"text": str(project.undo())})),
+        plain_route("/photos/{folder}/{file}", lambda request: _photo(studio, request)),
+    ]
+
+
+def _photos(studio: Studio, request: Request) -> dict[str, Any]:
+    query = request.query_params
+    return studio.photos(None if query.get("tray") else query.get("class", ""))
+
+
+async def _take(studio: Studio, request: Request) -> Response:
+    """Photos, or archives of them, as a form or as the body itself."""
+    query = request.query_params
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=_MOST_FILES, max_fields=20) as form:
+            given = [
+                (part.filename or "", await part.read())
+                for _name, part in form.multi_items()
+                if not isinstance(part, str)
+            ]
+    else:
+        given = [(query.get("name", ""), await read_body(request))]
+    class_name, burst = query.get("class"), query.get("burst")
+
+    def take() -> dict[str, Any]:
+        total = Taken()
+        try:
+            for taken in zips.take_all(studio.project, given, class_name, burst):
+                total.taken += taken.taken
+                total.already += taken.already
+                total.refused += taken.refused
+        finally:
+            studio.changed()
+        return taken_as_json(total)
+
+    return await in_thread(request, take)
+
+
+def _photo(studio: Studio, request: Request) -> Response:
+    path = studio.project.locate(f"{request.path_params['folder']}/{request.path_params['file']}")
+    side = request.query_params.get("side", "")
+    if not side:
+        # Never as a page: a file that only looks like a photo must not run in the studio's name.
+        return content_answer(request, path.read_bytes(), _photo_type(path))
+    if not side.isdigit() or int(side) not in _SIDES:
+        raise ConfigError(
+            _(
+                "side is {given}; allowed: {low} to {high}",
+                given=side,
+                low=_SIDES[0],
+                high=_SIDES[-1],
+            )
+        )
+    return content_answer(request, _small(path, int(side)), "image/jpeg")
+
+
+def _photo_type(path: Path) -> str:
+    types = {
+        ".jpg": "jpeg",
+        ".jpeg": "jpeg",
+        ".png": "png",
+        ".gif": "gif",
+        ".webp": "webp",
+        ".bmp": "bmp",
+    }
+    return f"image/{types.get(path.suffix.lower(), 'octet-stream')}"
+
+
+def _small(path: Path, side: int) -> bytes:
+    pixels = read_image(path, shrink_to=side, max_pixels=MAX_PIXELS)  # (H, W, C) uint8
+    grey = pixels.shape[-1] == 1
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    picture.thumbnail((side, side))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=85)
+    return file.getvalue()
