@@ -208,3 +208,13 @@ def test_a_wrong_timeout_is_refused(monkeypatch: pytest.MonkeyPatch, given_s: st
     monkeypatch.setenv("OLHAR_GROUP_TIMEOUT_S", given_s)
     with pytest.raises(ConfigError, match="OLHAR_GROUP_TIMEOUT_S"):
         read_timeout()
+
+
+def test_minutes_are_measured_by_all_processes(tmp_path: Path) -> None:
+    done = torchrun(*LENET, "--minutes", "0.3", "--run", tmp_path / "run")
+    assert done.status == 0, done.err
+    config = RunFolder(tmp_path / "run").read_config()
+    epochs = config["recipe"]["epochs"]
+    assert done.err.count(f"epochs that fit into 0.3 min: {epochs};") == 1
+    assert len(RunFolder(tmp_path / "run").read_history()) == epochs
+    assert config["machine"]["world_size"] == 2

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from olhar.errors import ClusterError, DivergedError, OlharError
 from olhar.files import write_atomic
 from olhar.i18n import _
-from olhar.pipeline.fitting import fit_job
+from olhar.pipeline.fitting import build_training, fit_job
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.jobs import load_job
 from olhar.progress import Progress
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from olhar.training.distributed import Group, Share
     from olhar.training.fit import FitState
 
+_MEASURED_STEPS = 16  # all processes must take as many
 _PATIENCE_S = 30.0  # after a training broke off, for rank 0 to say how the command ended
 
 
@@ -78,7 +79,7 @@ def follow(group: Group) -> int:
         if "status" in order:
             break
         try:
-            _take_part(group, number, order["config"])
+            _take_part(group, number, order)
             patience_s = None
         except (ClusterError, DivergedError):  # rank 0 sees the same, and says so
             patience_s = _PATIENCE_S
@@ -90,11 +91,16 @@ def follow(group: Group) -> int:
     return int(order["status"])
 
 
-def _take_part(group: Group, number: int, config: Mapping[str, Any]) -> None:
-    """Open what rank 0 trains on, and train this rank's share."""
-    job = _open_job(group, number, config)
+def _take_part(group: Group, number: int, order: Mapping[str, Any]) -> None:
+    """Open what rank 0 trains on, and train this rank's share, or some steps that are measured."""
+    from olhar.training.fit import measure_epoch_s
+
+    job = _open_job(group, number, order["config"])
     group.say_ready(number)
     with group.connect(number, job.machine.device) as share:
+        if order.get("measure"):
+            measure_epoch_s(build_training(job, share), steps=_MEASURED_STEPS)
+            return
         state = _receive_checkpoint(share)
         fit_job(job, state, Progress(), Trackers([], lambda _text: None), share)
 
@@ -131,6 +137,25 @@ def fit_in_group(
                 path=quoted(job.folder.path),
             )
         ) from error
+
+
+def measure_in_group(job: Job, config: Mapping[str, Any], progress: Progress) -> float:
+    """Seconds that an epoch takes, measured by all processes of the group together.
+
+    Args:
+        job: what is to be trained.
+        config: what is to be its config.toml, for the others.
+        progress: hears of what is waited for.
+    """
+    from olhar.training.distributed import current_group
+    from olhar.training.fit import measure_epoch_s
+
+    group = current_group()
+    if group is None:
+        return measure_epoch_s(build_training(job))
+    number = group.give_order({"config": dict(config), "measure": True}, progress)
+    with group.connect(number, job.machine.device) as share:
+        return measure_epoch_s(build_training(job, share), steps=_MEASURED_STEPS)
 
 
 def _receive_checkpoint(share: Share) -> FitState | None:

@@ -17,12 +17,11 @@ from olhar._version import __version__
 from olhar.data_settings import DataSettings
 from olhar.datasets import Dataset, Splits
 from olhar.errors import ConfigError, ModelError
-from olhar.i18n import _, number, significant
+from olhar.i18n import _, number
 from olhar.networks.specs import NetworkSpec, takes_any_size
 from olhar.pipeline.backbone import Transfer, mode_of
 from olhar.pipeline.continuing import check_classes
 from olhar.pipeline.estimating import check_pool
-from olhar.pipeline.fitting import build_training
 from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.plan import Plan, repeating_command
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
 _UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
-_AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
-_MOST_EPOCHS = 300  # more of them teach a small network nothing
 
 Inputs = tuple[Dataset, Splits, NetworkSpec, Preprocess]
 
@@ -94,7 +91,7 @@ def prepare_job(
     recipe = mode.suited_recipe(plan.recipe, plan.asked, len(dataset))
     recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
-    check_shareable(recipe, plan.resources, len(splits.train))
+    check_shareable(recipe, len(splits.train))
     folder = RunFolder(path)
     job = Job(
         folder, dataset, splits, spec, preprocess, recipe, plan.resources, machine, plan.transfer
@@ -105,7 +102,7 @@ def prepare_job(
         check_classes(job)
         check_backbone(job)
     check_pool(job, plan.data.folds or 1)
-    return _timed(job, progress) if plan.resources.minutes else job
+    return job
 
 
 def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
@@ -222,21 +219,3 @@ def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
                 size=spec.size,
             )
         )
-
-
-def _timed(job: Job, progress: Progress) -> Job:
-    """The job with as many epochs as fit into its minutes, measured on this machine."""
-    from olhar.training.fit import measure_epoch_s
-
-    epoch_s = measure_epoch_s(build_training(job))
-    available_s = 60 * job.resources.minutes - _AFTER_TRAINING_S
-    epochs = int(np.clip(available_s / epoch_s, 1, _MOST_EPOCHS))
-    progress.note(
-        _(
-            "epochs that fit into {minutes} min: {epochs}; one takes about {seconds} s here",
-            epochs=epochs,
-            minutes=significant(job.resources.minutes, 6),
-            seconds=number(epoch_s, 2),
-        )
-    )
-    return dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, epochs=epochs))

@@ -16,7 +16,7 @@ from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.run import NEW, RunFolder
-from olhar.training.recipe import Recipe, Resources
+from olhar.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from olhar.training.machine import Machine
@@ -54,19 +54,14 @@ def note_other_size(recorded: Mapping[str, Any], progress: Progress) -> None:
         )
 
 
-def check_shareable(recipe: Recipe, resources: Resources, images: int) -> None:
+def check_shareable(recipe: Recipe, images: int) -> None:
     """Raise ConfigError for a training that several processes cannot share, where there are several.
 
     Args:
         recipe: of the training.
-        resources: of the training.
         images: how many train.
     """
     size = describe_group().get("world_size", 1)
-    if size > 1 and resources.minutes:
-        raise ConfigError(
-            _("minutes measures one process; with several of them give --epochs instead")
-        )
     if min(recipe.batch_size, images) < size:
         raise ConfigError(
             _(

@@ -36,6 +36,7 @@ from olhar.pipeline.jobs import describe_job, load_job, open_plan, prepare_job
 from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
 from olhar.pipeline.plan import Plan, plan_training
+from olhar.pipeline.timing import fit_into_minutes
 from olhar.progress import Progress
 from olhar.run import (
     Run,
@@ -131,7 +132,7 @@ def train(
         path = run or free_run_path(f"{plain_name(data)}-{plan.network}")
         if auto and auto.chooses:
             plan, inputs = choose_plan(plan, inputs, auto, started, progress)
-        job = prepare_job(plan, inputs, path, progress)
+        job = fit_into_minutes(plan, prepare_job(plan, inputs, path, progress), progress)
         folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
 
@@ -156,7 +157,7 @@ def improve(
     plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     if mode_of(plan.transfer) is HEAD:
         return None
-    job = prepare_job(plan, inputs, run, progress)
+    job = fit_into_minutes(plan, prepare_job(plan, inputs, run, progress), progress)
     folder = create_run(run, describe_job(plan, job))
     trackers, meter = open_trackers((), progress.note), measure_energy(None, progress.note)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)

@@ -266,18 +266,23 @@ class Training:
         return total / self.class_weights[self.labels[batch.to(self.device)]].sum()
 
 
-def measure_epoch_s(training: Training, seconds: float = 3.0) -> float:
+def measure_epoch_s(training: Training, seconds: float = 3.0, steps: int | None = None) -> float:
     """Seconds that an epoch takes on this machine, from some steps, which change the network.
 
     Validation, which is a forward pass over a tenth of the images, is in a surcharge of a tenth. An
     early epoch, on smaller images, takes as much less as it has fewer pixels.
+
+    Args:
+        training: that is thrown away.
+        seconds: to measure for.
+        steps: to measure instead; several processes must agree on how many.
     """
     training.enter_epoch(training.recipe.epochs)
     generator = _seed_epoch(training.recipe.seed, 0)
     order = training.order(generator)
     times: list[float] = []
     begun = time.perf_counter()
-    while len(times) < 4 or time.perf_counter() - begun < seconds:
+    while len(times) < steps if steps else len(times) < 4 or time.perf_counter() - begun < seconds:
         step = len(times) % training.steps
         step_begun = time.perf_counter()
         training.enter(step)
