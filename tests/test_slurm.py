@@ -1,4 +1,4 @@
-"""The job file of docs/scale.md under a real Slurm, of one node: stopped by SIGTERM, queued again, gone on with."""
+"""The job file of docs/scale.md under a real Slurm of one node: stopped, queued again, gone on with."""
 
 from __future__ import annotations
 
