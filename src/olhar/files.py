@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import os
 import shutil
@@ -50,6 +49,8 @@ def change_mark(facts: os.stat_result) -> int:
     Returns:
         0 to 2 ** 63 - 1.
     """
+    import hashlib  # with OpenSSL: 10 ms or more, which a help text should not wait for
+
     times = f"{facts.st_mtime_ns} {facts.st_ctime_ns}".encode()
     return int.from_bytes(hashlib.blake2b(times, digest_size=8).digest()) >> 1
 
@@ -143,6 +144,8 @@ def folder_aside(path: Path) -> Iterator[Path]:
 
 def sha256_file(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
+    import hashlib
+
     with explain_os_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

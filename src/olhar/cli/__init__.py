@@ -9,41 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from olhar._version import __version__
-from olhar.cli import (
-    board,
-    card,
-    compare,
-    data,
-    demo,
-    deploy,
-    doctor,
-    evaluate,
-    explain,
-    export,
-    listing,
-    networks,
-    pack,
-    predict,
-    pull,
-    push,
-    reproduce,
-    resume,
-    rm,
-    serve,
-    studio,
-    sweep,
-    tag,
-    train,
-    undeploy,
-    unpack,
-    verify,
-)
 from olhar.cli.group import run_in_group
 from olhar.cli.signals import Stopped, heed_signals
 from olhar.cli.streams import steady_streams
@@ -58,20 +30,22 @@ from olhar.cli.usage import (
 from olhar.errors import OlharError, unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language, set_language
 
+# In the order of the help; a module each, imported where its command is given or all are asked for.
 _COMMANDS = (
-    *(demo, data, networks, train, resume, evaluate, predict, explain),
-    *(studio, compare, board, card, sweep, reproduce),
-    *(serve, verify, export, push, pull, listing, tag, rm),
-    *(deploy, undeploy),
-    *(pack, unpack, doctor),
+    *("demo", "data", "networks", "train", "resume", "evaluate", "predict", "explain"),
+    *("studio", "compare", "board", "card", "sweep", "reproduce"),
+    *("serve", "verify", "export", "push", "pull", "list", "tag", "rm"),
+    *("deploy", "undeploy"),
+    *("pack", "unpack", "doctor"),
 )
+_MODULES = {"list": "listing"}  # Python has a list
 # Of these the answer is all there is; others leave files, or change something elsewhere.
 _ANSWERS = frozenset({"networks", "evaluate", "predict", "compare", "list", "verify", "doctor"})
 _SERVERS = frozenset({"serve", "board"})  # they end in their own way
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of the command that `words` begin with, or of the whole command line."""
     parser = Parser(
         prog="olhar",
         description=str(
@@ -88,7 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     # Taken out before parsing, wherever it stands (_choose_language); named here for the help.
     parser.add_argument("--lang", metavar="LANG", help=str(_("language of texts: en or pt_BR")))
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title=str(_("commands")))
-    for module in _COMMANDS:
+    for command in words[:1] if words[:1] and words[0] in _COMMANDS else _COMMANDS:
+        module = importlib.import_module(f"olhar.cli.{_MODULES.get(command, command)}")
         module.add_command(commands)
     translate_values(parser)
     return parser
@@ -105,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str], *, has_output: bool) -> int:
     words = _choose_language(words)
     with translated_usage():
-        parser = build_parser()
+        parser = build_parser(words)
         args = parser.parse_args(words)
         if args.command is None:
             parser.print_help()
