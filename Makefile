@@ -58,11 +58,15 @@ docs: $(DEV)     ## the documentation as a site, in both languages, in build/sit
 tables: $(DEV)   ## the documentation's tables of settings, from the declarations
 	$(BIN)/python tools/settings_tables.py
 
-bench: $(DEV)    ## speed, measured on this machine
-	$(BIN)/python benchmarks/training_loop.py
-	$(BIN)/python benchmarks/scaling.py
-	$(BIN)/python benchmarks/serving.py
-	$(BIN)/python benchmarks/peers.py
+bench: $(DEV)    ## every table of docs/benchmarks.md anew, measured on this machine: hours, at rest
+	$(BIN)/python benchmarks/peers.py --markdown
+	$(BIN)/python benchmarks/scaling.py --markdown
+	$(BIN)/python benchmarks/training_loop.py --markdown
+	$(BIN)/python benchmarks/contention.py --markdown
+	$(BIN)/python benchmarks/predicting.py --markdown
+	$(BIN)/python benchmarks/serving.py --markdown
+	$(BIN)/python benchmarks/photos.py --json .bench/photos.json --markdown
+	$(BIN)/python benchmarks/web.py --markdown
 
 # Written by Babel's functions: pybabel compile takes "95% interval" for a printf format.
 catalogue: $(DEV) ## gather the texts, and compile what is translated

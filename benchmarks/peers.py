@@ -53,6 +53,7 @@ class Peer:
 PEERS = {
     "keras": Peer("Keras, the tutorial's way", to_target=True),
     "torch": Peer("plain PyTorch loop", to_target=True),
+    "recipe": Peer("plain PyTorch loop with olhar's recipe", to_target=True),
     "fastai": Peer("fastai `fit_one_cycle`", to_target=False),
     "timm": Peer("timm's train script parts", to_target=False),
 }
@@ -131,7 +132,8 @@ def run_peer(name: str, python: Path, arrays: Path, args: argparse.Namespace, se
     command = [python, SCRIPTS / f"train_{name}.py", arrays, "--epochs", str(epochs)]
     command += ["--target", str(args.target), "--seed", str(seed)]
     begun = time.perf_counter()
-    out = run_command(command, TF_CPP_MIN_LOG_LEVEL="3")
+    env = {"PYTHONPATH": str(ROOT / "src")} if name == "recipe" else {}
+    out = run_command(command, TF_CPP_MIN_LOG_LEVEL="3", **env)
     record: Record = json.loads(out.splitlines()[-1])
     return {**record, "wall_s": time.perf_counter() - begun}
 

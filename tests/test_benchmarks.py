@@ -468,3 +468,15 @@ def test_the_page_has_the_marked_tables() -> None:
         "photos",
         "",
     ]
+
+
+def test_one_command_makes_every_table_anew() -> None:
+    made = set(re.findall(r"benchmarks/(\w+)\.py", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    shown = set(
+        re.findall(
+            r"python benchmarks/(\w+)\.py",
+            (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8"),
+        )
+    )
+    assert shown
+    assert made >= shown
