@@ -37,7 +37,7 @@ from pages import ARTEFACTS, keep, watched, weak_pairs
 from serving_process import Server, serving
 
 PAGE = Path(sys.modules["olhar"].__file__ or "").parent / "serving" / "page"
-FILES = [*PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)]
+FILES = [*PAGE.iterdir(), *(looks.FOLDER / name for name in (*looks.NAMES, *looks.PARTS))]
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 Strokes = list[list[tuple[float, float]]]

@@ -336,7 +336,7 @@ def test_the_file_holds_all_that_it_needs(pages: dict[str, tuple[Classifier, Pat
 
 
 def test_the_page_has_the_texts_it_uses_and_no_others() -> None:
-    files = [*PAGE.iterdir(), *(looks.FOLDER / name for name in looks.SCRIPTS)]
+    files = [*PAGE.iterdir(), *(looks.FOLDER / name for name in (*looks.SCRIPTS, *looks.PARTS))]
     sources = "".join(file.read_text(encoding="utf-8") for file in files)
     texts = page_texts("en")
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', sources))

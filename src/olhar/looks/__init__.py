@@ -9,7 +9,8 @@ drops.js        files that are dropped on a page
 cards.js        the cards of a page; picturecard.js: what each of them has; bars.js: its bars
 icon.svg        the eye
 
-A page that a server sends has the line `{{head FOLDER/ STYLE.css… SCRIPT.js}}` for what all heads have.
+In a page, `{{head FOLDER/ STYLE.css… SCRIPT.js}}` stands for what heads have, `{{NAME.html}}` for a part:
+answers.html is the list of cards, photos.html and drawing.html what stands around photos and the sheet.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 SCRIPTS = ("words.js", "address.js", "draw.js", "drops.js", "cards.js", "picturecard.js", "bars.js")
 NAMES = ("page.css", *SCRIPTS, "icon.svg")
+PARTS = ("answers.html", "photos.html", "drawing.html")
 
 _HEAD = re.compile(r"\{\{head (\S+/ )?((?:\w+\.css )+)(\w+\.js)\}\}")
+_PART = re.compile(r"\{\{(\w+\.html)\}\}\n")
 
 
 def read_page(path: Path) -> bytes:
-    """A page with its head."""
-    return _HEAD.sub(_head, path.read_text(encoding="utf-8")).encode()
+    """A page with its head and its parts."""
+    text = _HEAD.sub(_head, path.read_text(encoding="utf-8"))
+    return _PART.sub(lambda match: (FOLDER / match[1]).read_text(encoding="utf-8"), text).encode()
 
 
 def _head(match: re.Match[str]) -> str:

@@ -68,7 +68,7 @@ def write_page(model: WebModel) -> bytes:
         "worker": bundle("worker", _FOLDERS).replace("</", "<\\/"),
         "script": script,
     }
-    text = (_PAGE / "index.html").read_text(encoding="utf-8")
+    text = looks.read_page(_PAGE / "index.html").decode()
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], text).encode()
 
 

@@ -296,7 +296,7 @@ class Project:
         if self.bounds is not None and _size_below(self.path) >= self.bounds.size_bytes:
             raise ConfigError(self._full(self.bounds))
 
-    # Helpers
+    # Inside
 
     def _full(self, bounds: Bounds) -> Text:
         return _(
