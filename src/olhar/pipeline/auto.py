@@ -54,6 +54,8 @@ def suits_auto(
     """
     if network is not None or recipe is not None or wanted.channels == 1:
         return False
+    if settings.get("teacher"):  # which is for networks trained from scratch
+        return False
     if wanted.name in NAMED or settings.keys() & NETWORK.keys():
         return False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -21,6 +21,7 @@ from olhar.networks.backbones import SMALL_SIZE
 from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours, tells_apart
 from olhar.pipeline.continuing import warns_of_outliers
 from olhar.pipeline.inputs import Job
+from olhar.pipeline.teaching import soft_labels
 from olhar.pipeline.top import fit_top
 from olhar.pipeline.transfer import (
     as_tensor,
@@ -84,7 +85,7 @@ def fit_job(
         on_epoch(state)
     if state is not None and state.epoch >= epochs:
         return state
-    training = build_training(job, share)
+    training = build_training(job, share, soft_labels(job, progress))
     progress.start(_("training"), epochs * training.steps)
     val = torch.from_numpy(job.splits.val)
     own = val if share is None else share.rows(val)
@@ -141,8 +142,13 @@ def explain_memory(job: Job) -> Iterator[None]:
         raise
 
 
-def build_training(job: Job, share: Share | None = None) -> Training:
-    """The untrained network with its images and recipe, on the machine's device."""
+def build_training(
+    job: Job, share: Share | None = None, soft: NDArray[np.float32] | None = None
+) -> Training:
+    """The untrained network with its images and recipe, on the machine's device.
+
+    `soft` is what a teacher says of the training images, (n, K).
+    """
     import torch
 
     from olhar.networks.build import Normalise
@@ -161,6 +167,7 @@ def build_training(job: Job, share: Share | None = None) -> Training:
         Normalise(job.preprocess.mean, job.preprocess.std),
         share,
         Stages(network) if job.mode.thaws else None,
+        None if soft is None else torch.from_numpy(soft),
     )
 
 

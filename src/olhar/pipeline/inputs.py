@@ -52,6 +52,21 @@ GivenPreprocess = Callable[[int], Preprocess]
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A model whose answers about the training images are learnt from.
+
+    Attributes:
+        model: a run folder, or a `model/` folder.
+        sha256: of its config.json, which has those of its other files.
+        data: the images, which it sees in its own size.
+    """
+
+    model: str
+    sha256: str
+    data: DataSettings
+
+
+@dataclass(frozen=True)
 class Job:
     """All that a training is made of, accepted and ready; `transfer` where it has a backbone."""
 
@@ -64,6 +79,7 @@ class Job:
     resources: Resources
     machine: Machine
     transfer: Transfer | None = None
+    teacher: Teacher | None = None
 
     @property
     def mode(self) -> Mode:

@@ -25,6 +25,7 @@ from olhar.pipeline.estimating import check_pool
 from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.plan import Plan, repeating_command
+from olhar.pipeline.teaching import find_teacher, open_teacher
 from olhar.pipeline.where import BEGUN_IN, from_there, locate_data, present_folder, record_data
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
@@ -92,9 +93,18 @@ def prepare_job(
     recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
     check_shareable(recipe, len(splits.train))
-    folder = RunFolder(path)
+    teacher = find_teacher(recipe.teacher, mode, plan.data, dataset.class_names)
     job = Job(
-        folder, dataset, splits, spec, preprocess, recipe, plan.resources, machine, plan.transfer
+        RunFolder(path),
+        dataset,
+        splits,
+        spec,
+        preprocess,
+        recipe,
+        plan.resources,
+        machine,
+        plan.transfer,
+        teacher,
     )
     if plan.transfer is not None:
         from olhar.pipeline.transfer import check_backbone
@@ -118,6 +128,7 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
         "preprocess": job.preprocess.to_dict(),
         **({"transfer": job.transfer.to_dict()} if job.transfer else {}),
         **({"choice": dict(plan.choice)} if plan.choice else {}),
+        **({"teacher": {"sha256": job.teacher.sha256}} if job.teacher else {}),
         "recipe": job.recipe.to_dict(),
         "resources": job.resources.to_dict(),
         "machine": {**describe_machine(job.machine), **describe_group()},
@@ -182,6 +193,10 @@ def load_job(
         transfer = dataclasses.replace(transfer, weights=from_there(transfer.weights, place))
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, prepared, recipe, resources, machine, transfer)
+    if recipe.teacher:
+        path = from_there(recipe.teacher, place)
+        teacher = open_teacher(path, data_settings, config["teacher"]["sha256"])
+        job = dataclasses.replace(job, teacher=teacher)
     return job, state
 
 

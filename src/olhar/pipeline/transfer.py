@@ -267,7 +267,7 @@ def frozen_features(
         return mean_of([frozen_features(job, network, progress, v, indices) for v in halves])
     return cached_features(
         feature_key(job.spec, network, job.preprocess, views),
-        _image_names(job.dataset, indices),
+        image_names(job.dataset, indices),
         lambda rows: compute_features(job, network, indices[rows], views, progress),
     )
 
@@ -292,7 +292,7 @@ def pixels_name(pixels: NDArray[np.uint8]) -> bytes:
     return hashlib.sha256(pixels.tobytes()).digest()[:16]
 
 
-def _image_names(dataset: Dataset, indices: NDArray[np.int64]) -> list[bytes]:
+def image_names(dataset: Dataset, indices: NDArray[np.int64]) -> list[bytes]:
     """What images of a pool are known by in the cache of features; those of arrays by their places."""
     if dataset.files:
         return [pixels_name(dataset.images[row]) for row in indices]

@@ -98,7 +98,7 @@ class RootPathKind(Kind):
 
     def read(self, value: Any) -> str:
         """Without the slash at its end."""
-        return clean_prefix(value)
+        return clean_prefix(super().read(value))
 
 
 class _Folder(Kind):

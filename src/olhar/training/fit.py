@@ -21,6 +21,7 @@ from olhar.errors import DivergedError
 from olhar.i18n import _
 from olhar.run.history import Row, best_epoch
 from olhar.training.augment import augment_normalised, augment_pixels, shrink
+from olhar.training.distillation import Taught
 from olhar.training.machine import Machine, keep_freed_memory
 from olhar.training.optimizers import (
     build_optimizers,
@@ -139,6 +140,7 @@ class Training:
         normalise: nn.Module,
         share: Share | None = None,
         stages: Stages | None = None,
+        soft: torch.Tensor | None = None,
     ) -> None:
         """Make ready.
 
@@ -152,6 +154,7 @@ class Training:
             normalise: uint8 (N, C, H, W) → float32 network input.
             share: this process's share of a training over several processes.
             stages: which parts are trained in which epoch.
+            soft: (n, K) float32, what a teacher says of the images of `indices`.
         """
         torch.set_num_threads(machine.threads)
         keep_freed_memory()
@@ -175,6 +178,9 @@ class Training:
         self.dropouts = [(m, m.p) for m in network.modules() if isinstance(m, nn.Dropout)]
         self.share = share
         shares = class_shares(labels[indices])  # (K,)
+        self.taught = (
+            None if soft is None else Taught(soft, indices, len(labels), recipe, self.device)
+        )
         self.class_weights = (1 / shares).to(self.device) if recipe.balance == "weights" else None
         self.image_weights = (
             1 / shares[labels[indices]].double() if recipe.balance == "sampling" else None
@@ -244,6 +250,8 @@ class Training:
             logits = self.network(x)
         logits = logits.float()
         loss = self._loss(logits, y, batch)
+        if self.taught is not None:
+            loss = self.taught.mixed(loss, logits, members.to(self.device), len(batch))
         self.network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         figures = torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])

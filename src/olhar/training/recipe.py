@@ -85,6 +85,26 @@ class Recipe(Settings):
         Number(0, 0.9),
         _("share of the target spread over all classes (Szegedy et al. 2016, sec. 7)"),
     )
+    teacher: str | None = setting(
+        None,
+        Kind("RUN"),
+        _(
+            "a run on the same classes whose answers are learnt from beside the labels (Hinton et al. "
+            "2015, sec. 2); for networks trained from scratch"
+        ),
+        usual=True,
+        searched=False,
+    )
+    teacher_share: float | None = setting(
+        None,
+        _SHARE,
+        _("share of the loss that is the teacher's, default 0.7; the rest is the labels'"),
+    )
+    teacher_temperature: float | None = setting(
+        None,
+        Number(1, 20),
+        _("by how much the answers of both are softened before they are compared; default 2"),
+    )
     flip: bool = setting(False, YesNo(), _("mirror half of the images left to right"))  # noqa: FBT003
     translate: float = setting(0.0, Number(0, 0.5), _("largest shift, as a share of the side"))
     rotate: float = setting(0.0, Number(0, 180), _("largest rotation, in degrees"))
