@@ -22,6 +22,8 @@ from filelock import FileLock
 
 from warm import Forked, Warm
 
+pytest.register_assert_rewrite("pages")  # what it asserts is shown as that of a test
+
 # Tests share the cores with each other and with other programs: a training whose threads are more
 # than the cores that are free waits for itself (docs/experiments.md).
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -347,3 +347,41 @@ def test_two_browsers_see_the_same_project(browser: Any, trained: Server) -> Non
         first.keyboard.press("ArrowRight")
         assert first.get_by_role("tab", name="Train").get_attribute("aria-selected") == "true"
         assert first.get_by_role("heading", level=1).is_visible()
+
+
+def test_a_digit_is_drawn_by_mouse_and_by_keys_and_taken_back(
+    browser: Any, digits_run: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "digits"
+    shutil.copytree(digits_run, project / "runs" / "1")
+    for name in "01":
+        (project / "photos" / name).mkdir(parents=True)
+    with (
+        serving(project, command="studio") as server,
+        page_of(browser, server.url, "drawn", query="?lang=en#try", errors=True) as page,
+    ):
+        page.get_by_role("radio", name="Draw").check()
+        pad = page.get_by_role("img", name="A pad to draw on")
+        box = pad.bounding_box()
+        across, top = box["x"] + box["width"] / 2, box["y"] + box["height"] / 5
+        page.mouse.move(across, top)
+        page.mouse.down()
+        page.mouse.move(across, top + 0.6 * box["height"], steps=8)
+        page.mouse.up()
+        bars = page.locator(".answer .bars li")
+        bars.first.wait_for()
+        inks = """canvas => {
+          const brush = new OffscreenCanvas(1, 1).getContext("2d");
+          brush.drawImage(canvas, -canvas.width / 2, -canvas.height / 2);
+          return [...brush.getImageData(0, 0, 1, 1).data];
+        }"""
+        assert pad.evaluate(inks) == [255, 255, 255, 255]
+        page.get_by_role("button", name="Swap black and white").click()
+        assert pad.evaluate(inks) == [0, 0, 0, 255]
+        pad.focus()
+        page.keyboard.press("Backspace")
+        until(page, "document.querySelectorAll('.answer .bars li').length === 0")
+        assert pad.evaluate(inks)[3] == 0
+        for key in (" ", *["ArrowDown"] * 12, " "):
+            page.keyboard.press(key)
+        bars.first.wait_for()
