@@ -5,13 +5,10 @@ Does not know: data sets, or where their files belong.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
-import os
 import ssl
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,13 +20,13 @@ from typing import TYPE_CHECKING
 from olhar.errors import ChecksumError, DownloadError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _
+from olhar.locks import one_at_a_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _CHUNK_BYTES, _MD5_DIGITS = 2**16, 32
 _NETWORK_ERRORS = (OSError, http.client.HTTPException)
-_LOCKED_BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
 
 def md5_file(path: Path) -> str:
@@ -91,7 +88,7 @@ def _fetch(
 ) -> Path:
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_process(path.with_name(path.name + ".lock")):
+        with one_at_a_time(path.with_name(path.name + ".lock")):
             if not (path.is_file() and checksum(path) == expected):
                 part = path.with_name(path.name + ".part")
                 _download(url, part, timeout_s)
@@ -218,35 +215,3 @@ def _progress_bar(file_name: str) -> Iterator[Progress]:
     ) as progress:
         progress.add_task(str(_("downloading {file}", file=file_name)), total=None)
         yield progress
-
-
-@contextmanager
-def _only_process(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the same `lock` file.
-
-    The system frees the lock when its process ends, however it ends. Where a file system has no
-    locks, nobody waits, and the md5 tells if two downloads got in each other's way.
-    """
-    with lock.open("ab") as file:
-        while True:
-            try:
-                _lock(file.fileno())
-                break
-            except OSError as error:
-                if error.errno not in _LOCKED_BY_ANOTHER:
-                    break
-                time.sleep(0.2)
-        yield
-
-
-def _lock(descriptor: int) -> None:
-    """Lock an open file until it is closed; OSError if another process has."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
