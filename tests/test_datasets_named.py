@@ -19,7 +19,10 @@ import numpy as np
 import pytest
 
 from olhar.datasets import cache, named
-from olhar.datasets.named import NAMED, load_named
+from olhar.datasets.fetch import fetch, md5_bytes, md5_file
+from olhar.datasets.named import NAMED, cifar10, load_named, named_files, published
+from olhar.datasets.named.cifar10 import CIFAR10
+from olhar.datasets.named.idx_sets import MNIST
 from olhar.datasets.places import data_files
 from olhar.errors import (
     ChecksumError,
@@ -48,8 +51,16 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OLHAR_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(named, "_CIFAR10_URL", NOWHERE + "cifar-10-python.tar.gz")
-    monkeypatch.setattr(named, "_IDX_URL", dict.fromkeys(named._IDX_URL, NOWHERE))
+    download_from(NOWHERE, monkeypatch)
+
+
+def download_from(place: str, monkeypatch) -> None:
+    """Let `place` take the place of the makers' addresses."""
+
+    def fetch_there(url: str, *rest: object) -> Path:
+        return fetch(place + url.rpartition("/")[2], *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(published, "fetch", fetch_there)
 
 
 @pytest.fixture
@@ -137,7 +148,8 @@ def test_cifar10_from_the_published_archive(monkeypatch, tmp_path):
 def test_cifar10_unpacked_and_in_a_plain_tar(data, tmp_path):
     folder = data / "vision" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
-    for name, content in named._batches(SHARED / "cifar10" / "cifar-10-python.tar.xz"):
+    archive = SHARED / "cifar10" / "cifar-10-python.tar.xz"
+    for name, content in CIFAR10.published[0].contents(archive):
         (folder / name).write_bytes(content)
     assert load_named("cifar10").fingerprint.startswith(CIFAR10_FINGERPRINT)
     with tarfile.open(data / "cifar-10-python.tar", "w") as archive:
@@ -259,7 +271,7 @@ def test_download_from_the_makers(tmp_path, monkeypatch):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_address[1]}/"
-        monkeypatch.setitem(named._IDX_URL, "mnist", url)
+        download_from(url, monkeypatch)
         try:
             assert load_named("mnist").fingerprint.startswith(MNIST_FINGERPRINT)
         finally:
@@ -309,9 +321,12 @@ def test_a_damaged_mnist_file_is_named_with_both_md5s(data, damage, packing, tmp
     message = str(caught.value)
     assert caught.value.exit_status == 2
     assert path.name in message
-    assert named.md5_file(path) in message
-    gz_md5, content_md5 = named._IDX_MD5["mnist"]["t10k-labels"]
-    assert (gz_md5 if packing else content_md5) in message
+    assert md5_file(path) in message
+    (labels,) = (one for one in MNIST.published if one.holds == ("t10k-labels",))
+    assert (labels.md5 if packing else labels.content_md5) in message  # type: ignore[attr-defined]
+    with pytest.raises(ChecksumError) as again:  # those who hand the files on say the same
+        named_files("mnist", download=False)
+    assert str(again.value) == message
     assert not any((tmp_path / "cache" / "datasets").iterdir())
 
 
@@ -339,10 +354,10 @@ def test_a_malicious_batch_is_refused_before_it_is_unpickled(data, tmp_path, suf
     make_tar(data / "sets" / f"cifar-10-python{suffix}", {"data_batch_1": evil})
     with pytest.raises(ChecksumError, match="data_batch_1") as caught:
         load_named("cifar10")
-    assert named.md5_bytes(evil) in str(caught.value)
-    assert named._BATCH_MD5["data_batch_1"] in str(caught.value)
+    assert md5_bytes(evil) in str(caught.value)
+    assert cifar10._BATCH_MD5["data_batch_1"] in str(caught.value)
     with pytest.raises(pickle.UnpicklingError, match="system"):
-        named._decode_batch(evil)
+        cifar10._decode_batch(evil)
     assert not proof.exists()
 
 
