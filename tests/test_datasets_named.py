@@ -6,11 +6,13 @@ import json
 import lzma
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -258,9 +260,9 @@ def test_mnist_is_no_fashion_mnist(data):
         load_named("fashion_mnist")
 
 
-@needs_data
-def test_download_from_the_makers(tmp_path, monkeypatch):
-    monkeypatch.delenv("OLHAR_DATA")
+@pytest.fixture
+def makers() -> Iterator[str]:
+    """The address of a server that has the files of MNIST."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -270,14 +272,78 @@ def test_download_from_the_makers(tmp_path, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/"
-        download_from(url, monkeypatch)
         try:
-            assert load_named("mnist").fingerprint.startswith(MNIST_FINGERPRINT)
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:
             server.shutdown()
             thread.join()
-    assert (tmp_path / "cache" / "downloads" / "mnist" / f"{STEMS[0]}.gz").is_file()
+
+
+@needs_data
+def test_download_from_the_makers(tmp_path, monkeypatch, makers):
+    monkeypatch.delenv("OLHAR_DATA")
+    download_from(makers, monkeypatch)
+    assert load_named("mnist").fingerprint.startswith(MNIST_FINGERPRINT)
+    fetched = tmp_path / "cache" / "downloads" / "mnist" / f"{STEMS[0]}.gz"
+    files = named_files("mnist", download=False)
+    assert files[0] == fetched
+    assert len(files) == len(STEMS)
+    fetched.write_bytes(fetched.read_bytes()[:-20])
+    with pytest.raises(ChecksumError, match="train-images"):
+        named_files("mnist", download=False)
+    assert named_files("mnist", download=True) == files  # it is fetched anew
+
+
+# `olhar data mnist` as people have it, save that the makers live elsewhere.
+DRAWN = """
+import sys
+from olhar.cli import main
+from olhar.datasets.named import published
+
+fetch = published.fetch
+published.fetch = lambda url, *rest: fetch(sys.argv[1] + url.rpartition("/")[2], *rest)
+sys.exit(main(["data", "mnist"]))
+"""
+
+
+@needs_data
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_a_download_inside_a_command_draws_one_bar(monkeypatch, makers):
+    import pty
+
+    monkeypatch.delenv("OLHAR_DATA")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("OLHAR_LANG", "en")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRAWN, makers], stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    drawn = read_terminal(ours)
+    output, _errors = process.communicate(timeout=120)
+    assert process.returncode == 0, drawn
+    assert "mnist: 70000 images" in output
+    assert "downloading train-images-idx3-ubyte.gz" in drawn
+    assert " MB/s" in drawn
+    titles = [re.findall("downloading|reading", line) for line in drawn.split("\r\x1b[2K")]
+    assert max(map(len, titles)) == 1
+    assert drawn.count("\x1b[1A") == 1  # up a line: once, to take the bar away at the end
+
+
+def read_terminal(number: int) -> str:
+    """All that is written to a terminal until the last who could has closed it."""
+    pieces = []
+    with os.fdopen(number, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(65536)
+            except OSError:  # how Linux says that
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+    return b"".join(pieces).decode()
 
 
 # Wrong input
