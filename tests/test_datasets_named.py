@@ -453,6 +453,8 @@ def test_other_versions_of_cifar10_and_links_are_passed_over(data):
         archive.addfile(link)
     with pytest.raises(DownloadError):
         load_named("cifar10")
+    with pytest.raises(MissingFileError, match="not on this computer"):
+        named_files("cifar10", download=False)
 
 
 # The cache
