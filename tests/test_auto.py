@@ -94,13 +94,13 @@ def test_settings_of_a_training_ask_for_a_mode_that_has_them(
 def test_what_speaks_against_a_backbone(tmp_path: Path) -> None:
     photos = str(arrows(tmp_path / "photos", count=2))
     small = str(arrows(tmp_path / "small", side=PHOTO_SIDE - 1, count=2))
-    assert suits_auto(DataSettings(photos), None, None, {})
-    assert not suits_auto(DataSettings(small), None, None, {})
-    assert not suits_auto(DataSettings(photos), "lenet5", None, {})
-    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {})
-    assert not suits_auto(DataSettings(photos), None, None, {"width": 1})
-    assert not suits_auto(DataSettings(photos, channels=1), None, None, {})
-    assert not suits_auto(DataSettings("digits"), None, None, {})
+    assert suits_auto(DataSettings(photos), None, None, {}, Progress())
+    assert not suits_auto(DataSettings(small), None, None, {}, Progress())
+    assert not suits_auto(DataSettings(photos), "lenet5", None, {}, Progress())
+    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {}, Progress())
+    assert not suits_auto(DataSettings(photos), None, None, {"width": 1}, Progress())
+    assert not suits_auto(DataSettings(photos, channels=1), None, None, {}, Progress())
+    assert not suits_auto(DataSettings("digits"), None, None, {}, Progress())
 
 
 def test_several_processes_train_a_network_from_scratch(
@@ -108,7 +108,7 @@ def test_several_processes_train_a_network_from_scratch(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     photos = str(arrows(tmp_path / "photos", count=2))
-    assert not suits_auto(DataSettings(photos), None, None, {})
+    assert not suits_auto(DataSettings(photos), None, None, {}, Progress())
 
 
 def test_without_weights_and_network_a_network_from_scratch_is_trained(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import json
 import lzma
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +21,10 @@ import numpy as np
 import pytest
 
 from olhar.datasets import cache, named
-from olhar.datasets.named import NAMED, load_named
+from olhar.datasets.fetch import fetch, md5_bytes, md5_file
+from olhar.datasets.named import NAMED, cifar10, load_named, named_files, published
+from olhar.datasets.named.cifar10 import CIFAR10
+from olhar.datasets.named.idx_sets import MNIST
 from olhar.datasets.places import data_files
 from olhar.errors import (
     ChecksumError,
@@ -48,8 +53,16 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("OLHAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OLHAR_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(named, "_CIFAR10_URL", NOWHERE + "cifar-10-python.tar.gz")
-    monkeypatch.setattr(named, "_IDX_URL", dict.fromkeys(named._IDX_URL, NOWHERE))
+    download_from(NOWHERE, monkeypatch)
+
+
+def download_from(place: str, monkeypatch) -> None:
+    """Let `place` take the place of the makers' addresses."""
+
+    def fetch_there(url: str, *rest: object) -> Path:
+        return fetch(place + url.rpartition("/")[2], *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(published, "fetch", fetch_there)
 
 
 @pytest.fixture
@@ -137,7 +150,8 @@ def test_cifar10_from_the_published_archive(monkeypatch, tmp_path):
 def test_cifar10_unpacked_and_in_a_plain_tar(data, tmp_path):
     folder = data / "vision" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
-    for name, content in named._batches(SHARED / "cifar10" / "cifar-10-python.tar.xz"):
+    archive = SHARED / "cifar10" / "cifar-10-python.tar.xz"
+    for name, content in CIFAR10.published[0].contents(archive):
         (folder / name).write_bytes(content)
     assert load_named("cifar10").fingerprint.startswith(CIFAR10_FINGERPRINT)
     with tarfile.open(data / "cifar-10-python.tar", "w") as archive:
@@ -246,9 +260,9 @@ def test_mnist_is_no_fashion_mnist(data):
         load_named("fashion_mnist")
 
 
-@needs_data
-def test_download_from_the_makers(tmp_path, monkeypatch):
-    monkeypatch.delenv("OLHAR_DATA")
+@pytest.fixture
+def makers() -> Iterator[str]:
+    """The address of a server that has the files of MNIST."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -258,14 +272,78 @@ def test_download_from_the_makers(tmp_path, monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/"
-        monkeypatch.setitem(named._IDX_URL, "mnist", url)
         try:
-            assert load_named("mnist").fingerprint.startswith(MNIST_FINGERPRINT)
+            yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:
             server.shutdown()
             thread.join()
-    assert (tmp_path / "cache" / "downloads" / "mnist" / f"{STEMS[0]}.gz").is_file()
+
+
+@needs_data
+def test_download_from_the_makers(tmp_path, monkeypatch, makers):
+    monkeypatch.delenv("OLHAR_DATA")
+    download_from(makers, monkeypatch)
+    assert load_named("mnist").fingerprint.startswith(MNIST_FINGERPRINT)
+    fetched = tmp_path / "cache" / "downloads" / "mnist" / f"{STEMS[0]}.gz"
+    files = named_files("mnist", download=False)
+    assert files[0] == fetched
+    assert len(files) == len(STEMS)
+    fetched.write_bytes(fetched.read_bytes()[:-20])
+    with pytest.raises(ChecksumError, match="train-images"):
+        named_files("mnist", download=False)
+    assert named_files("mnist", download=True) == files  # it is fetched anew
+
+
+# `olhar data mnist` as people have it, save that the makers live elsewhere.
+DRAWN = """
+import sys
+from olhar.cli import main
+from olhar.datasets.named import published
+
+fetch = published.fetch
+published.fetch = lambda url, *rest: fetch(sys.argv[1] + url.rpartition("/")[2], *rest)
+sys.exit(main(["data", "mnist"]))
+"""
+
+
+@needs_data
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_a_download_inside_a_command_draws_one_bar(monkeypatch, makers):
+    import pty
+
+    monkeypatch.delenv("OLHAR_DATA")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("OLHAR_LANG", "en")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRAWN, makers], stdout=subprocess.PIPE, stderr=theirs, text=True
+    )
+    os.close(theirs)
+    drawn = read_terminal(ours)
+    output, _errors = process.communicate(timeout=120)
+    assert process.returncode == 0, drawn
+    assert "mnist: 70000 images" in output
+    assert "downloading train-images-idx3-ubyte.gz" in drawn
+    assert " MB/s" in drawn
+    titles = [re.findall("downloading|reading", line) for line in drawn.split("\r\x1b[2K")]
+    assert max(map(len, titles)) == 1
+    assert drawn.count("\x1b[1A") == 1  # up a line: once, to take the bar away at the end
+
+
+def read_terminal(number: int) -> str:
+    """All that is written to a terminal until the last who could has closed it."""
+    pieces = []
+    with os.fdopen(number, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(65536)
+            except OSError:  # how Linux says that
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+    return b"".join(pieces).decode()
 
 
 # Wrong input
@@ -309,9 +387,12 @@ def test_a_damaged_mnist_file_is_named_with_both_md5s(data, damage, packing, tmp
     message = str(caught.value)
     assert caught.value.exit_status == 2
     assert path.name in message
-    assert named.md5_file(path) in message
-    gz_md5, content_md5 = named._IDX_MD5["mnist"]["t10k-labels"]
-    assert (gz_md5 if packing else content_md5) in message
+    assert md5_file(path) in message
+    (labels,) = (one for one in MNIST.published if one.holds == ("t10k-labels",))
+    assert (labels.md5 if packing else labels.content_md5) in message  # type: ignore[attr-defined]
+    with pytest.raises(ChecksumError) as again:  # those who hand the files on say the same
+        named_files("mnist", download=False)
+    assert str(again.value) == message
     assert not any((tmp_path / "cache" / "datasets").iterdir())
 
 
@@ -339,10 +420,10 @@ def test_a_malicious_batch_is_refused_before_it_is_unpickled(data, tmp_path, suf
     make_tar(data / "sets" / f"cifar-10-python{suffix}", {"data_batch_1": evil})
     with pytest.raises(ChecksumError, match="data_batch_1") as caught:
         load_named("cifar10")
-    assert named.md5_bytes(evil) in str(caught.value)
-    assert named._BATCH_MD5["data_batch_1"] in str(caught.value)
+    assert md5_bytes(evil) in str(caught.value)
+    assert cifar10._BATCH_MD5["data_batch_1"] in str(caught.value)
     with pytest.raises(pickle.UnpicklingError, match="system"):
-        named._decode_batch(evil)
+        cifar10._decode_batch(evil)
     assert not proof.exists()
 
 
@@ -372,6 +453,8 @@ def test_other_versions_of_cifar10_and_links_are_passed_over(data):
         archive.addfile(link)
     with pytest.raises(DownloadError):
         load_named("cifar10")
+    with pytest.raises(MissingFileError, match="not on this computer"):
+        named_files("cifar10", download=False)
 
 
 # The cache

@@ -11,6 +11,8 @@ import pytest
 
 from olhar.datasets.fetch import fetch, md5_bytes, md5_file
 from olhar.errors import ChecksumError, DownloadError
+from olhar.i18n import Text
+from olhar.progress import Progress
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -25,6 +27,7 @@ class RangeServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), RangeHandler)
         self.ranges: list[str | None] = []
         self.knows_ranges = True
+        self.says_length = True
         self.cut_after = 0
         self.cuts = 0
         self.status = 0
@@ -55,7 +58,8 @@ class RangeHandler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-        self.send_header("Content-Length", str(len(body)))
+        if server.says_length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if server.cuts:
             server.cuts -= 1
@@ -76,6 +80,23 @@ def server():
         thread.join()
 
 
+class Heard(Progress):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int]] = []
+        self.done: list[list[int]] = []
+        self.text = ""
+
+    def start(self, title: Text, total: int) -> None:
+        self.stages.append((str(title), total))
+        self.done.append([])
+
+    def advance(self, done: int, text: str = "") -> None:
+        self.done[-1].append(done)
+        self.text = text
+
+
 def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -85,7 +106,38 @@ def test_downloads_into_a_folder_that_is_not_there_yet(server, tmp_path, capfd):
     assert fetch(server.url, path, MD5) == path
     assert path.read_bytes() == CONTENT
     assert not path.with_name("file.bin.part").exists()
-    assert capfd.readouterr() == ("", "")  # no progress bar where there is no terminal
+    assert capfd.readouterr() == ("", "")  # who hands in no progress hears nothing
+
+
+def test_the_bytes_of_a_download_are_heard(server, tmp_path):
+    heard = Heard()
+    fetch(server.url, tmp_path / "file.bin", MD5, heard)
+    assert heard.stages == [("downloading file.bin", len(CONTENT))]
+    assert heard.done[0] == sorted(heard.done[0])
+    assert (heard.done[0][0], heard.done[0][-1]) == (0, len(CONTENT))
+    assert re.fullmatch(r"1\.0/1\.0 MB  [\d,]+\.\d MB/s", heard.text)
+    fetch(server.url, tmp_path / "file.bin", MD5, heard)
+    assert len(heard.stages) == 1  # it is there
+
+
+def test_a_download_that_is_taken_up_begins_where_it_stopped(server, tmp_path):
+    server.cut_after, server.cuts = 300_000, 1
+    heard = Heard()
+    fetch(server.url, tmp_path / "file.bin", MD5, heard)
+    assert heard.stages == [("downloading file.bin", len(CONTENT))] * 2
+    assert [(done[0], done[-1]) for done in heard.done] == [
+        (0, 300_000),
+        (300_000, len(CONTENT)),
+    ]
+
+
+def test_a_download_of_unknown_length(server, tmp_path):
+    server.says_length = False
+    heard = Heard()
+    fetch(server.url, tmp_path / "file.bin", MD5, heard)
+    assert heard.stages == [("downloading file.bin", 0)]
+    assert heard.done[0][-1] == len(CONTENT)
+    assert heard.text.startswith("1.0 MB  ")
 
 
 def test_a_right_file_is_not_downloaded_again_and_a_wrong_one_is(server, tmp_path):

@@ -29,7 +29,6 @@ from olhar.data_settings import SourceSettings
 from olhar.datasets import (
     Dataset,
     PhotoFolder,
-    cifar100,
     load_named,
     open_source,
     prepare_dataset,
@@ -39,6 +38,7 @@ from olhar.datasets.arrays import as_arrays
 from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.forms import archives
 from olhar.datasets.forms.export import FORMS, export_dataset
+from olhar.datasets.named import cifar100
 from olhar.errors import (
     ChecksumError,
     ConfigError,
@@ -1135,10 +1135,15 @@ def cifar100_files(folder: Path, train: int = 2, test: int = 1) -> None:
         (folder / name).write_bytes(records.tobytes())
 
 
+def few_of_cifar100(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar100, "_PER_CLASS", {"train.bin": 2, "test.bin": 1})
+    monkeypatch.setitem(cifar100.CIFAR100.parts, "train", 200)  # type: ignore[arg-type]
+    monkeypatch.setitem(cifar100.CIFAR100.parts, "test", 100)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_cifar100(packed: bool, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar100, "_PER_CLASS", {"train.bin": 2, "test.bin": 1})
-    monkeypatch.setattr(cifar100, "_URL", "http://127.0.0.1:9/x")
+    few_of_cifar100(monkeypatch)
     folder = place / "cifar-100-binary"
     cifar100_files(folder)
     raw = np.frombuffer((folder / "test.bin").read_bytes(), np.uint8).reshape(-1, 3074)
@@ -1156,7 +1161,7 @@ def test_cifar100(packed: bool, place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_cifar100_that_is_not(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar100, "_PER_CLASS", {"train.bin": 2, "test.bin": 1})
+    few_of_cifar100(monkeypatch)
     folder = place / "cifar-100-binary"
     cifar100_files(folder, train=3)
     with pytest.raises(ChecksumError, match=r"not the train\.bin of CIFAR-100"):

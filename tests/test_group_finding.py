@@ -264,7 +264,7 @@ def test_what_a_user_says_comes_first(tmp_path: Path) -> None:
     assert together(source, groups) == {frozenset({"cat/IMG_0000.jpg", "cat/IMG_0005.jpg"})}
     assert "1 group(s) by groups.csv (the largest of 2 photos)" in str(groups.notes[0])
     assert "15 of 17 photos have no group by groups.csv" in str(groups.notes[1])
-    assert "data/pets/groups.csv" in gather_data(str(root), download=False)[2]
+    assert "data/pets/groups.csv" in gather_data(str(root), Progress(), download=False)[2]
     with pytest.raises(DataError, match="which photos belong together, and is no data"):
         open_source(str(root / "groups.csv"))
     source, groups = groups_of(root, group_by=r"IMG_000(\d)")

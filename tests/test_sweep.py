@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from conftest import olhar, one_core
 from olhar.errors import ConfigError, MissingFileError, StorageError
-from olhar.files import lock_folder
 from olhar.i18n import Text
+from olhar.locks import lock_folder
 from olhar.run import RunFolder
 from olhar.sweep import sweep
 from olhar.sweep.baseline import baseline, list_trials

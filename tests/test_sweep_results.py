@@ -20,7 +20,7 @@ from conftest import olhar
 from olhar.card import check_card, write_card
 from olhar.card.search import explain_choice
 from olhar.errors import ModelError
-from olhar.i18n import using
+from olhar.i18n import _, using
 from olhar.run import Run, RunFolder
 from olhar.run.search import Finalist, SearchRecord
 from olhar.sweep.plots import plot_parallel_coordinates
@@ -177,6 +177,24 @@ def test_the_live_table_fits_the_terminal(
     rows = [line for line in shown.splitlines() if "10/10" in line or "2/10" in line]
     assert len({row.split()[0] for row in rows}) <= 4  # of ten lines, six are the table's frame
     assert any("running" in row for row in rows)
+
+
+def test_a_stage_has_a_line_below_the_live_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    with LiveTable(SWEEP) as table:
+        table.start(_("reading {file}, this once", file="a"), 5)
+        table.advance(3)
+        assert "reading a, this once  3/5" in capsys.readouterr().err
+        table.show(TRIALS[:2])
+        assert "reading a" not in capsys.readouterr().err
+        table.start(_("downloading {file}", file="b"), 0)
+        table.advance(2**20, "1.0 MB")
+    shown = capsys.readouterr().err
+    assert "validation accuracy" in shown
+    assert "downloading b  1.0 MB" in shown
 
 
 def test_a_loss_that_is_no_number_is_shown_and_is_null(tmp_path: Path) -> None:

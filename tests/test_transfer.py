@@ -480,7 +480,7 @@ def test_many_images_train_the_last_blocks(
         first = shutil.copy(photo, tmp_path / data / name / "0.jpg")
         for row in range(1, images // 2):
             os.link(first, tmp_path / data / name / f"{row}.jpg")
-    assert default_mode(backbone, data) == mode
+    assert default_mode(backbone, data, Progress()) == mode
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)

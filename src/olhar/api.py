@@ -124,7 +124,7 @@ def check_data(
     progress = progress or Progress()
     if html is not None:
         check_replaceable(Path(html))
-    source = open_source(SourceSettings(data, **source_settings(reading)))
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
     features = label_features(source, backbone, weights, progress) if backbone else None
     report = check_source(source, progress, labels=labels, features=features)
     if html is not None:
@@ -165,7 +165,7 @@ def push_data(
     progress = progress or Progress()
     called = name or (plain_name(data) if is_url(data) else Path(data).absolute().name)
     check_name(called, _("the name of a data set (choose another with --name)"))
-    source = open_source(SourceSettings(data, **source_settings(reading)))
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
     return push_dataset(as_arrays(source, size, progress), store, called, progress)
 
 
@@ -196,8 +196,9 @@ def export_data(
     from olhar.datasets import open_source
     from olhar.datasets.forms.export import export_dataset
 
-    source = open_source(SourceSettings(data, **source_settings(reading)))
-    return export_dataset(source, to, Path(out), size, progress or Progress())
+    progress = progress or Progress()
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
+    return export_dataset(source, to, Path(out), size, progress)
 
 
 def card(run: Path | str, **details: str) -> list[Path]:

@@ -11,15 +11,14 @@ import csv
 import io
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from olhar.errors import ConfigError, RunExistsError, explain_os_errors
-from olhar.i18n import Text, _
+from olhar.errors import RunExistsError, explain_os_errors
+from olhar.i18n import _
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
@@ -148,63 +147,3 @@ def sha256_file(path: Path) -> str:
 
     with explain_os_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_LOCKED_BYTE = 1024  # Windows locks bytes against reading too: one behind the text
-
-
-@contextmanager
-def lock_folder(folder: Path, busy: Callable[[str], Text]) -> Iterator[None]:
-    """Hold `folder` (made where it is not there) for this process; the system lets go when it dies.
-
-    Args:
-        folder: its file `.lock` has the number of the process that holds it.
-        busy: what to say where another process does, given its number ("?" if unknown).
-
-    Raises:
-        ConfigError: another process holds it.
-    """
-    path = folder / ".lock"
-    with explain_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    with file:
-        if not _take(file, path):
-            file.seek(0)
-            raise ConfigError(busy(file.read(32).strip() or "?"))
-        with explain_os_errors(folder):
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows removes no file that is open
-                path.unlink()
-
-
-def is_held(folder: Path) -> bool:
-    """Whether another process holds `folder` (see `lock_folder`)."""
-    path = folder / ".lock"
-    try:
-        with path.open("r+") as file:
-            return not _take(file, path)
-    except OSError:
-        return False
-
-
-def _take(file: IO[str], path: Path) -> bool:
-    """Whether the lock is ours now; the file of a process that has just let go does not count."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(_LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            return True
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
-        return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
-from olhar.i18n import Text
+from olhar.i18n import Text, number
 
 
 class Progress:
@@ -18,7 +19,7 @@ class Progress:
         """A sentence that the user should read: a choice made, something set aside."""
 
     def start(self, title: Text, total: int) -> None:
-        """A stage of `total` equal parts begins."""
+        """A stage of `total` equal parts begins; 0 where nobody knows how many."""
 
     def advance(self, done: int, text: str = "") -> None:
         """`done` parts of the stage are done."""
@@ -36,3 +37,27 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """The job has ended."""
+
+
+def byte_count(progress: Progress, title: Text, total: int, done: int = 0) -> Callable[[int], None]:
+    """Begins a stage of bytes; what it returns hears of each piece.
+
+    Args:
+        progress: hears also of the MB done, and of the MB a second.
+        title: of the stage.
+        total: how many bytes; 0 where nobody knows.
+        done: how many of them had come before.
+    """
+    begun, before = time.monotonic(), done
+
+    def report(size_bytes: int) -> None:
+        nonlocal done
+        done += size_bytes
+        speed = (done - before) / max(time.monotonic() - begun, 1e-3)
+        of_total = f"/{number(total / 2**20, 1)}" if total else ""
+        text = f"{number(done / 2**20, 1)}{of_total} MB  {number(speed / 2**20, 1)} MB/s"
+        progress.advance(done, text)
+
+    progress.start(title, total)
+    report(0)
+    return report

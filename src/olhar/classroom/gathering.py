@@ -7,23 +7,26 @@ from pathlib import Path
 
 from olhar.classroom.archive import Source
 from olhar.classroom.manifest import DATA, WEIGHTS
-from olhar.datasets import NAMED, PhotoFolder, open_source
-from olhar.datasets.found import named_files
+from olhar.datasets import NAMED, PhotoFolder, named_files, open_source
 from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError, MissingFileError, explain_os_errors
 from olhar.i18n import _
 from olhar.networks.backbones import BACKBONES
 from olhar.pipeline.backbone import find_weights, weights_folders
+from olhar.progress import Progress
 from olhar.stores.names import is_portable
 
 _RESERVED = "weights"  # a folder of its own beside the data sets
 
 
-def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Source]]:
+def gather_data(
+    given: str, progress: Progress, *, download: bool
+) -> tuple[str, str, dict[str, Source]]:
     """A data set's name, its kind ("named" or "folder"), and its files.
 
     Args:
         given: a name, or the path of a folder of photos.
+        progress: hears of a download.
         download: a named set that is not on this computer.
 
     Raises:
@@ -31,8 +34,8 @@ def gather_data(given: str, *, download: bool) -> tuple[str, str, dict[str, Sour
         DataError: the folder has no classes of photos, or a name that not every system can have.
     """
     if given in NAMED:
-        return given, "named", _by_path(given, named_files(given, download=download))
-    source = open_source(given)
+        return given, "named", _by_path(given, named_files(given, progress, download=download))
+    source = open_source(given, progress)
     if not isinstance(source, PhotoFolder):
         raise DataError(
             _(

@@ -86,7 +86,9 @@ def plan_pack(
         MissingFileError: a data set or weights that are not on this computer.
         ConfigError, RunExistsError, DataError, ChecksumError: as `pack`.
     """
-    order = _accept(out, data, weights, extras, platforms, pythons, wheels=wheels, download=False)
+    order = _accept(
+        out, data, weights, extras, platforms, pythons, Progress(), wheels=wheels, download=False
+    )
     libraries: dict[str, str] = {}
     for target in order.targets:
         libraries |= installed_closure(order.needs, order.extras, target)
@@ -137,7 +139,9 @@ def pack(
         StorageError: the disk is full.
     """
     progress = progress or Progress()
-    order = _accept(out, data, weights, extras, platforms, pythons, wheels=wheels, download=True)
+    order = _accept(
+        out, data, weights, extras, platforms, pythons, progress, wheels=wheels, download=True
+    )
     with explain_os_errors(order.out):
         order.out.parent.mkdir(parents=True, exist_ok=True)
         prefix = f".{order.out.stem}."
@@ -158,6 +162,7 @@ def _accept(
     extras: Sequence[str],
     platforms: Sequence[str],
     pythons: Sequence[str],
+    progress: Progress,
     *,
     wheels: bool,
     download: bool,
@@ -180,7 +185,7 @@ def _accept(
     files: dict[str, Source] = {}
     kinds: dict[str, str] = {}
     for given in data:
-        name, kind, more = gather_data(given, download=download)
+        name, kind, more = gather_data(given, progress, download=download)
         if name in kinds:
             raise ConfigError(
                 _("two of the data sets are called '{name}'; rename one of the folders", name=name)

@@ -96,7 +96,7 @@ def unpack(
     for name, kind in manifest.data.items():
         if kind == "named":
             with _data_at(folder):
-                load_named(name)
+                load_named(name, progress)
     return Unpacked(folder, manifest, tuple(wanted), there)
 
 

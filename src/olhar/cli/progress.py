@@ -92,7 +92,7 @@ class BarProgress(LineProgress):
         """A new bar in place of the old."""
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(str(title), total=total, figures="")
+        self._task = self._bars.add_task(str(title), total=total or None, figures="")
 
     def advance(self, done: int, text: str = "") -> None:
         """Move the bar."""

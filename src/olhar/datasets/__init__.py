@@ -7,7 +7,7 @@ from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.folds import group_folds
 from olhar.datasets.groups import Groups, divide, find_groups
 from olhar.datasets.headers import mean_aspect
-from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named
+from olhar.datasets.named import NAMED, NAMED_SHAPES, load_named, named_files
 from olhar.datasets.prepare import frame_lazily, prepare_dataset
 from olhar.datasets.source import ALL_NAMES, Source, open_source
 from olhar.datasets.splits import Splits, split_dataset, spread
@@ -29,6 +29,7 @@ __all__ = [
     "load_named",
     "match_class_names",
     "mean_aspect",
+    "named_files",
     "open_source",
     "prepare_dataset",
     "split_dataset",

@@ -18,6 +18,7 @@ from olhar.datasets.forms.archives import unpack_archive
 from olhar.datasets.places import data_files, data_folder, download_folder
 from olhar.errors import DataError
 from olhar.i18n import _
+from olhar.progress import Progress
 
 CALTECH101 = "caltech101"
 _FOLDER, _BACKGROUND = "101_ObjectCategories", "BACKGROUND_Google"
@@ -28,7 +29,7 @@ _MD5 = "3138e1922a9193bfa496528edbbc45d0"
 _SEARCH_DEPTH = 4
 
 
-def open_caltech101() -> PhotoFolder:
+def open_caltech101(progress: Progress) -> PhotoFolder:
     """The photos, listed: found under `OLHAR_DATA` as the folder, its .tar.gz or the makers' .zip, else
     downloaded (137 MB).
 
@@ -37,7 +38,7 @@ def open_caltech101() -> PhotoFolder:
         ChecksumError: an archive is damaged.
         DownloadError: it was not found and cannot be downloaded.
     """
-    root, origin = _find()
+    root, origin = _find(progress)
     photos = scan_folder(CALTECH101, root, without=(_BACKGROUND,))
     notes = photos.notes
     if (root / _BACKGROUND).is_dir():
@@ -45,7 +46,7 @@ def open_caltech101() -> PhotoFolder:
     return dataclasses.replace(photos, notes=notes, origin=origin)
 
 
-def _find() -> tuple[Path, Path | None]:
+def _find(progress: Progress) -> tuple[Path, Path | None]:
     """The folder of classes, and the archive that it was unpacked from, if any."""
     for folder in _folders():
         return folder, None
@@ -54,8 +55,8 @@ def _find() -> tuple[Path, Path | None]:
         for file in files:
             if file.name == wanted:
                 return _unpack(file.absolute()), file
-    archive = fetch(_URL, download_folder(CALTECH101) / _ARCHIVE, _MD5).absolute()
-    return _unpack(archive), archive
+    archive = fetch(_URL, download_folder(CALTECH101) / _ARCHIVE, _MD5, progress)
+    return _unpack(archive.absolute()), archive.absolute()
 
 
 def _folders() -> Iterator[Path]:

@@ -5,31 +5,23 @@ Does not know: data sets, or where their files belong.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
-import os
 import ssl
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from olhar.errors import ChecksumError, DownloadError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from olhar.locks import one_at_a_time
+from olhar.progress import Progress, byte_count
 
 _CHUNK_BYTES, _MD5_DIGITS = 2**16, 32
 _NETWORK_ERRORS = (OSError, http.client.HTTPException)
-_LOCKED_BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
 
 def md5_file(path: Path) -> str:
@@ -57,7 +49,9 @@ def wrong_md5(path: Path, found: str, expected: str) -> ChecksumError:
     )
 
 
-def fetch(url: str, path: Path, md5: str, *, timeout_s: float = 30) -> Path:
+def fetch(
+    url: str, path: Path, md5: str, progress: Progress | None = None, *, timeout_s: float = 30
+) -> Path:
     """Download `url` to `path`, unless the right file is there already.
 
     What has come so far lies in `<path>.part`; a cut connection is taken up where it stopped, at
@@ -68,6 +62,7 @@ def fetch(url: str, path: Path, md5: str, *, timeout_s: float = 30) -> Path:
         url: http or https.
         path: where the file goes.
         md5: of the whole file, 32 hex digits.
+        progress: hears of the bytes.
         timeout_s: seconds without a sign of life after which the connection counts as lost.
 
     Returns:
@@ -78,23 +73,34 @@ def fetch(url: str, path: Path, md5: str, *, timeout_s: float = 30) -> Path:
         ChecksumError: what came has another md5; it is removed.
         StorageError, NoPermissionError: the file cannot be written.
     """
-    return _fetch(url, path, md5_file, md5, timeout_s)
+    return _fetch(url, path, md5_file, md5, progress or Progress(), timeout_s)
 
 
-def fetch_sha256(url: str, path: Path, prefix: str, *, timeout_s: float = 30) -> Path:
+def fetch_sha256(
+    url: str, path: Path, prefix: str, progress: Progress | None = None, *, timeout_s: float = 30
+) -> Path:
     """As `fetch`, where the makers published the first hex digits of the sha256."""
-    return _fetch(url, path, lambda file: sha256_file(file)[: len(prefix)], prefix, timeout_s)
+
+    def checksum(file: Path) -> str:
+        return sha256_file(file)[: len(prefix)]
+
+    return _fetch(url, path, checksum, prefix, progress or Progress(), timeout_s)
 
 
 def _fetch(
-    url: str, path: Path, checksum: Callable[[Path], str], expected: str, timeout_s: float
+    url: str,
+    path: Path,
+    checksum: Callable[[Path], str],
+    expected: str,
+    progress: Progress,
+    timeout_s: float,
 ) -> Path:
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_process(path.with_name(path.name + ".lock")):
+        with one_at_a_time(path.with_name(path.name + ".lock")):
             if not (path.is_file() and checksum(path) == expected):
                 part = path.with_name(path.name + ".part")
-                _download(url, part, timeout_s)
+                _download(url, part, progress, timeout_s)
                 _check(url, part, checksum(part), expected)
                 part.replace(path)
     return path
@@ -115,24 +121,23 @@ def _check(url: str, part: Path, found: str, expected: str) -> None:
         )
 
 
-def _download(url: str, part: Path, timeout_s: float) -> None:
+def _download(url: str, part: Path, progress: Progress, timeout_s: float) -> None:
     """Fill `part` from `url`, going on after each cut as long as `part` grows."""
-    with _progress_bar(part.stem) as progress:
-        while True:
-            before = _size_bytes(part)
-            try:
-                if _receive(url, part, timeout_s, progress):
-                    return
-                reason: object = _("the connection was cut")
-            except OlharError:
-                raise
-            except _NETWORK_ERRORS as error:
-                reason = getattr(error, "reason", None) or error
-                if isinstance(error, urllib.error.HTTPError):
-                    reason = f"{error.code} {error.reason}"
-                    error.close()
-            if _size_bytes(part) <= before:
-                raise _download_error(url, part, reason)
+    while True:
+        before = _size_bytes(part)
+        try:
+            if _receive(url, part, progress, timeout_s):
+                return
+            reason: object = _("the connection was cut")
+        except OlharError:
+            raise
+        except _NETWORK_ERRORS as error:
+            reason = getattr(error, "reason", None) or error
+            if isinstance(error, urllib.error.HTTPError):
+                reason = f"{error.code} {error.reason}"
+                error.close()
+        if _size_bytes(part) <= before:
+            raise _download_error(url, part, reason)
 
 
 def _download_error(url: str, part: Path, reason: object) -> DownloadError:
@@ -159,7 +164,7 @@ def _download_error(url: str, part: Path, reason: object) -> DownloadError:
     )
 
 
-def _receive(url: str, part: Path, timeout_s: float, progress: Progress) -> bool:
+def _receive(url: str, part: Path, progress: Progress, timeout_s: float) -> bool:
     """Receive until the end or a cut; False if it was a cut."""
     start = _size_bytes(part)
     headers = {"User-Agent": "olhar"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -173,80 +178,32 @@ def _receive(url: str, part: Path, timeout_s: float, progress: Progress) -> bool
         if error.headers.get("Content-Range") == f"bytes */{start}":
             return True  # everything had come already
         part.unlink()
-        return _receive(url, part, timeout_s, progress)
+        return _receive(url, part, progress, timeout_s)
     with response:
         resumed = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
         if not (response.status == http.HTTPStatus.PARTIAL_CONTENT and resumed):
             start = 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        progress.update(progress.task_ids[0], completed=start, total=total)
+        title = _("downloading {file}", file=part.stem)
+        report = byte_count(progress, title, total or 0, start)
         with explain_os_errors(part):
             file = part.open("ab" if start else "wb", buffering=0)
         with file:
-            _copy(response, file, part, progress)
+            _copy(response, file, part, report)
             return total is None or file.tell() >= total
 
 
-def _copy(response: http.client.HTTPResponse, file: FileIO, part: Path, progress: Progress) -> None:
+def _copy(
+    response: http.client.HTTPResponse, file: FileIO, part: Path, report: Callable[[int], None]
+) -> None:
     while chunk := response.read1(_CHUNK_BYTES):
         rest = memoryview(chunk)
         with explain_os_errors(part):
             while rest:
                 rest = rest[file.write(rest) :]
-        progress.advance(progress.task_ids[0], len(chunk))
+        report(len(chunk))
 
 
 def _size_bytes(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-@contextmanager
-def _progress_bar(file_name: str) -> Iterator[Progress]:
-    """A bar on standard error, where that is a terminal; its one task is a download."""
-    from rich import progress as rich_progress
-    from rich.console import Console
-
-    with rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.DownloadColumn(),
-        rich_progress.TransferSpeedColumn(),
-        rich_progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    ) as progress:
-        progress.add_task(str(_("downloading {file}", file=file_name)), total=None)
-        yield progress
-
-
-@contextmanager
-def _only_process(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in here with the same `lock` file.
-
-    The system frees the lock when its process ends, however it ends. Where a file system has no
-    locks, nobody waits, and the md5 tells if two downloads got in each other's way.
-    """
-    with lock.open("ab") as file:
-        while True:
-            try:
-                _lock(file.fileno())
-                break
-            except OSError as error:
-                if error.errno not in _LOCKED_BY_ANOTHER:
-                    break
-                time.sleep(0.2)
-        yield
-
-
-def _lock(descriptor: int) -> None:
-    """Lock an open file until it is closed; OSError if another process has."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

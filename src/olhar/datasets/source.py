@@ -15,6 +15,7 @@ from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_stored, load_stored
 from olhar.errors import DataError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
+from olhar.progress import Progress
 from olhar.shown import readable_name
 from olhar.web import refuse_web_address
 
@@ -22,13 +23,14 @@ Source = Dataset | PhotoFolder
 ALL_NAMES = tuple(sorted((*NAMED, CALTECH101)))
 
 
-def open_source(wanted: str | SourceSettings) -> Source:
+def open_source(wanted: str | SourceSettings, progress: Progress | None = None) -> Source:
     """A named data set, decoded; photos, listed only (see prepare_dataset); arrays, brought into the
     cache once; or a data set in a store, fetched once.
 
     Args:
         wanted: one of `ALL_NAMES`, a path (see forms.open_path), or an address, perhaps with how a
             table is read; for a folder with the name of a set write ./NAME.
+        progress: hears of a download.
 
     Raises:
         UnknownNameError: it is neither.
@@ -43,9 +45,9 @@ def open_source(wanted: str | SourceSettings) -> Source:
     if name in ALL_NAMES:
         refuse_settings(settings)
     if name in NAMED:
-        return load_named(name)
+        return load_named(name, progress)
     if name == CALTECH101:
-        return open_caltech101()
+        return open_caltech101(progress or Progress())
     refuse_web_address(name)
     path = Path(name).expanduser()
     with explain_os_errors(name):
@@ -55,7 +57,7 @@ def open_source(wanted: str | SourceSettings) -> Source:
         return open_path(settings, path)
     if is_stored(name):
         refuse_settings(settings)
-        return load_stored(name)
+        return load_stored(name, progress)
     raise UnknownNameError(
         _(
             "there is no data set '{name}', nor is there a folder or file of that name; data sets: "

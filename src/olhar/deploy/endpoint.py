@@ -20,9 +20,8 @@ from olhar.deploy.package import ARCHIVE, Package
 from olhar.deploy.settings import EndpointSettings
 from olhar.errors import DeployError, NoPermissionError, OlharError
 from olhar.i18n import _
-from olhar.progress import Progress
+from olhar.progress import Progress, byte_count
 from olhar.stores import open_store, parse_store
-from olhar.stores.versions import byte_count
 
 TOLERANCE = 1e-4  # in a probability
 _SAGEMAKER, _RUNTIME = "sagemaker", "sagemaker-runtime"
@@ -88,7 +87,8 @@ def deploy_model(
         is_there = store.has(key)
         try:
             if not is_there:
-                report = byte_count(progress, package.archive.stat().st_size)
+                size_bytes = package.archive.stat().st_size
+                report = byte_count(progress, _("files"), size_bytes)
                 store.upload(key, package.archive, report)
             for call in _makes(settings, data):
                 _make(aws, call, made, progress)

@@ -45,7 +45,11 @@ class Auto:
 
 
 def suits_auto(
-    wanted: DataSettings, network: str | None, recipe: object, settings: Mapping[str, Any]
+    wanted: DataSettings,
+    network: str | None,
+    recipe: object,
+    settings: Mapping[str, Any],
+    progress: Progress,
 ) -> bool:
     """Whether a training that names no backbone is to have one: on photos, if nothing speaks against it.
 
@@ -60,7 +64,7 @@ def suits_auto(
         return False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return False
-    source = open_source(wanted)
+    source = open_source(wanted, progress)
     return isinstance(source, PhotoFolder) and min(source.image_shape[1:]) >= PHOTO_SIDE
 
 

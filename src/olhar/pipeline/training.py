@@ -201,7 +201,9 @@ def _plan(
     wanted = DataSettings.pick({**settings, "name": data})
     settings = {key: value for key, value in settings.items() if key not in DATA}
     auto = None
-    if backbone == AUTO or (backbone is None and suits_auto(wanted, network, recipe, settings)):
+    if backbone == AUTO or (
+        backbone is None and suits_auto(wanted, network, recipe, settings, progress)
+    ):
         backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
         auto = plan_auto(mode, settings, progress) if backbone else None
     if auto:
@@ -239,7 +241,7 @@ def _origin(
             raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
         return None
     require_training()  # other libraries' networks are described by torch
-    mode = mode or default_mode(backbone, data)
+    mode = mode or default_mode(backbone, data, progress)
     return open_backbone(backbone, weights, mode, progress)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from olhar.errors import ConfigError, ModelError, RunExistsError, explain_os_errors
-from olhar.files import lock_folder
 from olhar.i18n import _
+from olhar.locks import lock_folder
 from olhar.run.folder import RunFolder
 from olhar.shown import quoted
 

@@ -18,14 +18,13 @@ from typing import Any
 from olhar.errors import ConfigError, DataError, StoreError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import _
-from olhar.progress import Progress
+from olhar.progress import Progress, byte_count
 from olhar.stores.contract import PersistentStore
 from olhar.stores.manifest import FORMAT, Manifest, StoredFile, now
 from olhar.stores.names import check_name
 from olhar.stores.space import pushing
 from olhar.stores.versions import (
     MARKER,
-    byte_count,
     file_key,
     is_store,
     stored_names,
@@ -103,7 +102,8 @@ def _upload(
     missing = missing_files(store, files)
     todo = {file.sha256: (sources[path], file) for path, file in files.items()}
     todo = {digest: entry for digest, entry in todo.items() if digest in missing}
-    report = byte_count(progress, sum(file.size_bytes for _path, file in todo.values()))
+    total = sum(file.size_bytes for _path, file in todo.values())
+    report = byte_count(progress, _("files"), total)
     for digest, (source, file) in todo.items():
         before = source.stat()
         store.upload(file_key(digest), source, report)

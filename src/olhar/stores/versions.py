@@ -15,12 +15,11 @@ Does not know: what a version is of. `kind` keeps models and data sets apart.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from olhar import i18n
 from olhar.errors import (
     ChecksumError,
     ModelError,
@@ -31,7 +30,7 @@ from olhar.errors import (
 )
 from olhar.files import sha256_file
 from olhar.i18n import Text, _
-from olhar.progress import Progress
+from olhar.progress import Progress, byte_count
 from olhar.stores.address import Address, StoreUrl
 from olhar.stores.contract import PersistentStore
 from olhar.stores.manifest import FORMAT, Manifest, newer_format, read_manifest
@@ -84,19 +83,6 @@ def require_store(store: PersistentStore) -> None:
                 store=store.shown,
             )
         )
-
-
-def byte_count(progress: Progress, total: int) -> Callable[[int], None]:
-    """Begins a stage of so many bytes; what it returns hears of each piece."""
-    done = 0
-
-    def report(size_bytes: int) -> None:
-        nonlocal done
-        done += size_bytes
-        progress.advance(done, f"{i18n.number(done / 2**20, 1)}/{i18n.number(total / 2**20, 1)} MB")
-
-    progress.start(_("files"), max(1, total))
-    return report
 
 
 def find_version(store: PersistentStore, kind: str, address: Address) -> Manifest:
@@ -181,7 +167,7 @@ def fetch_files(
         ModelError: a file is missing from the store.
         StorageError: the disk is full.
     """
-    report = byte_count(progress, manifest.size_bytes)
+    report = byte_count(progress, _("files"), manifest.size_bytes)
     for path, file in manifest.files.items():
         target = folder / path
         with explain_os_errors(target):

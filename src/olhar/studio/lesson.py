@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from olhar.errors import ConfigError, NoPermissionError, explain_os_errors
-from olhar.files import lock_folder, write_atomic_with
+from olhar.files import write_atomic_with
 from olhar.i18n import Text, _
+from olhar.locks import lock_folder
 from olhar.serving.corrections import check_label
 from olhar.studio.opening import open_project
 from olhar.studio.phones import Phones

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from olhar.classifier import CONFIG, Classifier, load_classifier
-from olhar.files import is_held
 from olhar.i18n import Text, _, number
+from olhar.locks import is_held
 from olhar.preprocess import Preprocess
 from olhar.run import Run, RunFolder
 from olhar.studio.project import Project

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from olhar.datasets.photo_files import PHOTO, is_hidden, is_own, kind_of
 from olhar.errors import ConfigError, explain_os_errors
-from olhar.files import folder_aside, lock_folder
+from olhar.files import folder_aside
 from olhar.i18n import Text, _
+from olhar.locks import lock_folder
 from olhar.run import RunFolder
 from olhar.studio.project import BIN, PHOTOS, RUNS, TRAY, Project
 

@@ -17,8 +17,9 @@ import tomli_w
 
 from olhar.cores import count_cores
 from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors
-from olhar.files import lock_folder, write_atomic
+from olhar.files import write_atomic
 from olhar.i18n import Text, _
+from olhar.locks import lock_folder
 from olhar.pipeline.inputs import open_inputs, require_training
 from olhar.pipeline.trials import finish_winner, plan_trial
 from olhar.progress import Progress

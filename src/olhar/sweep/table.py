@@ -7,6 +7,7 @@ is a line. Figures are called what they are: of the validation split.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -77,6 +78,8 @@ class LiveTable(Table):
         self._settings = settings
         self._console: Any = Console(stderr=True)
         self._live: Any = Live(console=self._console, transient=True, auto_refresh=False)
+        self._grid: Any = ""
+        self._title, self._total, self._shown = "", 0, 0.0
 
     def __enter__(self) -> Table:
         self._live.start()
@@ -95,13 +98,27 @@ class LiveTable(Table):
         """Print the sentence above the table."""
         self._console.print(str(text), markup=False, highlight=False)
 
+    def start(self, title: Text, total: int) -> None:
+        """A stage has a line below the table, until a trial changes."""
+        self._title, self._total, self._shown = str(title), total, 0.0
+
+    def advance(self, done: int, text: str = "") -> None:
+        """How far it is, ten times a second at most."""
+        from rich.console import Group
+        from rich.text import Text as Cells
+
+        if time.monotonic() - self._shown > 0.1:
+            line = Cells(f"{self._title}  {text or f'{done}/{self._total}'}")
+            self._live.update(Group(self._grid, line), refresh=True)
+            self._shown = time.monotonic()
+
     def show(self, trials: Sequence[TrialRecord]) -> None:
         """Draw the table anew."""
         from rich.box import SIMPLE_HEAD
         from rich.table import Table as Grid
         from rich.text import Text as Cells
 
-        head, *rows = table_rows(self._settings, _fitting(trials, self._console.height - 6))
+        head, *rows = table_rows(self._settings, _fitting(trials, self._console.height - 7))
         title = Cells(str(_title(trials)))
         grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -110,6 +127,7 @@ class LiveTable(Table):
         grid.add_column(Cells(head[-1]), overflow="ellipsis", no_wrap=True)  # the only one cut
         for row in rows:
             grid.add_row(*map(Cells, row))
+        self._grid = grid
         self._live.update(grid, refresh=True)
 
 

@@ -36,7 +36,7 @@ from olhar.datasets.fetch import md5_bytes
 from olhar.datasets.forms.array_labels import index_labels
 from olhar.datasets.forms.tables import SPLIT_NAMES
 from olhar.datasets.layout import is_hidden, is_photo
-from olhar.datasets.named import known_class_names
+from olhar.datasets.named.idx_sets import known_class_names
 from olhar.datasets.places import explain_damage, open_packed, waiting
 from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
