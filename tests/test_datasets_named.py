@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 
 from olhar.datasets import cache, named
 from olhar.datasets.fetch import fetch, md5_bytes, md5_file
@@ -103,6 +104,10 @@ def test_digits_needs_no_files(tmp_path):
     assert digits.class_names == tuple("0123456789")
     assert digits.parts == {}
     assert digits.fingerprint == load_named("digits").fingerprint
+    published = sklearn.datasets.load_digits()
+    inks = np.round(published.images * (255 / 16)).astype(np.uint8)
+    assert np.array_equal(digits.images[..., 0], inks)
+    assert np.array_equal(digits.labels, published.target)
 
 
 @needs_data

@@ -164,7 +164,7 @@ def _check_set(name: str) -> Check:
         return Check(group, called, PROBLEM, text, None, {"state": "unreadable"})
     state = {"state": "found", "files": [str(file) for file in files]}
     if not files:
-        text = _("data set {name}: part of scikit-learn", name=name)
+        text = _("data set {name}: part of olhar", name=name)
     else:
         text = _("data set {name}: found whole, {file}", name=name, file=files[0].parent)
     return Check(group, called, OK, text, None, state)

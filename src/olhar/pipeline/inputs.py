@@ -255,8 +255,11 @@ def check_groups(splits: Splits, table: Mapping[str, Any]) -> None:
 
 def require_training() -> None:
     """Raise MissingExtraError, naming them, if libraries of olhar[train] are not installed."""
+    modules = {"scikit-learn": "sklearn"}
     missing = [
-        name for name in ("torch", "onnx", "matplotlib") if importlib.util.find_spec(name) is None
+        name
+        for name in ("torch", "onnx", "matplotlib", "scikit-learn")
+        if importlib.util.find_spec(modules.get(name, name)) is None
     ]
     if missing:
         raise MissingExtraError(

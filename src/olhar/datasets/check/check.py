@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,6 +266,12 @@ def _check_labels(
     rows = good[enough[pool.labels[good]]]
     if enough.sum() < 2:
         text = _("there are no two classes with {fewest} photos or more", fewest=_FEWEST)
+        yield Finding("labels_unchecked", text)
+        return
+    if importlib.util.find_spec("sklearn") is None:
+        text = _(
+            'checking labels needs scikit-learn, which is not installed: pip install "olhar[train]"'
+        )
         yield Finding("labels_unchecked", text)
         return
     progress.start(_("checking labels"), 1)
