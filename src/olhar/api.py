@@ -56,7 +56,7 @@ def sweep(
         DataError: data that cannot be used.
     """
     from olhar.data_settings import DATA
-    from olhar.datasets.stored import plain_name
+    from olhar.datasets.addresses import plain_name
     from olhar.sweep import sweep as run_sweep
     from olhar.sweep.settings import (
         PLACE,
@@ -124,7 +124,7 @@ def check_data(
     progress = progress or Progress()
     if html is not None:
         check_replaceable(Path(html))
-    source = open_source(SourceSettings(data, **source_settings(reading)))
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
     features = label_features(source, backbone, weights, progress) if backbone else None
     report = check_source(source, progress, labels=labels, features=features)
     if html is not None:
@@ -157,15 +157,16 @@ def push_data(
     """
     from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
+    from olhar.datasets.addresses import plain_name
     from olhar.datasets.arrays import as_arrays
-    from olhar.datasets.stored import plain_name, push_dataset
+    from olhar.datasets.stored import push_dataset
     from olhar.stores.address import is_url
     from olhar.stores.names import check_name
 
     progress = progress or Progress()
     called = name or (plain_name(data) if is_url(data) else Path(data).absolute().name)
     check_name(called, _("the name of a data set (choose another with --name)"))
-    source = open_source(SourceSettings(data, **source_settings(reading)))
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
     return push_dataset(as_arrays(source, size, progress), store, called, progress)
 
 
@@ -196,8 +197,9 @@ def export_data(
     from olhar.datasets import open_source
     from olhar.datasets.forms.export import export_dataset
 
-    source = open_source(SourceSettings(data, **source_settings(reading)))
-    return export_dataset(source, to, Path(out), size, progress or Progress())
+    progress = progress or Progress()
+    source = open_source(SourceSettings(data, **source_settings(reading)), progress)
+    return export_dataset(source, to, Path(out), size, progress)
 
 
 def card(run: Path | str, **details: str) -> list[Path]:

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     name = args.words[0]
     if args.undo:
         return data_check.undo(name, args)
-    source = datasets.open_source(SourceSettings(name, **collect(args, SOURCE)))
+    with build_progress() as progress:
+        source = datasets.open_source(SourceSettings(name, **collect(args, SOURCE)), progress)
     if isinstance(source, datasets.PhotoFolder) or data_check.wants_check(args):
         return data_check.run(source, args)
     # The record's sentences and class names are for programs, and so in English, with --json.

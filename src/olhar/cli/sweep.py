@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = SweepSettings.from_dict(
         merge_values(values, _given(args, fixed, parse_params(args.param)))
     )
-    from olhar.datasets.stored import plain_name
+    from olhar.datasets.addresses import plain_name
     from olhar.sweep import results, sweep, table
 
     stem = f"{plain_name(wanted.data.name)}-{wanted.network}-sweep"

@@ -91,7 +91,7 @@ def _fetch(
 ) -> Path:
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_process(path.with_name(path.name + ".lock")):
+        with only_process(path.with_name(path.name + ".lock")):
             if not (path.is_file() and checksum(path) == expected):
                 part = path.with_name(path.name + ".part")
                 _download(url, part, timeout_s)
@@ -221,7 +221,7 @@ def _progress_bar(file_name: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def _only_process(lock: Path) -> Iterator[None]:
+def only_process(lock: Path) -> Iterator[None]:
     """Wait until no other process is in here with the same `lock` file.
 
     The system frees the lock when its process ends, however it ends. Where a file system has no

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 from olhar.data_settings import SourceSettings
+from olhar.datasets.addresses import fetch_address
 from olhar.datasets.caltech101 import CALTECH101, open_caltech101
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms import open_path
 from olhar.datasets.forms.columns import refuse_settings
 from olhar.datasets.named import NAMED, load_named
-from olhar.datasets.stored import is_stored, load_stored
-from olhar.errors import DataError, UnknownNameError, explain_os_errors, nearest
+from olhar.datasets.stored import is_pushed, is_stored, load_stored
+from olhar.errors import DataError, MissingFileError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
+from olhar.objects import is_address
+from olhar.progress import Progress
 from olhar.shown import readable_name
 from olhar.web import refuse_web_address
 
@@ -22,13 +26,14 @@ Source = Dataset | PhotoFolder
 ALL_NAMES = tuple(sorted((*NAMED, CALTECH101)))
 
 
-def open_source(wanted: str | SourceSettings) -> Source:
+def open_source(wanted: str | SourceSettings, progress: Progress | None = None) -> Source:
     """A named data set, decoded; photos, listed only (see prepare_dataset); arrays, brought into the
-    cache once; or a data set in a store, fetched once.
+    cache once; or what lies at an address, fetched once.
 
     Args:
         wanted: one of `ALL_NAMES`, a path (see forms.open_path), or an address, perhaps with how a
             table is read; for a folder with the name of a set write ./NAME.
+        progress: hears of what is fetched.
 
     Raises:
         UnknownNameError: it is neither.
@@ -54,8 +59,7 @@ def open_source(wanted: str | SourceSettings) -> Source:
         _check_path(name)
         return open_path(settings, path)
     if is_stored(name):
-        refuse_settings(settings)
-        return load_stored(name)
+        return _open_address(settings, progress or Progress())
     raise UnknownNameError(
         _(
             "there is no data set '{name}', nor is there a folder or file of that name; data sets: "
@@ -64,6 +68,24 @@ def open_source(wanted: str | SourceSettings) -> Source:
             valid=", ".join(nearest(name, ALL_NAMES) or ALL_NAMES),
         )
     )
+
+
+def _open_address(settings: SourceSettings, progress: Progress) -> Source:
+    """What lies at an address: a data set that olhar pushed, or objects, read as files."""
+    name = settings.name
+    if not is_address(name) or is_pushed(name):
+        refuse_settings(settings)
+        return load_stored(name, progress)
+    fetched = fetch_address(name, progress)
+    with explain_os_errors(name):
+        if not fetched.path.exists():
+            raise MissingFileError(
+                _("there is no '{path}'; check the spelling and the current folder", path=name)
+            )
+    source = open_path(settings, fetched.path)
+    if isinstance(source, PhotoFolder) and fetched.is_copy:
+        source = replace(source, origin=source.origin or fetched.path)
+    return replace(source, notes=(*fetched.notes, *source.notes))
 
 
 def _check_path(name: str) -> None:

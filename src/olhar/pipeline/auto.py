@@ -44,7 +44,11 @@ class Auto:
 
 
 def suits_auto(
-    wanted: DataSettings, network: str | None, recipe: object, settings: Mapping[str, Any]
+    wanted: DataSettings,
+    network: str | None,
+    recipe: object,
+    settings: Mapping[str, Any],
+    progress: Progress | None = None,
 ) -> bool:
     """Whether a training that names no backbone is to have one: on photos, if nothing speaks against it.
 
@@ -57,7 +61,7 @@ def suits_auto(
         return False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return False
-    source = open_source(wanted)
+    source = open_source(wanted, progress)
     return isinstance(source, PhotoFolder) and min(source.image_shape[1:]) >= PHOTO_SIDE
 
 
@@ -141,7 +145,7 @@ def _choose_resize(plan: Plan, inputs: Inputs, progress: Progress) -> Plan:
     from olhar.pipeline.choosing import choose_resize
 
     dataset = inputs[0]
-    source = open_source(plan.data)
+    source = open_source(plan.data, progress)
     resize = "crop"
     if not dataset.files or not isinstance(source, PhotoFolder):
         pass  # arrays are framed by whoever made them

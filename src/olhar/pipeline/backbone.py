@@ -188,14 +188,16 @@ def no_front(name: str) -> ConfigError:
     )
 
 
-def default_mode(backbone: str, data: str | SourceSettings) -> str:
+def default_mode(
+    backbone: str, data: str | SourceSettings, progress: Progress | None = None
+) -> str:
     """What is done with a backbone where nobody says: top where it can be and images are many, else head.
 
     The data is opened, to be counted.
     """
     known = BACKBONES.get(backbone.strip().lower())
     can_top = known is not None and bool(known.front)
-    return (TOP if can_top and len(open_source(data)) >= MANY_IMAGES else HEAD).name
+    return (TOP if can_top and len(open_source(data, progress)) >= MANY_IMAGES else HEAD).name
 
 
 def _published(name: str, weights: str | None, mode: Mode, progress: Progress) -> Origin:

@@ -104,7 +104,7 @@ def open_data(request: Request) -> tuple[Dataset, Splits]:
     """The data set with labels in the model's order, and its splits."""
     classifier = request.classifier
     table = classifier.config.data
-    source = open_source(source_of(table, request.data))
+    source = open_source(source_of(table, request.data), request.progress)
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, request.progress)
     splits = splits_of(source, dataset, table, request.progress)

@@ -93,7 +93,7 @@ def open_inputs(
             from the training images.
         lazily: see datasets.prepare_dataset.
     """
-    source = open_source(wanted)
+    source = open_source(wanted, progress)
     channels, height, width = source.image_shape
     side = min(height, width)
     if given is not None:

@@ -78,7 +78,7 @@ def evaluate(
         recorded, place = recorded_data(resolve_model(model, progress))
         own = {**table, "name": recorded.get("name", table["name"])}
         table = locate_data(own, place)
-    source = open_source(source_of(table, data, **reading))
+    source = open_source(source_of(table, data, **reading), progress)
     order = class_order(source, classifier.class_names)
     dataset = prepare_dataset(source, classifier.preprocess, progress, lazily=True)
     is_own = dataset.fingerprint == table["fingerprint"]

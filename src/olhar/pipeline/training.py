@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
-from olhar.datasets.stored import plain_name
+from olhar.datasets.addresses import path_of, plain_name
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.pipeline.auto import Auto, choose_plan, plan_auto, suits_auto
@@ -199,7 +199,9 @@ def _plan(
     wanted = DataSettings.pick({**settings, "name": data})
     settings = {key: value for key, value in settings.items() if key not in DATA}
     auto = None
-    if backbone == AUTO or (backbone is None and suits_auto(wanted, network, recipe, settings)):
+    if backbone == AUTO or (
+        backbone is None and suits_auto(wanted, network, recipe, settings, progress)
+    ):
         backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
         auto = plan_auto(mode, settings, progress) if backbone else None
     if auto:
@@ -211,7 +213,7 @@ def _plan(
 def _check_apart(data: str, run: Path) -> None:
     """Refuse to replace a run where it and the photos that are to be trained on lie inside each other."""
     with explain_os_errors(data):
-        photos, place = Path(data).resolve(), run.resolve()
+        photos, place = path_of(data).resolve(), run.resolve()
         inside = photos.exists() and (photos in (place, *place.parents) or place in photos.parents)
     if inside:
         raise ConfigError(
@@ -237,7 +239,7 @@ def _origin(
             raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
         return None
     require_training()  # other libraries' networks are described by torch
-    mode = mode or default_mode(backbone, data)
+    mode = mode or default_mode(backbone, data, progress)
     return open_backbone(backbone, weights, mode, progress)
 
 

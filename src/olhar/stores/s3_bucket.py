@@ -89,7 +89,7 @@ class Bucket:
         except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
             raise StoreError(_no_login(self.shown)) from error
         except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:
-            raise no_answer(_place(), _advice()) from error
+            raise no_answer(server(), _advice()) from error
         except (exceptions.ProfileNotFound, exceptions.TokenRetrievalError) as error:
             raise StoreError(_no_login(self.shown)) from error
         except (
@@ -97,7 +97,7 @@ class Bucket:
             exceptions.HTTPClientError,
             exceptions.IncompleteReadError,
         ) as error:
-            raise explain_connection(_place(), error, _advice()) from error
+            raise explain_connection(server(), error, _advice()) from error
         except (exceptions.BotoCoreError, ValueError) as error:
             raise StoreError(
                 _(
@@ -115,17 +115,17 @@ class Bucket:
                 _(
                     "there is no bucket '{bucket}' at {place}; check its name, or make it first",
                     bucket=self.name,
-                    place=_place(),
+                    place=server(),
                 )
             )
         if is_clock(code):
-            return wrong_clock(_place())
+            return wrong_clock(server())
         if code in _LOGIN:
             return StoreError(
                 _(
                     "{place} refuses the login ({code}); check AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and that they are not out of date",
-                    place=_place(),
+                    place=server(),
                     code=code,
                 )
             )
@@ -136,7 +136,7 @@ class Bucket:
                     "s3:ListBucket, s3:GetObject, and to push s3:PutObject, to remove "
                     "s3:DeleteObject",
                     store=self.shown,
-                    place=_place(),
+                    place=server(),
                     operation=error.operation_name,
                 )
             )
@@ -152,7 +152,7 @@ class Bucket:
             _(
                 "{place} answered {code} to {operation} for '{store}'; try again later, or ask who "
                 "runs the server",
-                place=_place(),
+                place=server(),
                 code=code,
                 operation=error.operation_name,
                 store=self.shown,
@@ -199,7 +199,8 @@ def _endpoint() -> str:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
 
 
-def _place() -> str:
+def server() -> str:
+    """What is asked for buckets: its address without login data, or "Amazon S3"."""
     return hide_secrets(_endpoint()) or "Amazon S3"
 
 
