@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from conftest import olhar
 from olhar import errors
+from olhar.datasets import PhotoFolder, open_source
 from olhar.tar_shards import Sample, read_shard
 
 JPEG = b"\xff\xd8\xff jpeg"
@@ -116,3 +121,118 @@ def test_a_packed_tar_that_is_cut_off(mode: str) -> None:
 def test_what_is_no_tar(tmp_path: Path) -> None:
     with pytest.raises(errors.DataError, match="is no tar, or damaged"):
         samples(b"PK\x03\x04" + b"zip" * 1000)
+
+
+# As a data set
+
+
+def photo(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 255, (12, 12, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def labelled(start: int, count: int = 8, end: str = "cls") -> list[tuple[str, bytes]]:
+    """Samples of two classes, the number of the photo in its name."""
+    members = []
+    for n in range(start, start + count):
+        label = ("cat", "dog")[n % 2]
+        text = label if end == "cls" else json.dumps({"label": label})
+        members += [(f"{n:06d}.png", photo(n)), (f"{n:06d}.{end}", text.encode())]
+    return members
+
+
+def opened(path: Path) -> PhotoFolder:
+    source = open_source(str(path))
+    assert isinstance(source, PhotoFolder)
+    return source
+
+
+def photos_of(source: PhotoFolder) -> dict[bytes, str]:
+    names = [source.class_names[label] for label in source.labels]
+    return {(source.path / f).read_bytes(): n for f, n in zip(source.files, names, strict=True)}
+
+
+@pytest.mark.parametrize("end", ["cls", "json"])
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_one_shard(end: str, mode: str, tmp_path: Path, own_cache: None) -> None:
+    path = tmp_path / f"pets.tar{'.gz' if mode != 'w' else ''}"
+    path.write_bytes(tar(labelled(0, end=end), mode))
+    assert photos_of(opened(path)) == {photo(n): ("cat", "dog")[n % 2] for n in range(8)}
+
+
+def test_a_folder_of_shards(tmp_path: Path, own_cache: None) -> None:
+    for n in range(3):
+        (tmp_path / f"shard-{n:06d}.tar").write_bytes(tar(labelled(8 * n)))
+    source = opened(tmp_path)
+    assert len(photos_of(source)) == 24
+    assert source.parts == {}
+    assert source.origin == tmp_path
+
+
+@pytest.mark.parametrize("form", ["pets-{part}-{n}.tar", "{part}/{n}.tar"])
+def test_splits_by_name(form: str, tmp_path: Path, own_cache: None) -> None:
+    for k, part in enumerate(("train", "validation", "test")):
+        for n in range(2):
+            path = tmp_path / form.format(part=part, n=n)
+            path.parent.mkdir(exist_ok=True)
+            # Names of photos are used again in every shard, as some makers do.
+            members = [
+                (f"{i // 2:06d}{Path(m).suffix}", c)
+                for i, (m, c) in enumerate(labelled(8 * (2 * k + n)))
+            ]
+            path.write_bytes(tar(members))
+    (tmp_path / "extra.tar").write_bytes(tar(labelled(900)))
+    source = opened(tmp_path)
+    assert {part: len(rows) for part, rows in source.parts.items()} == {
+        "train": 16,
+        "val": 16,
+        "test": 16,
+    }
+    assert len(photos_of(source)) == 48
+    assert "extra.tar" in " ".join(map(str, source.notes))
+
+
+def test_photos_without_labels_are_counted(tmp_path: Path, own_cache: None) -> None:
+    members = labelled(0) + [(f"x{n}.png", photo(100 + n)) for n in range(3)]
+    (tmp_path / "a.tar").write_bytes(tar(members))
+    source = opened(tmp_path / "a.tar")
+    assert len(source) == 8
+    assert "3 photo(s) of a.tar have no label and are not used" in map(str, source.notes)
+
+
+def test_class_folders_in_a_tar_are_no_shard(tmp_path: Path, own_cache: None) -> None:
+    members = [
+        (f"{c}/{n}.{e}", photo(n) if e == "png" else b"{}")
+        for c in ("cat", "dog")
+        for n in range(3)
+        for e in ("png", "json")
+    ]
+    (tmp_path / "a.tar").write_bytes(tar(members))
+    assert opened(tmp_path / "a.tar").files[0] == "cat/0.png"
+
+
+def test_a_shard_that_is_cut_off_is_refused_and_leaves_nothing(
+    tmp_path: Path, own_cache: None
+) -> None:
+    whole = tar(labelled(0, 100))
+    (tmp_path / "a.tar").write_bytes(whole[: len(whole) // 2])
+    done = olhar("data", tmp_path / "a.tar")
+    assert done.status == 2
+    assert "is damaged or cut off: its last whole file is 0000" in done.err
+    assert "Traceback" not in done.err
+    assert list((tmp_path / "cache").rglob("*.png")) == []
+    (tmp_path / "a.tar").write_bytes(whole)
+    assert len(opened(tmp_path / "a.tar")) == 100
+
+
+def test_train_on_shards(tmp_path: Path, own_cache: None) -> None:
+    for n in range(3):
+        (tmp_path / "pets" / f"{n}.tar").parent.mkdir(exist_ok=True)
+        (tmp_path / "pets" / f"{n}.tar").write_bytes(tar(labelled(20 * n, 20)))
+    words = ["--network", "lenet5", "--epochs", 1, "--run", tmp_path / "run", "--json"]
+    done = olhar("train", "--data", tmp_path / "pets", *words)
+    assert done.status == 0, done.err
+    done = olhar("evaluate", tmp_path / "run", "--json")
+    assert done.status == 0, done.err

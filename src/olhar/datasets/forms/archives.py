@@ -109,8 +109,7 @@ def _is_class(folder: Path) -> bool:
 
 
 def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
-    limit = _MOST_GROWTH * facts.st_size + _ALWAYS_BYTES
-    free = shutil.disk_usage(folder).free - _SPARE_BYTES
+    free = free_bytes(folder)
     taken: set[str] = set()
     total = 0
     with explain_os_errors(name), _explain_damage(name), path.open("rb") as file:
@@ -122,7 +121,7 @@ def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
                 raise _refused(name, member, refused)
             taken.add(member)
             total += size_bytes
-            _check_size(name, total, limit, free)
+            check_size(name, total, facts.st_size, free)
             target = folder / member
             if not _make_room(target):
                 reason = _(
@@ -153,7 +152,24 @@ def _copy(name: str, content: IO[bytes], out: IO[bytes], size_bytes: int) -> Non
         raise EOFError(name)
 
 
-def _check_size(name: str, total: int, limit: int, free: int) -> None:
+def free_bytes(folder: Path) -> int:
+    """What may be written on the disk of a folder."""
+    return shutil.disk_usage(folder).free - _SPARE_BYTES
+
+
+def check_size(name: str, total: int, packed: int, free: int) -> None:
+    """Refuse what an archive unpacks to, where it is beyond all measure or more than the disk has.
+
+    Args:
+        name: what to call the archive.
+        total: bytes that it unpacks to.
+        packed: its own bytes.
+        free: what `free_bytes` said before.
+
+    Raises:
+        DataError, StorageError: it is.
+    """
+    limit = _MOST_GROWTH * packed + _ALWAYS_BYTES
     if total > limit:
         raise DataError(
             _(
