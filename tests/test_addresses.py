@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import signal
+import subprocess
+import tarfile
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import olhar
+from conftest import DATA, finish, needs_data, olhar, start
 from olhar import errors
 from olhar.datasets import PhotoFolder, addresses, open_source
 from olhar.i18n import Text
@@ -318,6 +323,107 @@ def test_no_space(pets: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("olhar.datasets.addresses.copy._SPARE_BYTES", 2**60)
     with pytest.raises(errors.StorageError, match="free some space, or set OLHAR_CACHE"):
         open_source(pets.address)
+
+
+def test_shards_in_a_bucket(pets: Folder) -> None:
+    keys = sorted(PETS)
+    for n in range(2):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for number, key in enumerate(keys[n::2]):
+                for end, content in (("png", PETS[key]), ("cls", key[:3].encode())):
+                    info = tarfile.TarInfo(f"{number:06d}.{end}")
+                    info.size = len(content)
+                    archive.addfile(info, io.BytesIO(content))
+        pets.put(f"shards/pets-{n}.tar", file.getvalue())
+    source, _said = opened(f"{pets.address}shards/")
+    assert source.class_names == ("cat", "dog")
+    assert sorted(contents(source).values()) == sorted(PETS.values())
+    assert len(opened(f"{pets.address}shards/pets-0.tar")[0]) == 4
+
+
+def many(folder: Folder, count: int) -> None:
+    """Class folders with so many small photos."""
+    names = [f"{name}/{n:04d}.png" for name in ("a", "b") for n in range(count // 2)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda row: folder.put(row[1], photo(row[0])), enumerate(names)))
+
+
+def test_a_process_that_is_killed_goes_on(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    many(folder, 200)
+    cache = Path(os.environ["OLHAR_CACHE"])
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    killed = start("data", folder.address, cold=True, **quiet)
+    end = time.monotonic() + 120
+    while len(list(cache.glob("fetched/*/files/*/*"))) < 20 and time.monotonic() < end:
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    finish(killed, "data")
+    here = len(list(cache.glob("fetched/*/files/*/*")))
+    assert 20 <= here < 200
+    done = olhar("data", folder.address, "--json")
+    assert done.status == 0, done.err
+    assert done.json["images"] == 200
+    assert f"fetching of '{folder.address[:-1]}' goes on: " in done.err
+    (copy,) = cache.glob("fetched/*")
+    assert sorted(path.name for path in copy.iterdir()) == [
+        ".lock",
+        "files",
+        "index.jsonl",
+        "whole",
+    ]
+    folder._client.close()
+
+
+def test_two_processes_at_once(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    many(folder, 60)
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _n: olhar("data", folder.address, "--json"), range(2)))
+    assert [one.status for one in done] == [0, 0]
+    assert [one.json["images"] for one in done] == [60, 60]
+    assert sum("fetching 60 object(s)" in one.err for one in done) == 1
+    folder._client.close()
+
+
+def test_train_evaluate_resume(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    many(folder, 60)
+    run = tmp_path / "run"
+    words = ["train", "--data", folder.address, "--network", "lenet5", "--epochs", 2, "--run", run]
+    done = olhar(*words, "--json")
+    assert done.status == 0, done.err
+    assert f'name = "{folder.address}"' in (run / "config.toml").read_text()
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"]
+    for path in [*run.rglob("*"), *Path(os.environ["OLHAR_CACHE"]).rglob("*")]:
+        assert not path.is_file() or secret.encode() not in path.read_bytes()
+    shutil.rmtree(run / "model")
+    (run / "metrics.json").unlink()
+    resumed = olhar("resume", run, "--json")
+    assert resumed.status == 0, resumed.err
+    assert resumed.json["accuracy"] == done.json["accuracy"]
+    assert olhar("evaluate", run, "--json").json["accuracy"] == done.json["accuracy"]
+    folder.put("a/9999.png", photo(9999))
+    changed = olhar("evaluate", run, "--json", "--split", "all")
+    assert changed.status == 0, changed.err
+    assert "is not what it was: 1 object(s) are new, 0 changed, 0 gone" in changed.err
+    folder._client.close()
+
+
+@needs_data
+def test_photos_and_a_backbone(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    for name in ("ants", "bees"):
+        for path in sorted(Path(DATA, "hymenoptera_data", "train", name).iterdir())[:20]:
+            folder.put(f"{name}/{path.name}", path.read_bytes())
+    weights = Path(DATA, "weights", "mobilenet_v2_imagenet.pth")
+    words = ["--backbone", "mobilenet_v2", "--weights", weights, "--run", tmp_path / "r", "--json"]
+    done = olhar("train", "--data", folder.address, *words)
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] > 0.7
+    assert f"fetching 40 object(s) of '{folder.address[:-1]}'" in done.err
+    folder._client.close()
 
 
 def test_a_file_address(tmp_path: Path, digits_folder: Path) -> None:
