@@ -319,6 +319,18 @@ def test_a_damaged_copy_is_mended(pets: Folder) -> None:
     assert said
 
 
+def test_nothing_is_moved_in_a_bucket_nor_in_its_copy(pets: Folder) -> None:
+    done = olhar("data", pets.address, "--fix", "safe")
+    assert done.status == 2
+    assert f"olhar data export {pets.address} --to folder --out FOLDER" in done.err
+
+
+def test_a_version_is_one_of_a_store(pets: Folder) -> None:
+    done = olhar("train", "--data", f"{pets.address}x@2", "--network", "lenet5")
+    assert done.status == 2
+    assert f"there is no store in '{pets.address[:-1]}'" in done.err
+
+
 def test_no_space(pets: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("olhar.datasets.addresses.copy._SPARE_BYTES", 2**60)
     with pytest.raises(errors.StorageError, match="free some space, or set OLHAR_CACHE"):
@@ -373,6 +385,41 @@ def test_a_process_that_is_killed_goes_on(place: Place, tmp_path: Path) -> None:
         "index.jsonl",
         "whole",
     ]
+    folder._client.close()
+
+
+def test_ctrl_c_ends_it_at_once(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    many(folder, 200)
+    cache = Path(os.environ["OLHAR_CACHE"])
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    stopped = start("data", folder.address, cold=True, **quiet)
+    end = time.monotonic() + 120
+    while not list(cache.glob("fetched/*/files/*/*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.kill(stopped.pid, signal.SIGINT)
+    done = finish(stopped, "data", timeout_s=60)
+    assert done.status == 130
+    assert done.err.endswith("interrupted\n")
+    assert "Traceback" not in done.err
+    folder._client.close()
+
+
+def test_a_sweep(place: Place, tmp_path: Path) -> None:
+    folder = Folder(place.new_store())
+    many(folder, 60)
+    words = [
+        "--network",
+        "lenet5",
+        "--epochs",
+        1,
+        "--param",
+        "lr=0.1,0.01",
+        "--out",
+        tmp_path / "s",
+    ]
+    done = olhar("sweep", "--data", folder.address, *words, "--json")
+    assert done.status == 0, done.err
     folder._client.close()
 
 

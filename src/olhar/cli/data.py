@@ -21,8 +21,8 @@ def add_command(commands: Subparsers) -> None:
         metavar="NAME|FOLDER",
         help=str(
             _(
-                "a data set or a folder of photos; without it the data sets are listed; or "
-                "push NAME|FOLDER STORE, pull ADDRESS, or export NAME|FOLDER"
+                "a data set, a folder of photos, or where they lie: s3://bucket/photos/; without it the "
+                "data sets are listed; or push NAME|FOLDER STORE, pull ADDRESS, or export NAME|FOLDER"
             )
         ),
     )

@@ -17,7 +17,6 @@ from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_pushed, is_stored, load_stored
 from olhar.errors import DataError, MissingFileError, UnknownNameError, explain_os_errors, nearest
 from olhar.i18n import _
-from olhar.objects import is_address
 from olhar.progress import Progress
 from olhar.shown import readable_name
 from olhar.web import refuse_web_address
@@ -73,7 +72,7 @@ def open_source(wanted: str | SourceSettings, progress: Progress | None = None) 
 def _open_address(settings: SourceSettings, progress: Progress) -> Source:
     """What lies at an address: a data set that olhar pushed, or objects, read as files."""
     name = settings.name
-    if not is_address(name) or is_pushed(name):
+    if is_pushed(name):
         refuse_settings(settings)
         return load_stored(name, progress)
     fetched = fetch_address(name, progress)

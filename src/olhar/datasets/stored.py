@@ -28,6 +28,7 @@ from olhar.errors import (
 )
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _
+from olhar.objects import is_address
 from olhar.progress import Progress
 from olhar.stores import open_store, parse_store
 from olhar.stores.address import is_url, parse_address
@@ -65,24 +66,24 @@ def is_stored(name: str) -> bool:
 def is_pushed(address: str) -> bool:
     """Whether an address is that of a data set in a store, and not of objects that lie there.
 
-    The store is asked, for s3://bucket/photos may be either.
+    One with a version, s3://bucket/store/pets@3, is; of another the store is asked.
 
     Raises:
         ModelError: the store is one of a newer olhar.
         StoreError, NoPermissionError: it cannot be reached or read.
     """
-    if not address.lower().startswith(("s3://", "file://")):
+    if not is_address(address):
         return True
     try:
         wanted = parse_address(address)
     except ConfigError:  # a bucket alone, or a name that no store has
         return False
+    if wanted.version is not None:
+        return True
     try:
         with open_store(wanted.store) as store:
             return is_store(store)
-    except NoPermissionError:
-        if wanted.version is not None:
-            raise
+    except NoPermissionError:  # who may read one folder need not read what lies beside it
         return False
 
 

@@ -74,7 +74,7 @@ def train(
     """Train, save, export and evaluate a classifier; everything is in the run folder.
 
     Args:
-        data: name of a data set, or path of a folder of photos.
+        data: name of a data set, path of a folder of photos, or their address, s3://bucket/photos/.
         from_run: a run that has ended, whose weights are trained further: with the same network, classes
             and preprocess, and the same data and settings but for those that are given.
         network: name of a network; by default one is chosen, and the choice said.
