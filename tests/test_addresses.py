@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import DATA, finish, needs_data, olhar, start
@@ -191,6 +193,24 @@ def test_keys_that_are_no_paths(pets: Folder, tmp_path: Path) -> None:
     assert not found & {"x.png", "y.png"}
 
 
+_PARTS = st.sampled_from(
+    ["..", ".", "", "a", "b", "A", "é", "aux", "x" * 256, "\x00", "c:", "\\", "1.png"]
+)
+
+
+@given(st.lists(st.lists(_PARTS, min_size=1, max_size=4).map("/".join), unique=True), st.booleans())
+def test_whatever_the_keys_are_files_stay_in_the_folder(keys: list[str], folds: bool) -> None:
+    objects = [StoredObject(key, 1, "e", 0.0) for key in keys]
+    chosen, notes = addresses.choose_objects(objects, folds_case=folds)
+    found = [one.key for one in chosen]
+    for key in found:
+        assert os.path.normpath(f"/root/{key}") == f"/root/{key}"
+        assert not any(other.startswith(f"{key}/") for other in found)
+        assert "\0" not in key
+    hidden = [key for key in keys if key.startswith(".") and ".." not in key.split("/")]
+    assert len(found) == len(keys) or notes or hidden
+
+
 def test_names_that_differ_by_case_on_a_disk_that_takes_them_for_one(pets: Folder) -> None:
     objects = [StoredObject(key, 1, "e", 0.0) for key in ("Cat/1.png", "cat/1.png", "cat/2.png")]
     chosen, notes = addresses.choose_objects(objects, folds_case=True)
@@ -215,8 +235,19 @@ def test_one_object(pets: Folder) -> None:
 def test_a_table_beside_photos(pets: Folder) -> None:
     rows = "".join(f"{key},{key[0]}\n" for key in PETS)
     pets.put("metadata.csv", f"file_name,label\n{rows}".encode())
-    source, _said = opened(pets.address)
-    assert source.class_names == ("c", "d")
+    for address in (pets.address, f"{pets.address}metadata.csv"):
+        source, _said = opened(address)
+        assert source.class_names == ("c", "d")
+        assert contents(source) == PETS
+
+
+def test_a_table_of_pixels_is_fetched_alone(pets: Folder) -> None:
+    rows = [",".join(map(str, [n % 2, *range(n, n + 16)])) for n in range(12)]
+    header = ",".join(["label", *(f"pixel{n}" for n in range(16))])
+    pets.put("pixels.csv", "\n".join([header, *rows, ""]).encode())
+    notes = Notes()
+    assert len(open_source(f"{pets.address}pixels.csv", notes)) == 12
+    assert notes.said[0].startswith("fetching 1 object(s)")
 
 
 def test_nothing_there(place: Place) -> None:

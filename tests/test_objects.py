@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from olhar import errors
 from olhar.objects import ObjectChanged, Objects, is_address, open_objects
 from olhar.objects.bucket import BucketObjects
 from olhar.objects.contract import StoredObject
+from olhar.objects.listing import list_parallel
 from olhar.stores.s3_bucket import _build_client
-from stores_servers import Place, environment, open_place
+from stores_servers import Place, environment, make_bucket, open_place
+from swift_server import running_swift, swift_venv
 
 KEYS = ["a.txt", "a/1", "a/b/2", "a/b/3", "a-b/4", "ação/5 ü?#%.jpg", "z/1/1/1/6", "a0"]
 
@@ -134,6 +139,72 @@ def test_a_thousand_and_more(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> 
         begun.close()  # type: ignore[attr-defined]
         monkeypatch.undo()
     objects.close()
+
+
+_KEYS = st.lists(
+    st.lists(st.sampled_from(["a", "b", "a-", "a0", "ü", ""]), min_size=1, max_size=5).map(
+        "/".join
+    ),
+    max_size=40,
+    unique=True,
+)
+
+
+@given(_KEYS, st.integers(1, 30), st.integers(1, 5))
+def test_folders_listed_beside_each_other_give_one_order(
+    keys: list[str], most: int, page: int
+) -> None:
+    """As a server lists: levels by the slash, in pages."""
+    objects = [StoredObject(key, 1, "e", 0.0) for key in sorted(keys)]
+
+    def level(prefix: str) -> list[StoredObject | str] | None:
+        below = [one for one in objects if one.key.startswith(prefix)]
+        inner = [(one, one.key[len(prefix) :]) for one in below]
+        found: list[StoredObject | str] = [one for one, rest in inner if "/" not in rest]
+        found += {prefix + rest.partition("/")[0] + "/" for _one, rest in inner if "/" in rest}
+        found.sort(key=lambda one: one if isinstance(one, str) else one.key)
+        return found if len(found) <= most else None
+
+    def pages(prefix: str) -> Iterator[list[StoredObject]]:
+        below = [one for one in objects if one.key.startswith(prefix)]
+        for start in range(0, len(below), page):
+            yield below[start : start + page]
+
+    assert list(list_parallel("", level, pages)) == objects
+
+
+def test_an_error_of_one_folder_ends_the_listing() -> None:
+    def pages(folder: str) -> Iterator[list[StoredObject]]:
+        yield [StoredObject(f"{folder}1", 1, "e", 0.0)]
+        if folder == "b/":
+            raise errors.StoreError("broken")
+
+    listed = list_parallel("", lambda prefix: None if prefix else ["a/", "b/", "c/"], pages)
+    assert [next(listed).key, next(listed).key] == ["a/1", "b/1"]
+    with pytest.raises(errors.StoreError, match="broken"):
+        next(listed)
+
+
+def test_a_server_that_goes_and_comes_back(tmp_path: Path) -> None:
+    venv = swift_venv()
+    if venv is None:
+        pytest.skip("OLHAR_TEST_SWIFT names no virtual environment with OpenStack Swift")
+    with running_swift(venv, tmp_path / "swift") as swift, environment(swift.environment()):
+        make_bucket("tests")
+        address = filled(Place("s3://tests", {}), ["a", "b/c"])
+        objects = opened(address)
+        swift.stop()
+        back = threading.Timer(3, swift.start)
+        back.start()
+        assert [one.key for one in objects.list()] == ["a", "b/c"]
+        back.join()
+        swift.stop()
+        back = threading.Timer(3, swift.start)
+        back.start()
+        objects.fetch("a", tmp_path / "a")
+        assert (tmp_path / "a").read_bytes() == b"a"
+        back.join()
+        objects.close()
 
 
 def test_parts_have_no_md5(bucket: Place, tmp_path: Path) -> None:

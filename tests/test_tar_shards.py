@@ -118,6 +118,18 @@ def test_a_packed_tar_that_is_cut_off(mode: str) -> None:
         samples(content[: len(content) // 2])
 
 
+@given(st.sampled_from(["w:gz", "w:bz2", "w:xz"]), st.integers(0, 10**6))
+def test_a_packed_tar_with_a_damaged_byte(mode: str, place: int) -> None:
+    content = bytearray(tar([(f"{n}.jpg", JPEG * 20) for n in range(3)], mode))
+    content[place % len(content)] ^= 0x5A
+    try:
+        found = samples(bytes(content))
+    except errors.DataError as error:
+        assert "x.tar" in str(error)
+    else:  # a byte that says nothing of the content, such as a time
+        assert [one.image for one in found] == [JPEG * 20] * 3
+
+
 def test_what_is_no_tar(tmp_path: Path) -> None:
     with pytest.raises(errors.DataError, match="is no tar, or damaged"):
         samples(b"PK\x03\x04" + b"zip" * 1000)

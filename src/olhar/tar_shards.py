@@ -35,7 +35,7 @@ _BUFFER_BYTES, _BLOCK = 2**20, 512
 _MOST_BYTES = 1 << 30  # as image_bytes allows of one photo
 _MOST_LABEL_BYTES = 2**20
 _LABELS = ("label", "class", "cls")
-DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError, gzip.BadGzipFile)
+_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,12 @@ class _Watched(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """As the stream."""
-        piece = self._stream.read(size)
+        try:
+            piece = self._stream.read(size)
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise tarfile.ReadError(str(error)) from error  # what gzip and bz2 say of damage
         filled = len(piece.rstrip(b"\0"))
         if filled:
             self.content_end = self.end + filled
@@ -210,7 +215,7 @@ def _explain_damage(shown: str, place: Callable[[], tuple[str, int]]) -> Iterato
             yield
     except OlharError:
         raise
-    except DAMAGE as error:
+    except _DAMAGE as error:
         reason = str(error) or type(error).__name__
         last, end = place()
         if not last:

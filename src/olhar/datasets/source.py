@@ -12,7 +12,10 @@ from olhar.datasets.caltech101 import CALTECH101, open_caltech101
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.forms import open_path
+from olhar.datasets.forms.arrow import EMBEDDED
 from olhar.datasets.forms.columns import refuse_settings
+from olhar.datasets.forms.pixels import holds_pixels
+from olhar.datasets.forms.rows import TABLES
 from olhar.datasets.named import NAMED, load_named
 from olhar.datasets.stored import is_pushed, is_stored, load_stored
 from olhar.errors import DataError, MissingFileError, UnknownNameError, explain_os_errors, nearest
@@ -81,10 +84,21 @@ def _open_address(settings: SourceSettings, progress: Progress) -> Source:
             raise MissingFileError(
                 _("there is no '{path}'; check the spelling and the current folder", path=name)
             )
+    if fetched.is_copy and _names_photos(fetched.path):
+        beside = fetch_address(name[: name.rindex("/") + 1], progress)
+        fetched = replace(beside, path=beside.path / fetched.path.name)
     source = open_path(settings, fetched.path)
     if isinstance(source, PhotoFolder) and fetched.is_copy:
         source = replace(source, origin=source.origin or fetched.path)
     return replace(source, notes=(*fetched.notes, *source.notes))
+
+
+def _names_photos(path: Path) -> bool:
+    """Whether a file is a table of photos that lie beside it."""
+    is_table = (
+        path.is_file() and path.suffix.lower() in TABLES and path.suffix.lower() not in EMBEDDED
+    )
+    return is_table and not holds_pixels(path)
 
 
 def _check_path(name: str) -> None:
