@@ -57,7 +57,8 @@ def choose_objects(
     left, folders, taken = _LeftOut(), set[str](), set[str]()
     possible = []
     for one in listed:
-        if any(map(is_hidden, one.key.split("/"))) and ".." not in one.key.split("/"):
+        parts = set(one.key.split("/")) - {".", ".."}
+        if any(map(is_hidden, parts)):
             continue
         refused = why_refused(one.key) if tidy_path(one.key) == one.key else _NO_PATH
         if refused is not None:
