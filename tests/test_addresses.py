@@ -303,8 +303,10 @@ def test_a_fetch_that_breaks_goes_on(pets: Folder, monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patch:
         patch.setattr(buckets.BucketObjects, "fetch", full)
+        notes = Notes()
         with pytest.raises(errors.StorageError, match="the disk is full"):
-            open_source(pets.address)
+            open_source(pets.address, notes)
+        assert "the same command goes on from there" in notes.said[-1]
     source, said = opened(pets.address)
     assert said[0].endswith("goes on: 7 of 8 object(s) are here, 0.0 MB are missing")
     assert contents(source) == PETS

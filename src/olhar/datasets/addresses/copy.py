@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from olhar import i18n
-from olhar.errors import StorageError, explain_os_errors
+from olhar.errors import OlharError, StorageError, explain_os_errors
 from olhar.files import write_atomic
 from olhar.i18n import _
 from olhar.objects import ObjectChanged, Objects, StoredObject
@@ -211,6 +211,11 @@ class CachedCopy:
                 workers = [pool.submit(work, number) for number in range(_CONNECTIONS)]
                 for ended in as_completed(workers):
                     ended.result()
+            except OlharError:
+                progress.note(
+                    _("what has come stays in the cache; the same command goes on from there")
+                )
+                raise
             finally:
                 stop.set()
         return len(changed)
