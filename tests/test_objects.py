@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from olhar.objects import ObjectChanged, Objects, is_address, open_objects
 from olhar.objects.bucket import BucketObjects
 from olhar.objects.contract import StoredObject
 from olhar.objects.listing import list_parallel
+from olhar.stores import s3_bucket
 from olhar.stores.s3_bucket import _build_client
 from stores_servers import Place, environment, make_bucket, open_place
 from swift_server import running_swift, swift_venv
@@ -300,6 +302,31 @@ def test_what_cannot_be_opened(bucket: Place, tmp_path: Path) -> None:
         pytest.raises(errors.StoreError, match="nothing listens there"),
     ):
         open_objects("s3://tests/photos/")
+
+
+def test_a_login_for_a_prefix_alone(bucket: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a policy with s3:prefix = "x/*" has it: the same without the slash is denied."""
+    address = filled(bucket, ["a"])
+    build = s3_bucket._build_client
+
+    def deny() -> Any:
+        client = build()
+        ask = client.list_objects_v2
+
+        def listed(**wanted: Any) -> Any:
+            if not wanted["Prefix"].endswith("/"):
+                answer = {"Error": {"Code": "AccessDenied"}}
+                raise ClientError(answer, "ListObjectsV2")  # type: ignore[arg-type]
+            return ask(**wanted)
+
+        client.list_objects_v2 = listed
+        return client
+
+    monkeypatch.setattr(s3_bucket, "_build_client", deny)
+    for end in ("", "/"):
+        objects = open_objects(address + end)
+        assert [one.key for one in objects.list()] == ["a"]
+        objects.close()
 
 
 def test_a_folder_by_its_address(tmp_path: Path) -> None:

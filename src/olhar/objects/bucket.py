@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from olhar.errors import ChecksumError, StoreError, explain_os_errors
+from olhar.errors import ChecksumError, NoPermissionError, StoreError, explain_os_errors
 from olhar.i18n import _
 from olhar.objects.contract import StoredObject, changed
 from olhar.objects.listing import list_parallel
@@ -54,14 +54,22 @@ def _find_object(bucket: Bucket, key: str) -> StoredObject | None:
     """The object at a key of the bucket, if there is one; an empty one marks a folder.
 
     It is asked for by a listing, where the key itself comes first: other than the object's own request, it
-    says whether there is such a bucket, and whether it may be listed.
+    says whether there is such a bucket, and whether it may be listed. A login may be one for the prefix
+    with the slash alone.
     """
+    try:
+        found = _first(bucket, key or bucket.prefix)
+    except NoPermissionError:
+        if not key:
+            raise
+        key, found = "", _first(bucket, bucket.prefix)
+    return found if key and found and found.key == key and found.size else None
+
+
+def _first(bucket: Bucket, prefix: str) -> StoredObject | None:
     with bucket.explained():
-        answer = bucket.client.list_objects_v2(
-            Bucket=bucket.name, Prefix=key or bucket.prefix, MaxKeys=1
-        )
-    found = [_object(item, "") for item in answer.get("Contents", ())]
-    return found[0] if key and found and found[0].key == key and found[0].size else None
+        answer = bucket.client.list_objects_v2(Bucket=bucket.name, Prefix=prefix, MaxKeys=1)
+    return next((_object(item, "") for item in answer.get("Contents", ())), None)
 
 
 class BucketObjects:
