@@ -816,6 +816,19 @@ def test_bombs_and_full_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         open_source(str(tmp_path / "x.zip"))
 
 
+def test_a_tar_that_is_damaged_in_its_middle(tmp_path: Path) -> None:
+    photos(tmp_path / "pets", FLAT)
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "pets", "pets")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        middle = archive.getmembers()[5].offset
+    content = bytearray((tmp_path / "x.tar").read_bytes())
+    content[middle] ^= 0xFF
+    (tmp_path / "x.tar").write_bytes(content)
+    with pytest.raises(ChecksumError, match=f"damaged at byte {middle}"):
+        open_source(str(tmp_path / "x.tar"))
+
+
 def test_damaged_archives(tmp_path: Path) -> None:
     whole = zipped(tmp_path / "whole.zip", photos(tmp_path / "pets", FLAT)).read_bytes()
     with tarfile.open(tmp_path / "whole.tgz", "w:gz") as archive:

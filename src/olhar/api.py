@@ -56,7 +56,7 @@ def sweep(
         DataError: data that cannot be used.
     """
     from olhar.data_settings import DATA
-    from olhar.datasets.stored import plain_name
+    from olhar.datasets.addresses import plain_name
     from olhar.sweep import sweep as run_sweep
     from olhar.sweep.settings import (
         PLACE,
@@ -157,8 +157,9 @@ def push_data(
     """
     from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
+    from olhar.datasets.addresses import plain_name
     from olhar.datasets.arrays import as_arrays
-    from olhar.datasets.stored import plain_name, push_dataset
+    from olhar.datasets.stored import push_dataset
     from olhar.stores.address import is_url
     from olhar.stores.names import check_name
 

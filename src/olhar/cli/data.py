@@ -19,7 +19,12 @@ def add_command(commands: Subparsers) -> None:
         "data",
         nargs="?",
         metavar="NAME|FOLDER",
-        help=str(_("a data set or a folder of photos; without it the data sets are listed")),
+        help=str(
+            _(
+                "a data set, a folder of photos, or where they lie: s3://bucket/photos/; without it the "
+                "data sets are listed"
+            )
+        ),
     )
     parser.epilog = str(
         _(

@@ -10,6 +10,8 @@ from olhar.cli.options import print_json
 from olhar.cli.progress import build_progress
 from olhar.errors import ConfigError
 from olhar.i18n import _, language, using
+from olhar.shown import quoted
+from olhar.stores.address import is_url
 
 if TYPE_CHECKING:
     from olhar.datasets import Source
@@ -99,6 +101,15 @@ def run(source: Source, args: argparse.Namespace) -> int:
     if args.html:
         check_replaceable(args.html)
     name = source.name
+    if fixes and is_url(name) and not name.lower().startswith("file:"):
+        raise ConfigError(
+            _(
+                "--fix moves files, and olhar changes nothing at '{name}'; bring it here first: olhar data "
+                "export {quoted} --to folder --out FOLDER",
+                name=name,
+                quoted=quoted(name),
+            )
+        )
     if fixes and not (isinstance(source, PhotoFolder) and source.origin is None):
         raise ConfigError(
             _(

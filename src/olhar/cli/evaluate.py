@@ -26,7 +26,12 @@ def add_command(commands: Subparsers) -> None:
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help=str(_("a data set or folder of photos; default the one it was trained on")),
+        help=str(
+            _(
+                "a data set, a folder of photos, or where they lie: s3://bucket/photos/; default the one "
+                "it was trained on"
+            )
+        ),
     )
     parser.add_argument(
         "--split",

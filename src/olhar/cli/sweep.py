@@ -33,7 +33,12 @@ def add_command(commands: Subparsers) -> None:
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help=str(_("a data set (cifar10, mnist, fashion_mnist, digits) or a folder of photos")),
+        help=str(
+            _(
+                "a data set (cifar10, mnist, fashion_mnist, digits), a folder of photos, or where they "
+                "lie: s3://bucket/photos/"
+            )
+        ),
     )
     parser.add_argument("--network", metavar="NAME", help=str(_("a network; see olhar networks")))
     parser.add_argument(
@@ -86,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = SweepSettings.from_dict(
         merge_values(values, _given(args, fixed, parse_params(args.param)))
     )
-    from olhar.datasets.stored import plain_name
+    from olhar.datasets.addresses import plain_name
     from olhar.sweep import results, sweep, table
 
     stem = f"{plain_name(wanted.data.name)}-{wanted.network}-sweep"

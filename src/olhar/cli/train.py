@@ -32,7 +32,12 @@ def add_command(commands: Subparsers) -> None:
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help=str(_("a data set (cifar10, mnist, fashion_mnist, digits) or a folder of photos")),
+        help=str(
+            _(
+                "a data set (cifar10, mnist, fashion_mnist, digits), a folder of photos, or where they "
+                "lie: s3://bucket/photos/"
+            )
+        ),
     )
     parser.add_argument(
         "--from",

@@ -19,16 +19,23 @@ import numpy as np
 
 from olhar.datasets.cache import CacheEntry, load_cached, save_cached
 from olhar.datasets.dataset import Dataset
-from olhar.errors import DataError, RunExistsError, explain_os_errors
+from olhar.errors import (
+    ConfigError,
+    DataError,
+    NoPermissionError,
+    RunExistsError,
+    explain_os_errors,
+)
 from olhar.files import folder_aside, write_atomic
 from olhar.i18n import _
+from olhar.objects import is_address
 from olhar.progress import Progress
 from olhar.stores import open_store, parse_store
 from olhar.stores.address import is_url, parse_address
 from olhar.stores.manifest import Manifest
 from olhar.stores.names import check_name
 from olhar.stores.publish import push_version
-from olhar.stores.versions import DATASETS, MARKER, fetch_files, find_version
+from olhar.stores.versions import DATASETS, MARKER, fetch_files, find_version, is_store
 
 FORMAT = 1
 IMAGES, LABELS, META = "images.npy", "labels.npy", "meta.json"
@@ -56,9 +63,28 @@ def is_stored(name: str) -> bool:
     return is_url(name) or (Path(name).parent / MARKER).is_file()
 
 
-def plain_name(data: str) -> str:
-    """What to call what is made of a data set: of an address its name, of a path its last part."""
-    return parse_address(data).name if is_url(data) else Path(data).resolve().name
+def is_pushed(address: str) -> bool:
+    """Whether an address is that of a data set in a store, and not of objects that lie there.
+
+    One with a version, s3://bucket/store/pets@3, is; of another the store is asked.
+
+    Raises:
+        ModelError: the store is one of a newer olhar.
+        StoreError, NoPermissionError: it cannot be reached or read.
+    """
+    if not is_address(address):
+        return True
+    try:
+        wanted = parse_address(address)
+    except ConfigError:  # a bucket alone, or a name that no store has
+        return False
+    if wanted.version is not None:
+        return True
+    try:
+        with open_store(wanted.store) as store:
+            return is_store(store)
+    except NoPermissionError:  # who may read one folder need not read what lies beside it
+        return False
 
 
 def push_dataset(

@@ -148,7 +148,7 @@ def _choose_resize(plan: Plan, inputs: Inputs, progress: Progress) -> Plan:
     from olhar.pipeline.choosing import choose_resize
 
     dataset = inputs[0]
-    source = open_source(plan.data)
+    source = open_source(plan.data, progress)
     resize = "crop"
     if not dataset.files or not isinstance(source, PhotoFolder):
         pass  # arrays are framed by whoever made them

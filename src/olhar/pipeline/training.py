@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
-from olhar.datasets.stored import plain_name
+from olhar.datasets.addresses import path_of, plain_name
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.pipeline.auto import Auto, choose_plan, plan_auto, suits_auto
@@ -76,7 +76,7 @@ def train(
     """Train, save, export and evaluate a classifier; everything is in the run folder.
 
     Args:
-        data: name of a data set, or path of a folder of photos.
+        data: name of a data set, path of a folder of photos, or their address, s3://bucket/photos/.
         from_run: a run that has ended, whose weights are trained further: with the same network, classes
             and preprocess, and the same data and settings but for those that are given.
         network: name of a network; by default one is chosen, and the choice said.
@@ -215,7 +215,7 @@ def _plan(
 def _check_apart(data: str, run: Path) -> None:
     """Refuse to replace a run where it and the photos that are to be trained on lie inside each other."""
     with explain_os_errors(data):
-        photos, place = Path(data).resolve(), run.resolve()
+        photos, place = path_of(data).resolve(), run.resolve()
         inside = photos.exists() and (photos in (place, *place.parents) or place in photos.parents)
     if inside:
         raise ConfigError(

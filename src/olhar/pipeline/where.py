@@ -87,4 +87,5 @@ def record_data(folder: RunFolder, config: Mapping[str, Any], data: str) -> None
 
 def is_at_its_place(table: Mapping[str, Any], place: str) -> bool:
     """Whether the data of a [data] table lies where it lay when the run was begun, or that is not known."""
-    return not place or (Path(place) / Path(str(table["name"])).expanduser()).exists()
+    name = str(table["name"])
+    return not place or is_stored(name) or (Path(place) / Path(name).expanduser()).exists()

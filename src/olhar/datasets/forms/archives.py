@@ -6,9 +6,7 @@ it unpacks to has a limit, whatever its headers say.
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import io
 import lzma
 import os
 import shutil
@@ -18,10 +16,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.cache_place import cache_folder
@@ -31,12 +29,13 @@ from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
+from olhar.tar_shards import tar_members
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Photos are compressed already; drawings in BMP may shrink to a hundredth.
 _MOST_GROWTH, _ALWAYS_BYTES = 100, 2**30
 _SPARE_BYTES = 2**28  # left free on the disk
-_PIECE_BYTES, _TAR_BLOCK = 2**20, 512
+_PIECE_BYTES = 2**20
 _NAMES = 2  # counts how names in archives have been read, for what was unpacked before
 _METHODS = frozenset(
     {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
@@ -55,7 +54,9 @@ _DAMAGE = (
     *(NotImplementedError, RuntimeError, ValueError, IndexError, OverflowError, gzip.BadGzipFile),
 )
 
-_Member = tuple[str, int, Callable[[], IO[bytes]]]  # path, size in bytes, opener
+_Member = tuple[
+    str, int, Callable[[], AbstractContextManager[IO[bytes]]]
+]  # path, size in bytes, opener
 
 
 def is_archive(path: Path) -> bool:
@@ -108,8 +109,7 @@ def _is_class(folder: Path) -> bool:
 
 
 def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
-    limit = _MOST_GROWTH * facts.st_size + _ALWAYS_BYTES
-    free = shutil.disk_usage(folder).free - _SPARE_BYTES
+    free = free_bytes(folder)
     taken: set[str] = set()
     total = 0
     with explain_os_errors(name), _explain_damage(name), path.open("rb") as file:
@@ -121,7 +121,7 @@ def _unpack(name: str, path: Path, facts: os.stat_result, folder: Path) -> None:
                 raise _refused(name, member, refused)
             taken.add(member)
             total += size_bytes
-            _check_size(name, total, limit, free)
+            check_size(name, total, facts.st_size, free)
             target = folder / member
             if not _make_room(target):
                 reason = _(
@@ -152,7 +152,24 @@ def _copy(name: str, content: IO[bytes], out: IO[bytes], size_bytes: int) -> Non
         raise EOFError(name)
 
 
-def _check_size(name: str, total: int, limit: int, free: int) -> None:
+def free_bytes(folder: Path) -> int:
+    """What may be written on the disk of a folder."""
+    return shutil.disk_usage(folder).free - _SPARE_BYTES
+
+
+def check_size(name: str, total: int, packed: int, free: int) -> None:
+    """Refuse what an archive unpacks to, where it is beyond all measure or more than the disk has.
+
+    Args:
+        name: what to call the archive.
+        total: bytes that it unpacks to.
+        packed: its own bytes.
+        free: what `free_bytes` said before.
+
+    Raises:
+        DataError, StorageError: it is.
+    """
+    limit = _MOST_GROWTH * packed + _ALWAYS_BYTES
     if total > limit:
         raise DataError(
             _(
@@ -219,47 +236,14 @@ def _packed_otherwise(name: str, method: int) -> DataError:
 
 
 def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
-    with _decompressed(file) as stream:
-        whole = _Ending(stream)
-        with tarfile.open(fileobj=whole, mode="r|", bufsize=_PIECE_BYTES) as archive:
-            for info in archive:
-                if info.isdir():
-                    continue
-                if not info.isreg() or info.issparse():
-                    raise _refused(name, info.name, _("it is a link or no file"))
-                yield info.name, info.size, partial(_tar_member, archive, info)
-        while whole.read(_PIECE_BYTES):  # what comes after the last file belongs to the checksum
-            pass
-        if len(whole.last) < _TAR_BLOCK or any(whole.last):  # else tarfile takes a cut for the end
-            raise EOFError(str(_("no end of archive")))
+    for info, content in tar_members(file):
+        if not info.isreg() or info.issparse():
+            raise _refused(name, info.name, _("it is a link or no file"))
+        yield info.name, info.size, partial(_given, content)
 
 
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    return archive.extractfile(info) or io.BytesIO()
-
-
-def _decompressed(file: IO[bytes]) -> Any:
-    """The stream in a compressed one; it tells where it is cut off, as tarfile's own does not."""
-    start = file.read(6)
-    file.seek(0)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(file)
-    if start.startswith(b"BZh"):
-        return bz2.open(file)
-    return lzma.open(file) if start.startswith(b"\xfd7zXZ") else nullcontext(file)
-
-
-class _Ending(io.RawIOBase):
-    """Passes a stream on, and remembers its last block, which in a .tar is zeros."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.last = stream, b""
-
-    def read(self, size: int = -1) -> bytes:
-        """As the stream."""
-        piece = self._stream.read(size)
-        self.last = (self.last + piece)[-_TAR_BLOCK:]
-        return piece
+def _given(content: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(content)
 
 
 def _refused(name: str, member: str, reason: object) -> DataError:

@@ -1,19 +1,15 @@
 """Parquet and Arrow files: rows of file names, or of whole photos beside their labels.
 
 Photos that lie in a table as bytes, as Hugging Face's `Image` column has them, are written into the
-cache as files, once; a list of them, `metadata.csv`, beside. From there on they are files like any
-others: decoded once, set aside with a reason where they cannot be read, known by their content.
+cache as files, once (see written_photos).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from olhar.data_settings import SourceSettings
@@ -27,26 +23,17 @@ from olhar.datasets.forms.columns import (
     refuse_settings,
 )
 from olhar.datasets.forms.rows import listed
-from olhar.datasets.forms.shards import Shard, read_json
+from olhar.datasets.forms.shards import Shard
 from olhar.datasets.forms.tables import Table, read_tables
-from olhar.datasets.layout import METADATA, PART_NAMES
+from olhar.datasets.forms.written_photos import PhotoWriter, read_written
+from olhar.datasets.layout import PART_NAMES
 from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
-from olhar.files import change_mark, csv_text
-from olhar.i18n import Text, _
-from olhar.stores.names import is_portable
+from olhar.files import change_mark
+from olhar.i18n import _
 
 EMBEDDED = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "photo", "picture", "bytes")
-_TALLY = "tally.json"  # what was left out, beside metadata.csv
-_SUFFIXES = (
-    (b"\xff\xd8", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"GIF8", ".gif"),
-    (b"BM", ".bmp"),
-    (b"II*\0", ".tif"),
-    (b"MM\0*", ".tif"),
-)
 
 
 @dataclass(frozen=True)
@@ -92,10 +79,7 @@ def open_shards(
     stamps += [(f"{flag} {column}", 0, 0) for flag, column in _asked(settings)]
     with waiting(_("reading {file}, this once", file=origin.name)):
         folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(settings, used, aside))
-    photos = read_tables(
-        SourceSettings(settings.name), folder, [Table(folder / METADATA[0])], origin
-    )
-    notes += _tally_notes(read_json(folder / _TALLY))
+    photos = read_written(settings.name, folder, origin)
     return dataclasses.replace(photos, notes=(*photos.notes, *notes))
 
 
@@ -103,14 +87,6 @@ def _asked(settings: SourceSettings) -> list[tuple[str, str]]:
     """The columns that were asked for."""
     given = {"file_column": settings.file_column, "label_column": settings.label_column}
     return [(flag, column) for flag, column in given.items() if column is not None]
-
-
-def _tally_notes(tally: Mapping[str, Any]) -> list[Text]:
-    unlabelled = tally.get("unlabelled", {})
-    return [
-        _("{count} photo(s) of {split} have no label and are not used", count=count, split=split)
-        for split, count in unlabelled.items()
-    ]
 
 
 def _columns(settings: SourceSettings, path: Path) -> _Columns:
@@ -158,15 +134,9 @@ def _columns(settings: SourceSettings, path: Path) -> _Columns:
     return _Columns(image, label, split, names.get(label, ()), bool(image))
 
 
-# Photos out of tables
-
-
 def _write_photos(settings: SourceSettings, shards: Sequence[Shard], folder: Path) -> None:
-    """Write every labelled photo into `folder`, their list and what was left out beside them."""
-    rows: list[tuple[str, str, str]] = []
-    taken = {METADATA[0], _TALLY}
-    unlabelled: Counter[str] = Counter()
-    divided = False
+    """Write every labelled photo into `folder`."""
+    writer = PhotoWriter(folder)
     for given_split, path in shards:
         columns = _columns(settings, path)
         wanted = [columns.image, columns.label, *([columns.split] if columns.split else [])]
@@ -174,23 +144,11 @@ def _write_photos(settings: SourceSettings, shards: Sequence[Shard], folder: Pat
             for row in batch.to_pylist():
                 split = given_split or str(row.get(columns.split) or "")
                 label = class_name(path, row[columns.label], columns.class_names)
-                if not label:
-                    unlabelled[split or path.name] += 1
-                    continue
-                content, called = _photo(path, row[columns.image])
-                file = _file_name(called, content, f"{split or 'photo'}-{len(rows):06d}", taken)
-                target = folder / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-                divided = divided or bool(split)
-                rows.append((file, label, split))
-    if not rows:
-        raise DataError(_("'{path}' has no rows with a photo and a label", path=settings.name))
-    width = 3 if divided else 2
-    table = [("file_name", "label", "split")[:width], *(row[:width] for row in rows)]
-    (folder / METADATA[0]).write_text(csv_text(table), encoding="utf-8")
-    tally = json.dumps({"format": 1, "unlabelled": unlabelled})
-    (folder / _TALLY).write_text(tally, encoding="utf-8")
+                if label:
+                    writer.add(*_photo(path, row[columns.image]), label, split)
+                else:
+                    writer.pass_over(split or path.name)
+    writer.finish(settings.name)
 
 
 def _photo(path: Path, value: Any) -> tuple[bytes, str]:
@@ -208,27 +166,3 @@ def _photo(path: Path, value: Any) -> tuple[bytes, str]:
             )
         )
     return content or b"", called
-
-
-def _file_name(called: str, content: bytes, fallback: str, taken: set[str]) -> str:
-    """A path that no other photo has: what it was called, where that can be one."""
-    called = called.replace("\\", "/")
-    if called.startswith("/") or PureWindowsPath(called).drive:
-        called = PurePosixPath(called).name
-    if not is_portable(called) or not _free(called, taken):
-        suffix = next((end for start, end in _SUFFIXES if content.startswith(start)), "")
-        webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
-        called = f"{fallback}{'.webp' if webp else suffix}"
-        while not _free(called, taken):
-            called = f"_{called}"
-    return called
-
-
-def _free(path: str, taken: set[str]) -> bool:
-    """Whether no other file has the path, or is or would be a folder of it; it is taken then."""
-    folded = unicodedata.normalize("NFC", path).casefold()
-    parents = [f"{parent}/" for parent in PurePosixPath(folded).parents if str(parent) != "."]
-    if folded in taken or f"{folded}/" in taken or any(p[:-1] in taken for p in parents):
-        return False
-    taken.update([folded, *parents])
-    return True

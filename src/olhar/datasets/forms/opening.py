@@ -30,6 +30,7 @@ from olhar.datasets.forms.pixels import open_pixels
 from olhar.datasets.forms.rows import TABLES
 from olhar.datasets.forms.shards import find_shards
 from olhar.datasets.forms.tables import Table, find_tables, read_tables
+from olhar.datasets.forms.tar_sets import find_tar_set, is_tar_set, open_tar_set
 from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import _
@@ -38,10 +39,10 @@ from olhar.i18n import _
 def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     """The data in a folder or file.
 
-    A folder is, in this order: a data set that Hugging Face's `save_to_disk` wrote; Parquet files;
-    photos with a `metadata.csv`; tables of pixels; a table beside photos that says what their folders do
-    not; Tiny ImageNet's folder; arrays; IDX files; folders of photos. An archive is unpacked into the
-    cache once, and then is a folder.
+    A folder is, in this order: a data set that Hugging Face's `save_to_disk` wrote; Parquet files; shards
+    (tar files with labels in them); photos with a `metadata.csv`; tables of pixels; a table beside photos
+    that says what their folders do not; Tiny ImageNet's folder; arrays; IDX files; folders of photos. An
+    archive is unpacked into the cache once, and then is a folder.
 
     Args:
         settings: what the user called it, and how it is read.
@@ -74,6 +75,9 @@ def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     if suffix == ".npz":
         refuse_settings(settings)
         return open_npz(name, path)
+    if is_tar_set(path):
+        refuse_settings(settings)
+        return open_tar_set(name, [("", path)], path)
     if is_archive(path):
         source = _open_folder(settings, inner_folder(unpack_archive(name, path)))
         if isinstance(source, PhotoFolder):
@@ -116,6 +120,10 @@ def _open_listed(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder 
     shards = find_shards(name, root)
     if shards:
         return open_shards(settings, root, shards, root)
+    tars = find_tar_set(name, root)
+    if tars:
+        refuse_settings(settings)
+        return open_tar_set(name, tars, root)
     tables = find_tables(settings, root)[0]
     if tables:
         return read_tables(settings, root, tables, tables[0].path)
