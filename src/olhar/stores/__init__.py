@@ -56,7 +56,8 @@ def open_store(url: StoreUrl | str) -> PersistentStore:
 def _prepare(url: StoreUrl) -> Callable[[], Store]:
     """What takes time on this computer alone, and is not to count as waiting for an answer."""
     if url.kind == "s3":
-        from olhar.stores.s3 import S3Store, require_boto3
+        from olhar.stores.s3 import S3Store
+        from olhar.stores.s3_bucket import require_boto3
 
         require_boto3()
         client = S3Store(url)
