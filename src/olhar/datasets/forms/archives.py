@@ -6,9 +6,7 @@ it unpacks to has a limit, whatever its headers say.
 
 from __future__ import annotations
 
-import bz2
 import gzip
-import io
 import lzma
 import os
 import shutil
@@ -18,10 +16,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.cache_place import cache_folder
@@ -31,12 +29,13 @@ from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
+from olhar.tar_shards import tar_members
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Photos are compressed already; drawings in BMP may shrink to a hundredth.
 _MOST_GROWTH, _ALWAYS_BYTES = 100, 2**30
 _SPARE_BYTES = 2**28  # left free on the disk
-_PIECE_BYTES, _TAR_BLOCK = 2**20, 512
+_PIECE_BYTES = 2**20
 _NAMES = 2  # counts how names in archives have been read, for what was unpacked before
 _METHODS = frozenset(
     {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
@@ -55,7 +54,9 @@ _DAMAGE = (
     *(NotImplementedError, RuntimeError, ValueError, IndexError, OverflowError, gzip.BadGzipFile),
 )
 
-_Member = tuple[str, int, Callable[[], IO[bytes]]]  # path, size in bytes, opener
+_Member = tuple[
+    str, int, Callable[[], AbstractContextManager[IO[bytes]]]
+]  # path, size in bytes, opener
 
 
 def is_archive(path: Path) -> bool:
@@ -219,47 +220,14 @@ def _packed_otherwise(name: str, method: int) -> DataError:
 
 
 def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
-    with _decompressed(file) as stream:
-        whole = _Ending(stream)
-        with tarfile.open(fileobj=whole, mode="r|", bufsize=_PIECE_BYTES) as archive:
-            for info in archive:
-                if info.isdir():
-                    continue
-                if not info.isreg() or info.issparse():
-                    raise _refused(name, info.name, _("it is a link or no file"))
-                yield info.name, info.size, partial(_tar_member, archive, info)
-        while whole.read(_PIECE_BYTES):  # what comes after the last file belongs to the checksum
-            pass
-        if len(whole.last) < _TAR_BLOCK or any(whole.last):  # else tarfile takes a cut for the end
-            raise EOFError(str(_("no end of archive")))
+    for info, content in tar_members(file):
+        if not info.isreg() or info.issparse():
+            raise _refused(name, info.name, _("it is a link or no file"))
+        yield info.name, info.size, partial(_given, content)
 
 
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    return archive.extractfile(info) or io.BytesIO()
-
-
-def _decompressed(file: IO[bytes]) -> Any:
-    """The stream in a compressed one; it tells where it is cut off, as tarfile's own does not."""
-    start = file.read(6)
-    file.seek(0)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(file)
-    if start.startswith(b"BZh"):
-        return bz2.open(file)
-    return lzma.open(file) if start.startswith(b"\xfd7zXZ") else nullcontext(file)
-
-
-class _Ending(io.RawIOBase):
-    """Passes a stream on, and remembers its last block, which in a .tar is zeros."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream, self.last = stream, b""
-
-    def read(self, size: int = -1) -> bytes:
-        """As the stream."""
-        piece = self._stream.read(size)
-        self.last = (self.last + piece)[-_TAR_BLOCK:]
-        return piece
+def _given(content: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(content)
 
 
 def _refused(name: str, member: str, reason: object) -> DataError:
