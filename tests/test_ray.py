@@ -25,7 +25,7 @@ from conftest import Done, olhar
 from olhar._version import __version__
 from olhar.errors import ConfigError
 from olhar.run import RunFolder
-from olhar.sweep.ray_engine import find_head
+from olhar.cluster import find_head
 from olhar.sweep.ray_worker import Worker, change_config, read_files, write_files
 from olhar.sweep.task import Task
 
