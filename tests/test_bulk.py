@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
 from conftest import olhar, start
 from olhar import predict_many
+from olhar.bulk.features import graph_with_features
 from olhar.bulk.items import Item, Known, Mark, Met, in_blocks, pack_marks, unpack_marks
 from olhar.bulk.results import open_result
 from olhar.bulk.sources import Sources
 from olhar.bulk.walking import walk_sorted
+from olhar.classifier import open_session
 from olhar.datasets.photo_files import LeftOut
-from olhar.errors import DataError
+from olhar.errors import DataError, ModelError
 
 pytest.importorskip("pyarrow")
 import pyarrow as pa
@@ -324,7 +328,7 @@ def test_tar_shards(digits_run: Path, contents: dict[str, bytes], tmp_path: Path
     (tmp_path / "shards").mkdir()
     whole = write_tar(tmp_path / "shards" / "a.tar", contents)
     cut = tmp_path / "shards" / "b.tar"
-    cut.write_bytes(whole.read_bytes()[: 1024 * 41 + 100])
+    cut.write_bytes(whole.read_bytes()[: 1024 * 31 + 100])
     out = tmp_path / "r.csv"
     for new in (True, False):
         done = olhar("predict", digits_run, tmp_path / "shards", "--out", out, "--json")
@@ -375,15 +379,13 @@ def test_parquet_of_photos_and_of_paths(
 @pytest.mark.parametrize("network", ["lenet5", "gmnet"])
 def test_features_are_what_the_last_layer_takes(photos: Path, tmp_path: Path, network: str) -> None:
     """Whether the graph gives them already or not: softmax(W·x + b) of them is the answer."""
-    from safetensors.numpy import load_file
-
     run, out = tmp_path / "run", tmp_path / "r.parquet"
     words = ["--data", "digits", "--network", network, "--run", run, "--set", "epochs=1"]
     assert olhar("train", *words).status == 0
     predict_many(run, photos, out=out, features=True, top=10)
     weights = load_file(run / "model" / "model.safetensors")
     config = json.loads((run / "model" / "config.json").read_text())
-    head = [name for name, value in weights.items() if value.ndim == 2][-1]
+    (head,) = [name for name, value in weights.items() if value.shape[0] == 10 and value.ndim == 2]
     for row in read_rows(out)[:20]:
         if "error" in row:
             continue
@@ -392,6 +394,25 @@ def test_features_are_what_the_last_layer_takes(photos: Path, tmp_path: Path, ne
         logits = logits / config["temperature"]
         probs = np.exp(logits - logits.max())
         assert max(probs) / probs.sum() == pytest.approx(row["probability"], abs=1e-4)
+
+
+def test_features_are_added_to_a_graph_that_lacks_them(digits_run: Path, tmp_path: Path) -> None:
+    import onnx
+
+    graph = onnx.load(digits_run / "model" / "model.onnx")
+    del graph.graph.output[1:]
+    onnx.save(graph, tmp_path / "model.onnx")
+    without = SimpleNamespace(folder=tmp_path, gives_features=False)
+    added = open_session(graph_with_features(without))
+    inputs = load_file(digits_run / "model" / "golden.safetensors")["images"]
+    probs, features = added.run(None, {"images": inputs})
+    assert (probs.shape, features.shape) == ((16, 10), (16, 84))
+    last = graph.graph.node[-1]
+    graph.graph.node.append(onnx.helper.make_node("Exp", [last.output[0]], ["other"]))
+    graph.graph.output[0].name = "other"
+    onnx.save(graph, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="no layer at its end that takes features"):
+        graph_with_features(without)
 
 
 def test_flags_of_many_photos_need_out(digits_run: Path, photos: Path) -> None:

@@ -27,9 +27,9 @@ def add_command(commands: Subparsers) -> None:
     text = str(_("label photos"))
     parser = commands.add_parser("predict", help=text, description=text)
     add_model(parser)
-    parser.add_argument(
+    files = parser.add_argument(
         "files",
-        nargs="*",
+        nargs="+",
         metavar="SOURCE",
         help=str(
             _(
@@ -38,6 +38,7 @@ def add_command(commands: Subparsers) -> None:
             )
         ),
     )
+    files.required = False  # with --files-from; nargs="*" would take no files that follow a flag
     add_invert(parser)
     add_json(parser)
     add_flags(parser, _("what is said of a photo"), {"top": BULK["top"]})
@@ -85,7 +86,7 @@ def _write(args: argparse.Namespace) -> int:
     progress = build_progress()
     found = predict_many(
         args.model,
-        *(photo for given in args.files for photo in _expanded(given)),
+        *(photo for given in args.files or () for photo in _expanded(given)),
         out=args.out,
         files_from=args.files_from,
         invert=args.invert,
