@@ -1,4 +1,4 @@
-"""`olhar predict --engine ray`: the rows of this machine, from a real cluster, also where a node is lost."""
+"""`olhar predict --engine ray`: the rows that this machine gives, also where a node is lost."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from olhar.bulk.items import Block
 from olhar.cluster import find_head, join_cluster
 from olhar.errors import ClusterError, OlharError
 from olhar.i18n import _
+from olhar.training.trackers.quiet import quietly
 
 _WINDOW_BLOCKS, _WINDOW_BYTES = 1000, 256 * 2**20  # that one run of Ray Data is given
 _LONGEST_REASON = 300
@@ -85,6 +86,23 @@ def _windows(blocks: Iterable[Block]) -> Iterator[list[tuple[Block, bytes]]]:
 def _answer_window(
     window: list[tuple[Block, bytes]], made_of: tuple[Any, ...], most: int
 ) -> Iterator[tuple[Block, list[Row]]]:
+    with quietly():
+        answers = _started(window, made_of, most)
+    while True:
+        with quietly():
+            answer = next(answers, None)
+        if answer is None:
+            return
+        said = pickle.loads(answer["said"])  # noqa: S301  of our own workers
+        if isinstance(said, OlharError):
+            raise said
+        yield window[answer["number"]][0], said
+
+
+def _started(
+    window: list[tuple[Block, bytes]], made_of: tuple[Any, ...], most: int
+) -> Iterator[dict[str, Any]]:
+    """What nodes say of each block, by its number in the window, in order."""
     import ray.data
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -99,11 +117,7 @@ def _answer_window(
         num_cpus=1,
         concurrency=(1, min(most, len(sent))),
     )
-    for answer in answers.iter_rows():
-        said = pickle.loads(answer["said"])  # noqa: S301  of our own workers
-        if isinstance(said, OlharError):
-            raise said
-        yield window[answer["number"]][0], said
+    return iter(answers.iter_rows())
 
 
 class Node:
