@@ -255,6 +255,30 @@ def test_too_many_errors_end_it(digits_run: Path, tmp_path: Path) -> None:
     assert len(read_rows(out)) == 221
 
 
+def test_of_few_photos_the_share_is_judged_at_the_end(digits_run: Path, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", 5)
+    with pytest.raises(DataError, match="1 of 6 photos cannot be read"):
+        predict_many(digits_run, photos, out=tmp_path / "r.csv", max_errors=0.1)
+    assert len(read_rows(tmp_path / "r.csv")) == 6
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")
+def test_ctrl_c_says_how_to_go_on(digits_run: Path, tmp_path: Path) -> None:
+    photos, out = write_photos(tmp_path / "photos", 900), tmp_path / "r.jsonl"
+    words: list[object] = ["predict", digits_run, photos, "--out", out, "--workers", 1]
+    process = start(*words, cold=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not out.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it had ended already")
+    assert process.returncode == 130
+    assert "the same command goes on" in said.decode()
+    assert "Traceback" not in said.decode()
+    assert 0 < len(read_rows(out)) < 901
+
+
 def test_no_photos_leave_nothing(digits_run: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for words in ([tmp_path / "empty"], [tmp_path / "missing"], []):

@@ -117,9 +117,13 @@ def predict_many(
         "features": asked.features,
     }
     items = _begun(given, progress)
-    with open_result(place, record, features=asked.features) as result:
-        length = max(_LEAST_BLOCK, batch_rows(classifier.preprocess.size))
-        return _Predicting(given, items, job, asked, result, progress).run(place, length)
+    length = max(_LEAST_BLOCK, batch_rows(classifier.preprocess.size))
+    try:
+        with open_result(place, record, features=asked.features) as result:
+            return _Predicting(given, items, job, asked, result, progress).run(place, length)
+    except KeyboardInterrupt:  # signals too
+        progress.note(_("what is written to '{path}' stays; the same command goes on", path=place))
+        raise
 
 
 def _begun(sources: Sources, progress: Progress) -> Iterator[Item]:
@@ -163,11 +167,12 @@ class _Predicting:
             for block, rows in self._answered(in_blocks(self._new_items(), length)):
                 self._result.add(block, rows)
                 watched.tell(self._result.rows - self._before, total(), self._met)
-                self._check_errors()
+                self._check_errors(_JUDGED_FROM)
             self._result.write()
             for text in left_out(self._sources.left):
                 self._progress.note(text)
             self._say_changed()
+        self._check_errors(1)
         new = self._result.rows - self._before
         return Predicted(out, self._result.rows, self._result.errors, new, self._changed)
 
@@ -206,9 +211,10 @@ class _Predicting:
         if self._changed > _NAMED:
             self._progress.note(_("… and {count} more have changed", count=self._changed - _NAMED))
 
-    def _check_errors(self) -> None:
+    def _check_errors(self, least: int) -> None:
+        """Raise DataError where of so many rows too many have an error."""
         rows, errors = self._result.rows, self._result.errors
-        if rows >= _JUDGED_FROM and errors > self._settings.max_errors * rows:
+        if rows >= least and errors > self._settings.max_errors * rows:
             raise DataError(
                 _(
                     "{errors} of {count} photos cannot be read, more than --max-errors {share} allows; "
@@ -235,7 +241,9 @@ class _Watched:
             self._progress.start(_("predicting"), max(0, (total or 0) - met))
             self._total = total
         rate = new / max(1e-3, time.monotonic() - self._begun)
-        self._progress.advance(new, str(_rate_text(new, rate, total and total - met)))
+        text = _rate_text(new, rate, total and total - met)
+        self._progress.advance(new, str(text))
+        self._progress.pace(text)
 
 
 def _rate_text(new: int, rate: float, left: int | None) -> Text:

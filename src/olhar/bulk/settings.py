@@ -26,7 +26,9 @@ class BulkSettings(Settings):
     max_errors: float = setting(
         1.0,
         Number(0, 1, "SHARE"),
-        _("end early where a greater share of the photos, of 100 or more, cannot be read"),
+        _(
+            "end, with status 2, once a greater share of the photos, of 100 or of all, cannot be read"
+        ),
     )
     workers: int | None = setting(
         None, Whole(1, 4096), _("processes that answer; default one a core")

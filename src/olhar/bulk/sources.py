@@ -131,7 +131,8 @@ class Sources:
 
     def _of(self, one: str) -> Iterator[Item]:
         if one == "-":
-            content = sys.stdin.buffer.read(MAX_BYTES)
+            with _standard_input() as stream:
+                content = stream.read(MAX_BYTES)
             return iter([Item(one, len(content), 0, content)])
         if is_address(one):
             return _objects(one, self.left)
@@ -188,10 +189,18 @@ def _open_list(path: str) -> Iterator[IO[bytes]]:
     if path != "-":
         with Path(path).open("rb") as file:
             yield file
-    elif sys.stdin is None:
-        raise DataError(_("standard input is closed; send the list there, or name a file"))
-    else:
-        yield sys.stdin.buffer
+        return
+    with _standard_input() as stream:
+        yield stream
+
+
+@contextmanager
+def _standard_input() -> Iterator[IO[bytes]]:
+    if sys.stdin is None:
+        raise DataError(
+            _("standard input is closed; send a photo or the list there, or name a file")
+        )
+    yield sys.stdin.buffer
 
 
 def _listed(line: str, of: Callable[[str], Iterator[Item]]) -> Iterator[Item]:
