@@ -267,7 +267,10 @@ def test_ctrl_c_says_how_to_go_on(digits_run: Path, tmp_path: Path) -> None:
     photos, out = write_photos(tmp_path / "photos", 900), tmp_path / "r.jsonl"
     words: list[object] = ["predict", digits_run, photos, "--out", out, "--workers", 1]
     process = start(*words, cold=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not out.exists() and process.poll() is None:
+    journal = Path(f"{out}.olhar", "_olhar.jsonl")
+    while process.poll() is None:
+        if journal.is_file() and journal.read_bytes().count(b"\n") > 1:
+            break
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _out, said = process.communicate(timeout=60)
