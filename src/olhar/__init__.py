@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         serve,
         sweep,
     )
-    from olhar.bulk import Predicted, predict_many
+    from olhar.bulk.predicting import Predicted, predict_many
     from olhar.classifier import Classifier, Prediction
     from olhar.classroom import pack, unpack
     from olhar.datasets import Dataset
@@ -100,7 +100,7 @@ _HOMES = {
     "Classifier": ("olhar.classifier", "Classifier"),
     "Dataset": ("olhar.datasets", "Dataset"),
     "OlharError": ("olhar.errors", "OlharError"),
-    "Predicted": ("olhar.bulk", "Predicted"),
+    "Predicted": ("olhar.bulk.predicting", "Predicted"),
     "Prediction": ("olhar.classifier", "Prediction"),
     "Report": ("olhar.run", "Report"),
     "Run": ("olhar.run", "Run"),
@@ -119,7 +119,7 @@ _HOMES = {
     "load_run": ("olhar.run", "load_run"),
     "networks": ("olhar.pipeline", "list_networks"),
     "pack": ("olhar.classroom", "pack"),
-    "predict_many": ("olhar.bulk", "predict_many"),
+    "predict_many": ("olhar.bulk.predicting", "predict_many"),
     "pull": ("olhar.registry", "pull"),
     "pull_data": ("olhar.datasets.stored", "pull_dataset"),
     "push": ("olhar.registry", "push"),

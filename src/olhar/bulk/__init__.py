@@ -7,7 +7,3 @@
 
 Does not know: torch, or how a model was trained.
 """
-
-from olhar.bulk.predicting import Predicted, predict_many
-
-__all__ = ["Predicted", "predict_many"]

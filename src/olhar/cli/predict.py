@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(args: argparse.Namespace) -> int:
     """Label many photos into a result, and say what it has."""
-    from olhar.bulk import predict_many
+    from olhar.bulk.predicting import predict_many
 
     progress = build_progress()
     found = predict_many(
