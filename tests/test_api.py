@@ -23,7 +23,7 @@ def blocks(page: str) -> list[str]:
 def test_the_page_says_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    train, sweep, data, model, stores = blocks("python.md")
+    train, sweep, data, many, model, stores = blocks("python.md")
     exec(train, names)
     assert names["run"].report.accuracy > 0.5  # type: ignore[attr-defined]
     exec(sweep, names)
@@ -32,6 +32,8 @@ def test_the_page_says_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(data, names)
     assert names["report"].facts["images"] == 1797  # type: ignore[attr-defined]
     assert (tmp_path / "check.html").is_file()
+    exec(many, names)
+    assert names["result"].rows == 1797  # type: ignore[attr-defined]
     exec(model, names)
     assert olhar.check_card("runs/first") == []
     assert olhar.verify("runs/first").broken is None

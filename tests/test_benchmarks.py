@@ -33,7 +33,7 @@ def load(name: str) -> ModuleType:
 
 sys.path.append(str(ROOT / "benchmarks"))  # as where its scripts are run
 peers, scaling, serving_table = load("peers"), load("scaling"), load("serving_table")
-training_loop = load("training_loop")
+training_loop, predicting = load("training_loop"), load("predicting")
 photo_sets, photos_table, photos = load("photo_sets"), load("photos_table"), load("photos")
 
 
@@ -55,6 +55,20 @@ def test_the_ratio_is_the_mean_of_the_pairs() -> None:
     assert summary["ratio_mean"] == pytest.approx(10)
     assert summary["ratio_std"] == pytest.approx(8**0.5)
     assert peers.ratio_text(summary) == "10.00 ± 2.83 (n=2)"
+
+
+def test_predicting_is_compared_with_the_bare_loop_pair_by_pair() -> None:
+    seconds = {"bare": (10, 20), "olhar": (12.5, 20)}
+    runs = [
+        {"way": way, "seconds": s, "whole_s": 2 * s}
+        for pair in range(2)
+        for way, s in ((way, both[pair]) for way, both in seconds.items())
+    ]
+    bare, mine = predicting.summarise(runs, 1000)
+    assert (bare["photos_per_s"], bare["of_bare"]) == (75, 1)
+    assert (mine["photos_per_s"], mine["with_start_per_s"]) == (65, 32.5)
+    assert mine["of_bare"] == pytest.approx(0.9)
+    assert "0.90" in predicting.table([bare, mine])
 
 
 def test_a_rate_is_compared_as_a_rate() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from olhar.bulk.settings import BULK
 from olhar.data_settings import DATA
 from olhar.i18n import using
 from olhar.networks.specs import SETTINGS as NETWORK
@@ -24,9 +25,10 @@ _TABLES: dict[str, Table] = {
     "network": NETWORK,
     "sweep": SWEEP,
     "place": PLACE,
+    "bulk": BULK,
     "serve": {name: one for name, one in SERVE.items() if name != "token"},
 }
-_BY_FLAG = ("sweep", "place", "serve")  # the others are given in files and by --set as well
+_BY_FLAG = ("sweep", "place", "serve", "bulk")  # the others are given in files and by --set as well
 _HEADS = {
     "en": ("setting", "default", "allowed", "meaning"),
     "pt": ("configuração", "padrão", "permitido", "significado"),

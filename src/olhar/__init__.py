@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         serve,
         sweep,
     )
+    from olhar.bulk.predicting import Predicted, predict_many
     from olhar.classifier import Classifier, Prediction
     from olhar.classroom import pack, unpack
     from olhar.datasets import Dataset
@@ -60,6 +61,7 @@ __all__ = [
     "Classifier",
     "Dataset",
     "OlharError",
+    "Predicted",
     "Prediction",
     "Report",
     "Run",
@@ -78,6 +80,7 @@ __all__ = [
     "load_run",
     "networks",
     "pack",
+    "predict_many",
     "pull",
     "pull_data",
     "push",
@@ -99,6 +102,7 @@ _HOMES = {
     "Classifier": ("olhar.classifier", "Classifier"),
     "Dataset": ("olhar.datasets", "Dataset"),
     "OlharError": ("olhar.errors", "OlharError"),
+    "Predicted": ("olhar.bulk.predicting", "Predicted"),
     "Prediction": ("olhar.classifier", "Prediction"),
     "Report": ("olhar.run", "Report"),
     "Run": ("olhar.run", "Run"),
@@ -117,6 +121,7 @@ _HOMES = {
     "load_run": ("olhar.run", "load_run"),
     "networks": ("olhar.pipeline", "list_networks"),
     "pack": ("olhar.classroom", "pack"),
+    "predict_many": ("olhar.bulk.predicting", "predict_many"),
     "pull": ("olhar.registry", "pull"),
     "pull_data": ("olhar.datasets.stored", "pull_dataset"),
     "push": ("olhar.registry", "push"),

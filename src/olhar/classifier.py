@@ -107,17 +107,36 @@ class Classifier:
 
     def predict_outputs(self, inputs: NDArray[np.uint8]) -> Outputs:
         """Network inputs (N, C, size, size) uint8 → all that the model says of them."""
+        return self._outputs(inputs)
+
+    def predict_features(self, inputs: NDArray[np.uint8]) -> tuple[Outputs, NDArray[np.float32]]:
+        """`predict_outputs`, and the features (N, F) float32 that the last layer takes.
+
+        The graph must give them (see `gives_features`); N is at least 1.
+        """
+        features: list[NDArray[np.float32]] = []
+        return self._outputs(inputs, features), np.concatenate(features)
+
+    @property
+    def gives_features(self) -> bool:
+        """Whether the graph has a second output, what its last layer takes."""
+        return len(self._session.get_outputs()) > 1
+
+    def _outputs(
+        self, inputs: NDArray[np.uint8], kept: list[NDArray[np.float32]] | None = None
+    ) -> Outputs:
+        """What is said of all inputs; their features are added to `kept`."""
         rows = batch_rows(self.preprocess.size)
         probs = np.zeros((len(inputs), len(self.class_names)), np.float32)
         distances = np.full(len(inputs), np.nan, np.float32)
         for start in range(0, len(inputs), rows):
             some = slice(start, start + rows)
-            batch = np.ascontiguousarray(inputs[some])
-            if self.neighbours is None:
-                probs[some] = run_session(self._session, batch)
-            else:
-                probs[some], features = self._session.run(None, {"images": batch})
-                distances[some] = self.neighbours.distances(features)
+            found = self._session.run(None, {"images": np.ascontiguousarray(inputs[some])})
+            probs[some] = found[0]
+            if kept is not None:
+                kept.append(found[1])
+            if self.neighbours is not None:
+                distances[some] = self.neighbours.distances(found[1])
         return Outputs(probs, distances)
 
     def shown_name(self, label: str) -> str:
@@ -215,10 +234,15 @@ def model_folder(path: Path) -> Path:
     )
 
 
-def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifier:
+def load_classifier(
+    path: Path | str, *, threads: int | None = None, onnx: bytes | None = None
+) -> Classifier:
     """Load a model from a run folder or a `model/` folder; every file is checked first.
 
-    `threads` is how many one run of the network may use; by default one a core.
+    Args:
+        path: of the folder.
+        threads: how many one run of the network may use; by default one a core.
+        onnx: runs in place of the model's own graph: the same with a second output, features.
 
     Raises:
         MissingFileError: no model there, or a file of it is missing.
@@ -248,7 +272,7 @@ def load_classifier(path: Path | str, *, threads: int | None = None) -> Classifi
     if needed[SEEN]:
         with _readable(folder / SEEN):
             seen = Seen.from_arrays(load(needed[SEEN]))
-    onnx = needed[ONNX]
+    onnx = onnx or needed[ONNX]
     return Classifier(folder, config, onnx, threads=threads, neighbours=neighbours, seen=seen)
 
 

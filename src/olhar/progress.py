@@ -24,6 +24,9 @@ class Progress:
     def advance(self, done: int, text: str = "") -> None:
         """`done` parts of the stage are done."""
 
+    def pace(self, text: Text) -> None:
+        """How far and how fast a long stage is; told again and again, to be shown now and then."""
+
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """An epoch of training has ended; `row` is its row of history.csv."""
 

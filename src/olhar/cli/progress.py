@@ -11,6 +11,8 @@ from typing import Any
 from olhar.i18n import Text, _, number
 from olhar.progress import Progress
 
+_PACE_S = 30.0
+
 
 def build_progress() -> Progress:
     """What suits standard error."""
@@ -39,11 +41,20 @@ def _duration(seconds: float) -> str:
 
 
 class LineProgress(Progress):
-    """Notes and a line an epoch."""
+    """Notes, a line an epoch, and every half minute how far a long stage is."""
+
+    def __init__(self) -> None:
+        self._paced = time.monotonic()
 
     def note(self, text: Text) -> None:
         """Print the sentence."""
         print(text, file=sys.stderr, flush=True)
+
+    def pace(self, text: Text) -> None:
+        """Print the sentence, if the last one is half a minute old."""
+        if time.monotonic() - self._paced >= _PACE_S:
+            self.note(text)
+            self._paced = time.monotonic()
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """Print the epoch's figures and the time left."""
@@ -55,6 +66,7 @@ class BarProgress(LineProgress):
     """A bar for the stage under way; epochs scroll by above it."""
 
     def __init__(self) -> None:
+        super().__init__()
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
@@ -88,8 +100,11 @@ class BarProgress(LineProgress):
         """Print the sentence above the bar."""
         self._bars.console.print(str(text), markup=False, highlight=False)
 
+    def pace(self, text: Text) -> None:
+        """The bar shows it."""
+
     def start(self, title: Text, total: int) -> None:
-        """A new bar in place of the old."""
+        """A new bar in place of the old; 0 is a total that nobody knows."""
         if self._task is not None:
             self._bars.remove_task(self._task)
         self._task = self._bars.add_task(str(title), total=total or None, figures="")

@@ -68,18 +68,20 @@ def reading(path: Path) -> Iterator[None]:
             ) from error
 
 
-def batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Batches of at most 256 rows."""
+def batches(
+    path: Path, columns: Sequence[str] | None = None, rows: int = _ROWS_AT_ONCE
+) -> Iterator[Any]:
+    """Batches of at most so many rows."""
     with reading(path), path.open("rb") as file:
         if path.suffix.lower() == ".parquet":
             parquet = pyarrow("pyarrow.parquet").ParquetFile(file)
-            yield from parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=columns)
+            yield from parquet.iter_batches(batch_size=rows, columns=columns)
             return
         for batch in _open_ipc(file):
             batch.validate(full=True)
             chosen = batch if columns is None else batch.select(list(columns))
-            for start in range(0, chosen.num_rows, _ROWS_AT_ONCE):
-                yield chosen.slice(start, _ROWS_AT_ONCE)
+            for start in range(0, chosen.num_rows, rows):
+                yield chosen.slice(start, rows)
 
 
 def _open_ipc(file: Any) -> Iterator[Any]:
