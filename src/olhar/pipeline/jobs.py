@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from olhar._version import __version__
 from olhar.data_settings import DATA, DataSettings
@@ -30,6 +29,7 @@ from olhar.pipeline.estimating import check_folds, check_pool
 from olhar.pipeline.fitting import build_training
 from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
+from olhar.pipeline.suited import balanced_recipe, windowed_recipe
 from olhar.pipeline.where import BEGUN_IN, from_there, locate_data, present_folder, record_data
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
 DEFAULT_NETWORK = "olhar-small"
-_UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
 _AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
 _MOST_EPOCHS = 300  # more of them teach a small network nothing
 
@@ -183,6 +182,8 @@ def prepare_job(
     recipe = mode.suited_recipe(plan.recipe, plan.asked, len(dataset))
     recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
+    if mode.has_steps and not mode.keeps_front:
+        recipe = windowed_recipe(recipe, dataset, progress)
     check_shareable(recipe, plan.resources, len(splits.train))
     folder = RunFolder(path)
     job = Job(
@@ -301,28 +302,6 @@ def _asked(
         progress.note(_("no network named; taking {name}", name=DEFAULT_NETWORK))
     asked = {**given, **settings}
     return str(named or DEFAULT_NETWORK), asked
-
-
-def balanced_recipe(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
-    """A recipe with `balance` decided, by how unequal the classes of the training images are."""
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    ratio = float(counts.max() / counts.min())
-    if recipe.balance != "auto":
-        return recipe
-    if ratio < _UNEQUAL:
-        return dataclasses.replace(recipe, balance="none")
-    balance = "weights" if ratio < _VERY_UNEQUAL else "sampling"
-    what = _("class weights in the loss") if balance == "weights" else _("balanced sampling")
-    progress.note(
-        _(
-            "the largest class has {ratio} times the images of the smallest; using {what} "
-            "(--set balance=none leaves the classes as they are)",
-            ratio=number(ratio, 1),
-            what=what,
-        )
-    )
-    return dataclasses.replace(recipe, balance=balance)
 
 
 def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
