@@ -133,7 +133,7 @@ def test_a_command_that_fails_says_why() -> None:
 
 
 def test_sizes() -> None:
-    assert scaling.parse_sizes("1000,20") == [1000, 20]
+    assert scaling.parse_counts("1000,200") == [1000, 200]
 
 
 def test_the_table_of_sizes_is_square() -> None:
@@ -143,10 +143,28 @@ def test_the_table_of_sizes_is_square() -> None:
         "images_per_s": 2000.0,
         "memory_mib": {"anonymous": 300.0, "mapped": 3.0},
         "map_mib": 3.0,
+        "read_kib": 3.2,
     }
-    lines = scaling.markdown([row], "a machine").splitlines()
+    bounded = [
+        {**row, "limit_mib": None, "shuffle_mib": 0},
+        {**row, "limit_mib": 700.0, "shuffle_mib": 87, "images_per_s": 1500.0},
+    ]
+    found = {"epoch": [row], "memory": bounded, "machine": "a machine"}
+    lines = scaling.markdown(found).splitlines()
     assert len({line.count("|") for line in lines[:3]}) == 1
+    assert len({line.count("|") for line in lines[4:8]}) == 1
+    assert lines[7] == "| 3 | 700 | 87 | 1,500 | 0.75 | 3.2 |"
     assert lines[-1] == "a machine"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_photos_are_listed_decoded_and_begun_again(tmp_path: Path) -> None:
+    row = scaling.scaling_photos.measure(400, tmp_path)
+    assert row["images"] == 400
+    assert row["second_s"] > 0
+    assert 50 < row["memory_mib"] < 1000
+    lines = scaling.scaling_photos.markdown([row])
+    assert len({line.count("|") for line in lines}) == 1
 
 
 def test_the_table_of_the_loop_is_square() -> None:
@@ -427,8 +445,9 @@ def test_the_tutorials_last_epoch_is_told() -> None:
         ("peers", ["--peer", "caffe"]),
         ("peers", ["--rounds", "0"]),
         ("peers", ["--images", "3"]),
-        ("scaling", ["--sizes", "many"]),
-        ("scaling", ["--sizes", "5"]),
+        ("scaling", ["--count", "many"]),
+        ("scaling", ["--count", "5"]),
+        ("scaling", ["--part", "cake"]),
         ("scaling", ["--folder", "no such folder"]),
         ("training_loop", ["--rounds", "0"]),
         ("serving", ["--server", "flask"]),

@@ -26,7 +26,7 @@ from olhar.datasets import (
     prepare_dataset,
     split_dataset,
 )
-from olhar.datasets.alike import find_alike
+from olhar.datasets.alike import copies_among_many, find_alike
 from olhar.datasets.groups import find_leaks
 from olhar.errors import ConfigError, DataError, OlharError
 from olhar.pipeline.inputs import splits_of
@@ -405,3 +405,21 @@ def test_arrays_have_groups_too(tmp_path: Path) -> None:
     assert len(np.unique(groups.ids)) == 12
     with pytest.raises(OlharError, match="is for photos that are files"):
         find_groups(source, DataSettings(source.name, group_by="x"), Progress())
+
+
+def test_copies_among_many_are_the_same_by_kept_digests_as_by_files(tmp_path: Path) -> None:
+    for label in "ab":
+        for seed in range(4):
+            save(tmp_path / "data" / label / f"{seed}.png", seed)
+            save(tmp_path / "data" / label / f"more-{seed}.png", seed, noise=seed + ord(label))
+    (tmp_path / "data" / "a" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
+    folder = open_source(str(tmp_path / "data"))
+    assert isinstance(folder, PhotoFolder)
+    decoded = prepare_dataset(folder, Framing(16, 3), Progress())
+    assert len(decoded) == len(folder) - 1
+    again = prepare_dataset(folder, Framing(16, 3), Progress())
+    for dataset in (decoded, again):
+        kept = copies_among_many(folder, dataset)
+        assert kept.near.tolist() == copies_among_many(folder, None).near.tolist()
+        groups = Counter(kept.near.tolist())
+        assert sorted(groups.values(), reverse=True)[:4] == [2, 2, 2, 1]

@@ -26,7 +26,7 @@ from olhar.cores import count_threads
 from olhar.errors import DivergedError
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
-from olhar.pipeline.jobs import balanced_recipe
+from olhar.pipeline.suited import balanced_recipe
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder, create_run
 from olhar.training.checkpoint import load_checkpoint

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-_GROUPS, _MOUNTS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+from olhar.control_groups import GROUPS, MOUNTS, group_folders
+
 # How long a thread waits for the others at full speed before it sleeps. The runtimes' own are 300,000
 # rounds (up to 17 ms) and 200 ms: beside other work, which keeps a thread from its core for some ms,
 # all of that is lost in each step. Measured by benchmarks/contention.py; see docs/experiments.md.
-_WAITING = {
-    "GOMP_SPINCOUNT": "1000",
-    "KMP_BLOCKTIME": "1",
-}  # GNU's in rounds; LLVM's, Intel's in ms
+# GNU's in rounds; LLVM's and Intel's in ms.
+_WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 # The same for the threads of ONNX Runtime, in µs.
-SPIN_US = 1000
+SPIN_US = 200
 
 
 def count_cores() -> int:
@@ -53,38 +51,17 @@ def describe_waiting() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def cpu_quota(groups: Path = _GROUPS, mounts: Path = _MOUNTS) -> float | None:
+def cpu_quota(groups: Path = GROUPS, mounts: Path = MOUNTS) -> float | None:
     """Cores that the control groups of this process grant it; None where nothing bounds them.
 
     Source: the kernel's documentation of cgroup-v2 (cpu.max) and of CFS bandwidth control (version 1).
 
     Args:
-        groups: lists the groups of the process: hierarchy, controllers and path, between colons.
-        mounts: where the control groups are mounted.
+        groups: see control_groups.group_folders.
+        mounts: the same.
     """
-    try:
-        lines = groups.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    found = []
-    for line in lines:
-        _number, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers in {"", "name=systemd"}:
-            roots = (mounts, mounts / "unified")
-        elif "cpu" in controllers.split(","):
-            roots = (mounts / controllers, mounts / "cpu")
-        else:
-            continue
-        for root in roots:
-            found += [quota for folder in _upwards(root, path) if (quota := _quota_of(folder))]
-    return min(found, default=None)
-
-
-def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """The folder of a group and those above it, up to `root`; a container may see the last alone."""
-    parts = [part for part in path.split("/") if part not in {"", ".."}]
-    for count in range(len(parts), -1, -1):
-        yield root.joinpath(*parts[:count])
+    folders = group_folders("cpu", groups, mounts)
+    return min((quota for folder in folders if (quota := _quota_of(folder))), default=None)
 
 
 def _quota_of(folder: Path) -> float | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from olhar.datasets import near
 from olhar.datasets.bursts import counted_frames, taken_together
 from olhar.datasets.cache_place import cache_folder
+from olhar.datasets.dataset import Dataset
 from olhar.datasets.decode import decode_folder
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.source import Source
@@ -58,13 +59,16 @@ class _Quiet(Progress):
         self.start, self.advance = progress.start, progress.advance  # type: ignore[method-assign]
 
 
-def find_alike(source: Source, progress: Progress, workers: int = 0) -> Alike:
+def find_alike(
+    source: Source, progress: Progress, workers: int = 0, dataset: Source | None = None
+) -> Alike:
     """Look for images of a source that belong together.
 
     Args:
         source: as open_source gives it; photos that cannot be read belong to nothing.
         progress: hears of the progress.
         workers: processes that decode photos; 0 means one a core.
+        dataset: the same decoded, where it is: then many photos need not be read again.
 
     Raises:
         NoPermissionError, MissingFileError: a photo may not be read, or has gone.
@@ -72,9 +76,23 @@ def find_alike(source: Source, progress: Progress, workers: int = 0) -> Alike:
     """
     if not isinstance(source, PhotoFolder):
         return _cached(source.fingerprint, len(source), lambda: _in_arrays(source, progress))
-    known_by = [str(source.path), source.files, source.stamps.tolist(), source.labels.tolist()]
-    key = hashlib.sha256(json.dumps(known_by).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([str(source.path), source.digest()]).encode()).hexdigest()
+    if len(source) > MANY:
+        return _cached(key, len(source), lambda: copies_among_many(source, dataset))
     return _cached(key, len(source), lambda: _in_photos(source, progress, workers))
+
+
+def rows_of(source: Source, dataset: Source) -> Ids:
+    """The rows of a source that a data set has, (n,) int64.
+
+    Args:
+        source: as open_source gives it.
+        dataset: the same, without what cannot be read.
+    """
+    if len(source) == len(dataset):
+        return np.arange(len(source), dtype=np.int64)
+    row_of = {readable_name(file): row for row, file in enumerate(source.files)}
+    return np.array([row_of[readable_name(file)] for file in dataset.files], np.int64)
 
 
 def join(count: int, pairs: Iterable[tuple[int, int]]) -> Ids:
@@ -108,19 +126,37 @@ def _cached(key: str, count: int, find: Callable[[], Alike]) -> Alike:
     return alike
 
 
+def copies_among_many(folder: PhotoFolder, dataset: Source | None) -> Alike:
+    """Copies alone, by the digests of a data set where it has them, else by reading the files.
+
+    Args:
+        folder: the photos.
+        dataset: the same decoded, where it is.
+    """
+    alone = np.arange(len(folder), dtype=np.int64)
+    if not isinstance(dataset, Dataset) or dataset.digests is None:
+        return Alike(join(len(folder), _copies_in(folder)), alone)
+    rows = rows_of(folder, dataset)
+    beginnings = np.ascontiguousarray(dataset.digests[:, :16]).view("<u8")  # (n, 2): half of each
+    _found, first, group = np.unique(beginnings, axis=0, return_index=True, return_inverse=True)
+    near = alone.copy()
+    near[rows] = rows[first[group.ravel()]]
+    return Alike(near, alone)
+
+
+def _copies_in(folder: PhotoFolder) -> Iterable[tuple[int, int]]:
+    sizes = folder.stamps[:, 0].tolist()
+    return _copies(sizes, lambda row: _digest(folder.path / folder.files[row]))
+
+
 def _in_photos(folder: PhotoFolder, progress: Progress, workers: int) -> Alike:
     alone = np.arange(len(folder), dtype=np.int64)
-    sizes = folder.stamps[:, 0].tolist()
-    alike = list(_copies(sizes, lambda row: _digest(folder.path / folder.files[row])))
-    if len(folder) > MANY:
-        return Alike(join(len(folder), alike), alone)
     framing = Framing(_SIDE, 1, resize="squash")
     dataset = decode_folder(folder, framing, _Quiet(progress), workers)
-    row_of = {readable_name(file): row for row, file in enumerate(folder.files)}
-    rows = np.array([row_of[file] for file in dataset.files], np.int64)
+    rows = rows_of(folder, dataset)
     greys = dataset.images[..., 0]  # (n, 32, 32) uint8
     blank = set(rows[greys.std((1, 2)) < _LEAST_OF_COPIES].tolist())
-    alike = [pair for pair in alike if pair[0] not in blank]
+    alike = [pair for pair in _copies_in(folder) if pair[0] not in blank]
     if min(folder.image_shape[1:]) >= _SIDE:
         again = {row for _first, row in alike}
         places = [place for place, row in enumerate(rows.tolist()) if row not in again]

@@ -1,7 +1,8 @@
 """The cache of decoded data sets: written once, aside, then renamed; memory-mapped ever after.
 
 Does not know: where images come from, or what decodes them. An entry is a folder,
-`<cache>/datasets/<key>/`, of `images.npy`, `labels.npy` and `meta.json`. An entry that is damaged
+`<cache>/datasets/<key>/`, of `images.npy`, `labels.npy` and `meta.json`, and of photos
+`digests.npy`. An entry that is damaged
 counts as absent, and the next `save_cached` replaces it. Photos out of archives and tables lie in
 `<cache>/unpacked/`, as files.
 """
@@ -32,7 +33,7 @@ from olhar.files import folder_aside
 from olhar.i18n import _
 
 FORMAT = 1
-_ENTRY_FILES = frozenset({"images.npy", "labels.npy", "meta.json"})
+_ENTRY_FILES = frozenset({"images.npy", "labels.npy", "digests.npy", "meta.json"})
 _CHUNK_BYTES = 16 * 2**20
 _ABANDONED_S = 24 * 3600.0
 # All that NumPy and json raise on bytes that are not what they should be.
@@ -52,6 +53,7 @@ class CacheEntry:
         files: the relative path of each image, or () where images are not files.
         set_aside: (path, reason) of each file that could not be used.
         fingerprint: hex sha256; where `fill` gives none, `save_cached` computes `fingerprint()`.
+        digests: (N, 32) uint8, sha256 of the content of each file; None where images are not files.
     """
 
     images: NDArray[np.uint8]
@@ -61,6 +63,7 @@ class CacheEntry:
     files: tuple[str, ...] = ()
     set_aside: tuple[tuple[str, str], ...] = ()
     fingerprint: str = ""
+    digests: NDArray[np.uint8] | None = None
 
     def part_indices(self) -> dict[str, NDArray[np.int64]]:
         """The index array of each part, (n,) int64, into the pool."""
@@ -146,6 +149,7 @@ def load_cached(key: str) -> CacheEntry | None:
         if meta["format"] != FORMAT:
             return None
         labels = np.load(folder / "labels.npy")
+        digests = folder / "digests.npy"
         images = np.load(folder / "images.npy", mmap_mode="r")
         entry = CacheEntry(
             images=images[: len(labels)],
@@ -155,6 +159,7 @@ def load_cached(key: str) -> CacheEntry | None:
             files=tuple(meta["files"]),
             set_aside=tuple((path, reason) for path, reason in meta["set_aside"]),
             fingerprint=meta["fingerprint"],
+            digests=np.load(digests, mmap_mode="r") if digests.exists() else None,
         )
         return entry if _is_whole(entry) else None
     except _DAMAGE:
@@ -171,6 +176,7 @@ def _is_whole(entry: CacheEntry) -> bool:
         and len(entry.images) == count
         and (not entry.parts or sum(entry.parts.values()) == count)
         and len(entry.files) in {0, count}
+        and (entry.digests is None or entry.digests.shape == (count, 32))
         and bool(np.all((entry.labels >= 0) & (entry.labels < len(entry.class_names))))
     )
 
@@ -235,6 +241,8 @@ def _write_entry(aside: Path, fill: Callable[[Path], CacheEntry]) -> None:
     if isinstance(entry.images, np.memmap):
         entry.images.flush()
     np.save(aside / "labels.npy", entry.labels.astype(np.int64))
+    if entry.digests is not None:
+        np.save(aside / "digests.npy", entry.digests)
     text = json.dumps(meta, ensure_ascii=False, indent=1)
     (aside / "meta.json").write_text(text, encoding="utf-8")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from olhar.datasets.class_names import class_key
 from olhar.datasets.part_folders import is_filler
-from olhar.datasets.photo_files import LeftOut, content
+from olhar.datasets.photo_files import LeftOut, content, holds_photos
 from olhar.errors import DataError
 from olhar.i18n import Text, _
 from olhar.shown import readable_name
@@ -81,8 +81,10 @@ def check_copies(
         return ()
     inner = []
     for folder in folders:
-        there, photos = content(path / folder, LeftOut())
-        if photos or len(there) < 2:
+        if holds_photos(path / folder):
+            return ()
+        there, _photos = content(path / folder, LeftOut())
+        if len(there) < 2:
             return ()
         inner.append({class_key(one): one for one in there})
     shared = set(inner[0]).intersection(*inner[1:])

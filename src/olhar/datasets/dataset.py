@@ -35,6 +35,7 @@ class Dataset:
         notes: what the user should know of how it was read.
         side: the shorter side of its images in pixels before they were framed, the typical one; 0 where
             they are not framed.
+        digests: (N, 32) uint8, sha256 of the content of each file; None where items are not files.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Dataset:
     set_aside: tuple[tuple[str, str], ...] = ()
     notes: tuple[i18n.Text, ...] = ()
     side: int = 0
+    digests: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -39,7 +39,9 @@ def describe_dataset(source: Source, progress: Progress) -> dict[str, Any]:
         skipped = dict(source.skipped)
     else:
         dataset, skipped = source, {}
-    groups = find_groups(source, DataSettings(source.name), progress).of(source, dataset)
+    groups = find_groups(source, DataSettings(source.name), progress, dataset=dataset).of(
+        source, dataset
+    )
     splits = split_dataset(dataset, groups=groups.ids).sizes()
     names, mark = dataset.shown_names, dataset.fingerprint
     return _facts(dataset, source.image_shape, names, splits, mark, skipped)

@@ -6,6 +6,8 @@ Does not know: pixels, the cache, or how photos are divided for training.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +23,6 @@ from olhar.datasets.photo_files import PhotoFile
 from olhar.errors import DataError
 from olhar.i18n import Text, _
 from olhar.shown import readable_name
-
-_Row = tuple[int, PhotoFile]  # class index, photo
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ class PhotoFolder:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+    def digest(self) -> str:
+        """Hex sha256 of what is listed; another when a photo may have changed."""
+        found = hashlib.sha256(json.dumps([self.class_names, len(self)]).encode())
+        for array in (self.labels, self.stamps):
+            found.update(np.ascontiguousarray(array, "<i8").data)
+        found.update("\0".join(self.files).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
 
 
 def scan_folder(
@@ -119,16 +127,19 @@ def photos_of(
         DataError: classes that cannot be told apart, or other classes in other parts.
     """
     class_names = _class_names(name, next(iter(listing.photos.values())), distinct=distinct_classes)
-    notes, pool, sizes = list(listing.notes), [], {}
+    notes, pool, counts, sizes = list(listing.notes), list[PhotoFile](), list[int](), {}
     for part, photos in listing.photos.items():
-        rows = _rows(name, part, photos, class_names, exactly=bool(distinct_classes))
-        pool += rows
-        sizes[part] = len(rows)
-        missing = set(range(len(class_names))) - {row[0] for row in rows}
+        by_class = _by_class(name, part, photos, class_names, exactly=bool(distinct_classes))
+        for of_class in by_class:
+            pool += of_class
+        counts += map(len, by_class)
+        sizes[part] = sum(map(len, by_class))
+        missing = [class_names[index] for index, found in enumerate(by_class) if not found]
         if missing:
-            names = ", ".join(class_names[index] for index in sorted(missing))
+            names = ", ".join(missing)
             notes.append(_("{part}/ has no photos of: {names}", part=part, names=names))
-    files = tuple(photo[0] for _label, photo in pool)
+    files = tuple(photo[0] for photo in pool)
+    labels = np.tile(np.arange(len(class_names), dtype=np.int64), len(sizes))
     image_shape = typical_shape(name, root, files)
     notes += header_notes(root, files)
     return PhotoFolder(
@@ -136,8 +147,8 @@ def photos_of(
         path=root,
         class_names=class_names,
         files=files,
-        labels=np.array([label for label, _photo in pool], np.int64),
-        stamps=np.array([photo[1:] for _label, photo in pool], np.int64),
+        labels=np.repeat(labels, counts),
+        stamps=np.array([[photo[1] for photo in pool], [photo[2] for photo in pool]], np.int64).T,
         parts=_part_indices(sizes),
         image_shape=image_shape,
         skipped=dict(listing.skipped),
@@ -176,15 +187,15 @@ def _class_names(
     return tuple(names)
 
 
-def _rows(
+def _by_class(
     name: str,
     part: str,
     photos: Mapping[str, Sequence[PhotoFile]],
     class_names: tuple[str, ...],
     *,
     exactly: bool,
-) -> list[_Row]:
-    """The photos of a part with their class indices, by class and path."""
+) -> list[list[PhotoFile]]:
+    """The photos of a part, of each class by path."""
     given = [readable_name(folder) for folder in photos]
     labels = match_class_names(given, class_names, exactly=exactly)
     if None in labels:
@@ -198,6 +209,10 @@ def _rows(
                 known=", ".join(class_names),
             )
         )
-    found = zip(labels, photos.values(), strict=True)
-    rows = [(label, photo) for label, files in found if label is not None for photo in files]
-    return sorted(rows, key=lambda row: (row[0], readable_name(row[1][0])))
+    by_class: list[list[PhotoFile]] = [[] for _name in class_names]
+    for label, files in zip(labels, photos.values(), strict=True):
+        if label is not None:
+            by_class[label] += files
+    for of_class in by_class:
+        of_class.sort(key=lambda photo: readable_name(photo[0]))
+    return by_class

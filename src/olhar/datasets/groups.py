@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.data_settings import DataSettings
-from olhar.datasets.alike import Alike, find_alike, join, pairs_of
+from olhar.datasets.alike import Alike, find_alike, join, pairs_of, rows_of
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.given_groups import given_groups
 from olhar.datasets.source import ALL_NAMES, Source
 from olhar.datasets.splits import Splits, split_dataset
 from olhar.i18n import Text, _
 from olhar.progress import Progress
-from olhar.shown import readable_name
 
 _WHOLE_CLASS = 0.75  # a group that holds more of a class is what the class looks like
 _NAMED, _SPLITS = 5, 3
@@ -58,8 +57,7 @@ class Groups:
         """
         if len(source) == len(dataset):
             return self
-        row_of = {readable_name(file): row for row, file in enumerate(source.files)}
-        rows = np.array([row_of[readable_name(file)] for file in dataset.files], np.int64)
+        rows = rows_of(source, dataset)
         ids, near = (_first_rows(some[rows]) for some in (self.ids, self.near))
         return Groups(ids, near, self.notes, self.facts)
 
@@ -76,6 +74,7 @@ def find_groups(
     progress: Progress,
     workers: int = 0,
     alike: Alike | None = None,
+    dataset: Source | None = None,
 ) -> Groups:
     """The groups of a source, as they are wanted.
 
@@ -89,6 +88,7 @@ def find_groups(
         progress: hears of the progress, not of the notes.
         workers: processes that decode photos; 0 means one a core.
         alike: what belongs together by its looks, where that is known.
+        dataset: the source decoded, where it is (see find_alike).
 
     Raises:
         ConfigError: a column or pattern for data that has none to match.
@@ -99,7 +99,7 @@ def find_groups(
     given = None if wanted.groups == "none" else given_groups(source, wanted)
     if named:
         alike = Alike(alone, alone)
-    alike = alike or find_alike(source, progress, workers)
+    alike = alike or find_alike(source, progress, workers, dataset)
     if wanted.groups == "none":
         return Groups(alone, alike.near)
     if given is not None:
@@ -264,7 +264,7 @@ def divide(
     Raises:
         ConfigError, DataError: see find_groups and split_dataset.
     """
-    groups = find_groups(source, wanted, progress, workers).of(source, dataset)
+    groups = find_groups(source, wanted, progress, workers, dataset=dataset).of(source, dataset)
     splits = split_dataset(
         dataset,
         val=wanted.val,
@@ -297,7 +297,9 @@ def divide(
 
 def _in_two_classes(groups: Groups, dataset: Source) -> int:
     """How many groups of near-duplicates hold images of more than one class."""
-    return sum(len(np.unique(dataset.labels[rows])) > 1 for rows in _large_groups(groups.near))
+    _ids, member = np.unique(groups.near, return_inverse=True)
+    found = np.unique(member.astype(np.int64) * dataset.num_classes + dataset.labels)
+    return int((np.bincount(found // dataset.num_classes) > 1).sum())
 
 
 def find_leaks(groups: Groups, splits: Splits) -> dict[str, int]:
@@ -307,16 +309,15 @@ def find_leaks(groups: Groups, splits: Splits) -> dict[str, int]:
         groups: how many; test: how many test images have one in train or val. Empty where there are
         none.
     """
-    side = np.full(len(groups.near), -1, np.int64)
-    for number, rows in enumerate((splits.train, splits.val, splits.test)):
-        side[rows] = number
-    apart, seen = 0, 0
-    for rows in _large_groups(groups.near):
-        sides = Counter(side[rows][side[rows] >= 0].tolist())
-        if len(sides) > 1:
-            apart += 1
-            seen += sides[2]
-    return {"groups": apart, "test": seen} if apart else {}
+    ids, member = np.unique(groups.near, return_inverse=True)
+    counts = np.array(
+        [
+            np.bincount(member[rows], minlength=len(ids))
+            for rows in (splits.train, splits.val, splits.test)
+        ]
+    )  # (3, groups)
+    apart = (counts > 0).sum(axis=0) > 1
+    return {"groups": int(apart.sum()), "test": int(counts[2, apart].sum())} if apart.any() else {}
 
 
 def say_leaks(leaks: dict[str, int], splits: Splits) -> Text:
@@ -340,8 +341,10 @@ def _first_rows(ids: Ids) -> Ids:
 def _large_groups(ids: Ids) -> list[Ids]:
     """The rows of each group of two and more."""
     order = np.argsort(ids, kind="stable")
-    _ids, starts = np.unique(ids[order], return_index=True)
-    return [rows for rows in np.split(order, starts[1:]) if len(rows) > 1]
+    _ids, starts, counts = np.unique(ids[order], return_index=True, return_counts=True)
+    several = counts > 1
+    ends = (starts + counts)[several].tolist()
+    return [order[start:end] for start, end in zip(starts[several].tolist(), ends, strict=True)]
 
 
 def _sizes(ids: Ids) -> tuple[int, int]:

@@ -162,6 +162,15 @@ def content(folder: Path | str, left: LeftOut) -> tuple[list[str], list[str]]:
     return sorted(folders), sorted(photos)
 
 
+def holds_photos(folder: Path | str) -> bool:
+    """Whether a photo lies directly in a folder; looks no further than the first."""
+    with os.scandir(folder) as entries:
+        return any(
+            not is_hidden(entry.name) and not entry.is_dir() and kind_of(entry) == PHOTO
+            for entry in entries
+        )
+
+
 def walk_photos(folder: str, prefix: str, left: LeftOut) -> Iterator[PhotoFile]:
     """(path, size, mark of change) of each photo in a folder and those below; other files are counted.
 

@@ -84,7 +84,7 @@ def split_dataset(
     _check_own_splits(dataset, val, test)
     together = np.arange(len(dataset), dtype=np.int64) if groups is None else groups
     note = None
-    if len(np.unique(together)) < len(together):
+    if groups is not None and len(np.unique(groups)) < len(groups):
         with suppress(ConfigError, DataError):  # of few images groups leave too few for a split
             return _divide(dataset, val, test, _Cutter(dataset, split_seed, together))
         note = _(

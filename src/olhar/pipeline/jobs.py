@@ -10,14 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from olhar._version import __version__
 from olhar.data_settings import DataSettings
 from olhar.datasets import Dataset, Splits
 from olhar.errors import ConfigError, ModelError
-from olhar.i18n import _, number
+from olhar.i18n import _
 from olhar.networks.specs import NetworkSpec, takes_any_size
 from olhar.pipeline.backbone import Transfer, mode_of
 from olhar.pipeline.continuing import check_classes
@@ -25,6 +22,7 @@ from olhar.pipeline.estimating import check_pool
 from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.plan import Plan, repeating_command
+from olhar.pipeline.suited import balanced_recipe, windowed_recipe
 from olhar.pipeline.teaching import find_teacher, open_teacher
 from olhar.pipeline.where import BEGUN_IN, from_there, locate_data, present_folder, record_data
 from olhar.preprocess import Preprocess
@@ -39,7 +37,6 @@ from olhar.training.recipe import (
 if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
-_UNEQUAL, _VERY_UNEQUAL = 1.5, 10.0  # largest class over smallest
 
 Inputs = tuple[Dataset, Splits, NetworkSpec, Preprocess]
 
@@ -92,6 +89,8 @@ def prepare_job(
     recipe = mode.suited_recipe(plan.recipe, plan.asked, len(dataset))
     recipe = suited_recipe(recipe, fixed, len(splits.train), spec.channels)
     recipe = balanced_recipe(recipe, dataset.labels[splits.train], progress)
+    if mode.has_steps and not mode.keeps_front:
+        recipe = windowed_recipe(recipe, dataset, progress)
     check_shareable(recipe, len(splits.train))
     teacher = find_teacher(recipe.teacher, mode, plan.data, dataset.class_names)
     job = Job(
@@ -198,28 +197,6 @@ def load_job(
         teacher = open_teacher(path, data_settings, config["teacher"]["sha256"])
         job = dataclasses.replace(job, teacher=teacher)
     return job, state
-
-
-def balanced_recipe(recipe: Recipe, labels: NDArray[np.int64], progress: Progress) -> Recipe:
-    """A recipe with `balance` decided, by how unequal the classes of the training images are."""
-    counts = np.bincount(labels)
-    counts = counts[counts > 0]
-    ratio = float(counts.max() / counts.min())
-    if recipe.balance != "auto":
-        return recipe
-    if ratio < _UNEQUAL:
-        return dataclasses.replace(recipe, balance="none")
-    balance = "weights" if ratio < _VERY_UNEQUAL else "sampling"
-    what = _("class weights in the loss") if balance == "weights" else _("balanced sampling")
-    progress.note(
-        _(
-            "the largest class has {ratio} times the images of the smallest; using {what} "
-            "(--set balance=none leaves the classes as they are)",
-            ratio=number(ratio, 1),
-            what=what,
-        )
-    )
-    return dataclasses.replace(recipe, balance=balance)
 
 
 def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:

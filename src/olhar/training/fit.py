@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ from olhar.training.optimizers import (
 )
 from olhar.training.recipe import Recipe
 from olhar.training.unfreezing import Stages
+from olhar.training.windows import Windows
 
 if TYPE_CHECKING:
     from olhar.training.distributed import Share
@@ -92,25 +94,30 @@ def fit(
         restore_optimizers(training.optimizers, state.optimizer)
     if training.share is not None:
         training.share.align(training.network)
-    for epoch in range(state.epoch + 1, recipe.epochs + 1):
-        if recipe.patience and state.epoch - state.best_epoch >= recipe.patience:
-            break
-        started = time.perf_counter()
-        train_loss, train_accuracy = training.run_epoch(epoch, on_step)
-        val_loss, val_accuracy = validate(training.network)
-        row: Row = {
-            "epoch": epoch,
-            "step": epoch * training.steps,
-            "lr": training.lr,
-            "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
-            "seconds": time.perf_counter() - started,
-        }
-        state = _after_epoch(state, training, row)
-        on_epoch(state)
+    with training.windows or nullcontext():
+        for epoch in range(state.epoch + 1, recipe.epochs + 1):
+            if recipe.patience and state.epoch - state.best_epoch >= recipe.patience:
+                break
+            state = _after_epoch(state, training, _train_epoch(training, epoch, validate, on_step))
+            on_epoch(state)
     return state
+
+
+def _train_epoch(training: Training, epoch: int, validate: Validate, on_step: OnStep) -> Row:
+    """An epoch and its validation."""
+    started = time.perf_counter()
+    train_loss, train_accuracy = training.run_epoch(epoch, on_step)
+    val_loss, val_accuracy = validate(training.network)
+    return {
+        "epoch": epoch,
+        "step": epoch * training.steps,
+        "lr": training.lr,
+        "train_loss": train_loss,
+        "train_accuracy": train_accuracy,
+        "val_loss": val_loss,
+        "val_accuracy": val_accuracy,
+        "seconds": time.perf_counter() - started,
+    }
 
 
 class Training:
@@ -127,6 +134,7 @@ class Training:
         shown: when `on_step` last heard, by time.perf_counter().
         share: this process's share of every batch; None where it has all of it.
         stages: which parts are trained in which epoch; None where all are in every one.
+        windows: which images are shuffled together; None where all are.
     """
 
     def __init__(
@@ -168,6 +176,7 @@ class Training:
         self.images, self.labels = _on_device(images, self.device), labels.to(self.device)
         self.indices = indices
         self.recipe, self.machine = recipe, machine
+        self.windows = Windows(self.images, recipe.shuffle_mib) if recipe.shuffle_mib else None
         self.stages = stages
         self.optimizers = build_optimizers(network, recipe, stages.lr_shares() if stages else None)
         self.batch = min(recipe.batch_size, len(indices))
@@ -197,6 +206,8 @@ class Training:
         # A rank that stopped at its own time would keep the others from saying why.
         leads = self.share is None or self.share.rank == 0
         for step in range(self.steps):
+            if self.windows is not None:
+                self.windows.read_until((step + 1) * self.batch)
             self.enter((epoch - 1) * self.steps + step)
             totals += self.step(order[step * self.batch : (step + 1) * self.batch], generator)
             if leads and time.perf_counter() - self.shown > _SECONDS_BETWEEN_STEPS_SHOWN:
@@ -221,8 +232,10 @@ class Training:
         if self.image_weights is not None:
             count = len(self.indices)
             drawn = torch.multinomial(self.image_weights, count, True, generator=generator)  # noqa: FBT003
-            return self.indices[drawn]
-        return self.indices[torch.randperm(len(self.indices), generator=generator)]
+        else:
+            drawn = torch.randperm(len(self.indices), generator=generator)
+        rows = self.indices[drawn]
+        return rows if self.windows is None else self.windows.order(rows, generator)
 
     def enter(self, step: int) -> None:
         """Set learning rate, image size and dropout for a step, counted over all epochs."""

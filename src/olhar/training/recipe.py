@@ -179,6 +179,16 @@ class Recipe(Settings):
         usual=True,
         searched=False,
     )
+    shuffle_mib: int | None = setting(
+        None,
+        Whole(0, 2**24),
+        _(
+            "MiB of images that are shuffled together, in blocks that are read whole; 0 shuffles all "
+            "of them. By default all, save where they take more than half of the memory that there is: "
+            "then an eighth of it"
+        ),
+        searched=False,
+    )
     precision: str = setting(
         "auto",
         Name("auto", "bf16", "fp32"),
