@@ -264,10 +264,10 @@ class Project:
                 _("model {name} deleted", name=name), [(path, self._bin_place() / RUNS / name)]
             )
 
-    def undo(self) -> Text:
-        """Take the latest change back; what it was."""
+    def undo(self, change_id: str) -> Text:
+        """Take a change back (see `Changes.undo`); what it was."""
         with self._lock:
-            return self.changes.undo()
+            return self.changes.undo(change_id)
 
     # Runs
 

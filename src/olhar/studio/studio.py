@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
@@ -26,8 +26,6 @@ _QUIET_S = 1.0  # after the last change, before photos are looked at
 _FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many photos
 _NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
 _LEAST = 5  # photos of a class, before a training makes sense
-
-T = TypeVar("T")
 
 
 class Studio:
@@ -105,11 +103,18 @@ class Studio:
             self._timer.start()
         self._tell()
 
-    def change(self, work: Callable[[], T]) -> T:
-        """Do what changes photos, classes or models, then tell whoever watches; what it gave."""
-        found = work()
-        self.changed()
-        return found
+    def change(self, work: Callable[[], Mapping[str, Any] | None]) -> dict[str, Any]:
+        """Do what changes photos, classes or models, then tell whoever watches.
+
+        Returns:
+            What `work` gave, and "changes": the ids by which it can be taken back, the latest last.
+        """
+        with self.project.changes.heard() as made:
+            try:
+                found = work()
+            finally:
+                self.changed()
+        return {**(found or {}), "changes": [change.id for change in made]}
 
     def _tell(self) -> None:
         with self._lock:
@@ -127,7 +132,6 @@ class Studio:
             training = None if self._training is None else self._training.shown()
             marks, notes = self._marks, self._notes
             looking, message, version = dict(self._looking), self._message, self._version
-        latest = project.changes.latest
         names = project.classes()
         files = {name: project.files(name) for name in names}
         tray = project.files(None)
@@ -145,7 +149,7 @@ class Studio:
                 for name in names
             ],
             "tray": {"count": len(tray), "version": version_of(tray, self._tray.proposals)},
-            "undo": None if latest is None else {"text": str(latest.text)},
+            "undo": {change.id: str(change.text) for change in project.changes.done},
             "looking": looking,
             "training": training,
             "models": self.models.all(),
