@@ -159,9 +159,12 @@ def test_a_disk_that_fills_keeps_what_came(
         written.append(path)
         path.write_bytes(content)
 
-    monkeypatch.setattr("olhar.studio.project.write_atomic", fill)
-    with pytest.raises(OSError, match="No space"):
-        project.take([(f"{n}.png", photo(n)) for n in range(5)], "cat")
+    monkeypatch.setattr("olhar.files._write", fill)
+    found = project.take([(f"{n}.png", photo(n)) for n in range(5)], "cat")
+    assert found.taken == ["cat/0.png", "cat/1.png"]
+    assert [name for name, _why in found.refused] == ["2.png", "3.png", "4.png"]
+    [why] = {why for _name, why in found.refused}  # the same for all, so that it is said once
+    assert "full" in why
     assert project.files("cat") == ["cat/0.png", "cat/1.png"]
     undo_latest(project)
     assert project.files("cat") == []
