@@ -13,7 +13,7 @@ from typing import Any
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
-from olhar.studio.marks import sort_findings, version_of
+from olhar.studio.marks import Findings, sort_findings, version_of
 from olhar.studio.models import Models
 from olhar.studio.project import Project
 from olhar.studio.sharing import Hire
@@ -54,8 +54,7 @@ class Studio:
         self._lock = threading.RLock()
         self._watchers: list[Callable[[], None]] = []
         self._version = 0
-        self._marks: dict[str, list[dict[str, str]]] = {}
-        self._notes: dict[str, list[dict[str, Any]]] = {}
+        self._found: dict[str, Findings] = {}  # by language
         self._looking = {"done": 0, "total": 0}
         self._is_looking = self._is_stale = False
         self._timer: threading.Timer | None = None
@@ -130,7 +129,7 @@ class Studio:
         project = self.project
         with self._lock:
             training = None if self._training is None else self._training.shown()
-            marks, notes = self._marks, self._notes
+            marks, notes = self._findings()
             looking, message, version = dict(self._looking), self._message, self._version
         names = project.classes()
         files = {name: project.files(name) for name in names}
@@ -163,6 +162,7 @@ class Studio:
             raise MissingFileError(_("there is no class '{name}' in this project", name=class_name))
         files = self.project.files(class_name)
         groups, proposals = self.project.groups.read(), self._tray.proposals
+        marks, _notes = self._findings()
         found: list[dict[str, Any]] = []
         for file in files:
             proposed = proposals.get(file)
@@ -170,7 +170,7 @@ class Studio:
                 {
                     "file": file,
                     "name": file.rpartition("/")[2],
-                    "marks": self._marks.get(file, []),
+                    "marks": marks.get(file, []),
                     "burst": groups.get(file),
                     "proposal": proposed
                     and {"class": proposed.label, "probability": proposed.probability},
@@ -179,7 +179,7 @@ class Studio:
         if class_name is None:
             found.sort(key=lambda one: one["proposal"]["probability"] if one["proposal"] else 2.0)
         return {
-            "version": version_of(files, proposals if class_name is None else self._marks),
+            "version": version_of(files, proposals if class_name is None else marks),
             "photos": found,
         }
 
@@ -218,10 +218,14 @@ class Studio:
         files = [file for name in names for file in self.project.files(name)]
         if not files:
             with self._lock:
-                self._is_looking, self._marks, self._notes = False, {}, {}
+                self._is_looking, self._found = False, {}
             return
         task = {"do": "look", "photos": str(self.project.photos), "files": files}
         self._looker.ask(task | {"lang": i18n.language()})
+
+    def _findings(self) -> Findings:
+        """What was found, in the language in force."""
+        return self._found.get(i18n.language(), ({}, {}))
 
     def _hear_looker(self, event: Event) -> None:
         kind = event["event"]
@@ -231,7 +235,11 @@ class Studio:
                 total = event["total"]
                 self._looking = {"done": min(event["done"], total), "total": total}
             elif kind == "findings":
-                self._marks, self._notes = sort_findings(event["findings"], self.project.classes())
+                names = self.project.classes()
+                self._found = {
+                    language: sort_findings(findings, names)
+                    for language, findings in event["findings"].items()
+                }
             elif kind in {"done", "failed", "died", "stopped"}:
                 self._looking = {"done": 0, "total": 0}
                 self._is_looking = False
