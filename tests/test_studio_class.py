@@ -178,6 +178,8 @@ def test_the_first_page_in_a_browser(room: tuple[Server, Path], browser: Any) ->
     page.get_by_label("Your code").fill("tulip")
     page.get_by_role("button", name="Open my project").click()
     page.get_by_role("button", name="Add class").wait_for()
+    page.get_by_role("link", name="The class").click()
+    page.get_by_text("You are Ana.").wait_for()
     page.goto(server.url + "class/?lang=pt")
     page.get_by_text("Você é Ana.").wait_for()
     page.screenshot(path=ARTEFACTS / "studio-class-inside.png", full_page=True)

@@ -185,6 +185,7 @@ class Lesson:
             project,
             looker=lambda hear: self._looker.seat(name, hear),
             trainer=lambda hear: self._trainer.seat(name, hear),
+            in_class=True,
         )
         self._stack.callback(studio.close)
         phones = Phones(studio, self._tls)

@@ -38,6 +38,7 @@ class Studio:
         trainer: Hire = Worker,
         *,
         corrections: Path | None = None,
+        in_class: bool = False,
     ) -> None:
         """Begin to look at the photos, and make ready for a training.
 
@@ -46,7 +47,9 @@ class Studio:
             looker: gives what looks at photos; by default a worker of this project's own.
             trainer: gives what trains.
             corrections: a folder that `olhar serve --corrections` fills; its photos come into the tray.
+            in_class: whether it is one of a class.
         """
+        self._in_class = in_class
         self._corrections = corrections
         self.project = project
         self.models = Models(project)
@@ -137,6 +140,7 @@ class Studio:
         return {
             "version": version,
             "project": project.path.resolve().name,
+            "in_class": self._in_class,
             "command": f"olhar train --data {project.photos}",
             "classes": [
                 {
