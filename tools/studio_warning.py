@@ -2,7 +2,8 @@
 
     python tools/studio_warning.py
 
-Starts a studio by https, opens it with Chromium, which does not know the certificate, and keeps what it shows.
+Starts a studio by https, opens it with Chromium, which does not know its certificate, and keeps what that
+shows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
@@ -26,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         words = ["studio", f"{folder}/project", "--tls", "--port", "0"]
         command = [sys.executable, "-m", "olhar", *words]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as studio:
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as studio:  # noqa: S603  our own words
             assert studio.stderr
             try:
                 found = None
@@ -44,10 +46,8 @@ def warning_at(url: str) -> Image.Image:
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         page = chromium.new_page(viewport={"width": 760, "height": 640})
-        try:
+        with suppress(Error):  # that it does not trust the certificate
             page.goto(url)
-        except Error as error:
-            assert "CERT_AUTHORITY_INVALID" in str(error), error
         page.wait_for_selector("#details-button")
         page.click("#details-button")
         page.wait_for_timeout(500)

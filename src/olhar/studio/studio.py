@@ -290,8 +290,10 @@ class Studio:
         if not network and min(map(len, files.values())) >= _FOLDS_FROM:
             settings["folds"] = _FOLDS
         run = self.project.next_run()
+        asked = {"network": network, "minutes": minutes, "augment": augment, "seed": seed}
         task = {
             "do": "train",
+            "asked": asked,
             "id": run.name,
             "photos": str(self.project.photos),
             "run": str(run),
@@ -305,8 +307,16 @@ class Studio:
     def resume(self, name: str) -> dict[str, str]:
         """Go on with a run that was stopped."""
         run = self.project.run_path(name)
-        self._begin(name, {"do": "resume", "id": name, "run": str(run)})
+        asked = {"run": name}
+        self._begin(name, {"do": "resume", "asked": asked, "id": name, "run": str(run)})
         return {"id": name}
+
+    def ask_again(self, asked: Mapping[str, Any]) -> None:
+        """Begin what waited when a studio ended: "asked" of a task of `train` or `resume`."""
+        if "run" in asked:
+            self.resume(asked["run"])
+        else:
+            self.train(**asked)
 
     def stop(self) -> None:
         """Stop what is being trained; what is there of it stays."""
