@@ -343,9 +343,10 @@ class Project:
         """Note the content of each photo that is there, so that none is taken twice."""
         holds = {}
         for class_name in (None, *self.classes()):
+            home = self.tray if class_name is None else self.photos / class_name
             for file in self.files(class_name):
                 with suppress(MissingFileError):  # it has just been moved
-                    holds[self._digest(self.locate(file))] = file
+                    holds[self._digest(home / file.rpartition("/")[2])] = file
         with self._lock:
             self._holds |= holds  # beside what others have taken meanwhile
             if self.bounds is not None:
