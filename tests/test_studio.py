@@ -62,6 +62,10 @@ class Page:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def undo(self, made: Any) -> Any:
+        """Take back what `made`, an answer, has changed."""
+        return self.send("api/undo", {"id": made.json()["changes"][-1]})
+
     def wait(self, done: Callable[[dict[str, Any]], Any], seconds: float = 180) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while True:
@@ -143,7 +147,7 @@ def test_the_tray_is_proposed_for_the_least_sure_first_and_answered_by_a_move(
     assert moved.status_code == 200
     assert one["name"] in {p["name"] for p in trained.get("api/photos?class=red").json()["photos"]}
     assert trained.state()["models"][0]["older_than_photos"]
-    assert "red" in trained.send("api/undo").json()["text"]
+    assert "red" in trained.undo(moved).json()["text"]
     assert len(trained.get("api/photos?tray=1").json()["photos"]) == len(found)
 
 
@@ -178,10 +182,10 @@ def test_what_changes_is_sent_to_whoever_watches(trained: Page) -> None:
     watcher = threading.Thread(target=listen)
     watcher.start()
     assert ready.wait(30)
-    trained.send("api/classes", {"name": "blue"})
+    added = trained.send("api/classes", {"name": "blue"})
     watcher.join(30)
     assert not watcher.is_alive()
-    trained.send("api/undo")
+    assert trained.undo(added).status_code == 200
 
 
 def test_only_its_own_page_changes_a_project(trained: Page) -> None:
@@ -278,6 +282,45 @@ def test_two_browsers_lose_none_of_each_others_photos(tmp_path: Path) -> None:
         assert sorted({one["burst"] for one in found}) == ["rec-0", "rec-100"]
 
 
+def test_what_is_found_in_photos_is_told_in_the_language_of_whoever_asks(tmp_path: Path) -> None:
+    with serving(tmp_path / "p", command="studio") as server:
+        page = Page(server)
+        page.fill(3)
+        page.wait(lambda state: state["classes"][0]["notes"])  # they are few
+        said = [
+            page.get("api/state", params={"lang": language}).json()["classes"][0]["notes"]
+            for language in ("en", "pt")
+        ]
+        assert [note["kind"] for note in said[0]] == [note["kind"] for note in said[1]]
+        assert said[0][0]["suggestion"] != said[1][0]["suggestion"]
+
+
+def test_a_browser_takes_back_its_own_changes_and_no_others(tmp_path: Path) -> None:
+    with serving(tmp_path / "p", command="studio") as server:
+        page = Page(server)
+        page.fill(3)
+        deleted = page.send("api/photos/delete", {"files": ["red/red0.jpg"]})
+        # What another browser has done since, elsewhere, stays.
+        moved = page.send("api/photos/move", {"files": ["red/red1.jpg"], "class": "green"})
+        renamed = page.send("api/classes/green", {"name": "lime"}, "PATCH")
+        assert "deleted" in page.undo(deleted).json()["text"]
+        assert page.get("photos/red/red0.jpg").is_success
+        assert page.get("photos/lime/red1.jpg").is_success
+        # What stands in the way is named.
+        refused = page.undo(moved)
+        assert (refused.status_code, "'green' is now 'lime'" in refused.text) == (400, True)
+        assert page.get("photos/lime/red1.jpg").is_success
+        assert set(page.state()["undo"]) >= {moved.json()["changes"][0]}
+        assert [page.undo(one).status_code for one in (renamed, moved)] == [200, 200]
+        assert {one["name"]: one["count"] for one in page.state()["classes"]} == {
+            "green": 3,
+            "red": 3,
+        }
+        for gone in (moved.json()["changes"][0], "nothing"):
+            assert page.send("api/undo", {"id": gone}).status_code == 404
+        assert page.send("api/undo", {}).status_code == 400
+
+
 def test_corrections_of_a_served_model_come_into_the_tray(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     (kept / "red").mkdir(parents=True)
@@ -319,10 +362,11 @@ def test_a_class_that_goes_while_it_is_learnt_ends_nothing_else(tmp_path: Path) 
         page.fill()
         page.send("api/train", {})
         page.wait(lambda state: state["training"] and state["training"]["title"])
-        assert page.send("api/classes/red", None, "DELETE").status_code == 200
+        deleted = page.send("api/classes/red", None, "DELETE")
+        assert deleted.status_code == 200
         state = page.wait(lambda state: state["training"] is None)
         assert state["message"] or state["models"][0]["older_than_photos"]
-        page.send("api/undo")
+        assert page.undo(deleted).status_code == 200
         assert {one["count"] for one in page.state()["classes"]} == {12}
 
 

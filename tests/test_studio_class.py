@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +19,7 @@ from olhar.studio.lesson import open_lesson
 from olhar.studio.project import Bounds, Project
 from pages import ARTEFACTS
 from serving_process import Server, httpx, serving
-from test_studio import OURS, Page, photo
+from test_studio import OURS, Page, photo, posix_only
 
 
 class Browser(Page):
@@ -161,6 +163,45 @@ def test_trainings_wait_in_one_line_that_all_see(room: tuple[Server, Path], come
         time.sleep(0.1)
 
 
+@posix_only
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_training_that_waits_is_taken_up_when_the_class_starts_again(
+    tmp_path: Path, come: Come, number: int
+) -> None:
+    folder = tmp_path / "c"
+    with serving(folder, "--class", 2, command="studio") as server:
+        ana, bia = come(server), come(server)
+        for one, name in ((ana, "Ana"), (bia, "Bia")):
+            one.enter(name, "tulip")
+            for hue, label in enumerate(("red", "green")):
+                one.send("api/classes", {"name": label})
+                one.upload(label, [(f"{label}{n}.jpg", photo(hue, n)) for n in range(6)])
+            assert one.send("api/train", {"seed": 7}).status_code == 200
+        bia.wait(lambda state: state["training"] and state["training"]["stage"] == "waiting")
+        ana.wait(lambda state: state["training"]["title"])  # what it needs is loaded
+        asked = {"network": None, "minutes": None, "augment": None, "seed": 7}
+        kept = json.loads((folder / "waiting.json").read_text())
+        assert kept == [{"student": "Bia", "asked": asked}]
+        os.kill(server.process.pid, number)
+        server.process.wait(60)
+    assert json.loads((folder / "waiting.json").read_text()) == kept
+    kept.append({"student": "Caio", "asked": asked})  # whose project has gone
+    (folder / "waiting.json").write_text(json.dumps(kept))
+    with serving(folder, "--class", 2, command="studio") as server:
+        assert "1 training(s) that waited" in server.log
+        assert "the training of Caio cannot be taken up" in server.log
+        bia = come(server)
+        bia.enter("Bia", "tulip")
+        found = bia.wait(lambda state: state["message"] or finished(state))
+        assert found["message"] is None
+        assert not (folder / "waiting.json").exists()
+        assert "seed = 7" in (folder / "Bia" / "runs" / "1" / "config.toml").read_text()
+        bia.send("api/train/stop")
+    (folder / "waiting.json").write_text("{")
+    with serving(folder, "--class", 2, command="studio") as server:
+        assert "have to be asked for again" in server.log
+
+
 def test_the_first_page_in_a_browser(room: tuple[Server, Path], browser: Any) -> None:
     server, _folder = room
     ARTEFACTS.mkdir(exist_ok=True)
@@ -178,6 +219,8 @@ def test_the_first_page_in_a_browser(room: tuple[Server, Path], browser: Any) ->
     page.get_by_label("Your code").fill("tulip")
     page.get_by_role("button", name="Open my project").click()
     page.get_by_role("button", name="Add class").wait_for()
+    page.get_by_role("link", name="The class").click()
+    page.get_by_text("You are Ana.").wait_for()
     page.goto(server.url + "class/?lang=pt")
     page.get_by_text("Você é Ana.").wait_for()
     page.screenshot(path=ARTEFACTS / "studio-class-inside.png", full_page=True)

@@ -335,13 +335,23 @@ def test_a_phone_in_portuguese_shows_every_step(browser: Any, trained: Server, s
 @needs_data
 def test_two_browsers_see_the_same_project(browser: Any, trained: Server) -> None:
     with (
-        page_of(browser, trained.url, "first") as first,
+        page_of(browser, trained.url, "first", errors=True) as first,
         page_of(browser, trained.url, "second") as second,
     ):
         first.get_by_role("button", name="Add class").click()
         card(second, "Class 1").wait_for()
         second.get_by_role("button", name="Delete the class Class 1").click()
         card(first, "Class 1").wait_for(state="detached")
+        # Each takes back what it has done itself, also after it was loaded again.
+        second.reload()
+        second.wait_for_selector("body:not(.waiting)")
+        first.keyboard.press("Control+z")
+        first.get_by_text("cannot be taken back, since 'class 'Class 1' deleted'").wait_for()
+        second.locator("#undo").filter(has_text="deleted").click()
+        card(first, "Class 1").wait_for()
+        until(second, "document.getElementById('undo').hidden")
+        first.locator("#undo").click()
+        card(second, "Class 1").wait_for(state="detached")
         # By the keyboard alone.
         first.get_by_role("tab", name="Photos").focus()
         first.keyboard.press("ArrowRight")

@@ -35,6 +35,10 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "pets")
 
 
+def undo_latest(project: Project) -> None:
+    project.undo(project.changes.done[-1].id)
+
+
 def contents(root: Path) -> dict[str, bytes]:
     return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
@@ -139,7 +143,7 @@ def test_a_recording_is_one_group_wherever_it_goes(project: Project) -> None:
     assert ids[row_of["dog/dog2.png"]] == ids[row_of["dog/dog3.png"]]
     project.delete(["gato/r0.png"])
     assert "gato/r0.png" not in project.groups.read()
-    project.undo()
+    undo_latest(project)
     assert "gato/r0.png" in project.groups.read()
 
 
@@ -155,11 +159,14 @@ def test_a_disk_that_fills_keeps_what_came(
         written.append(path)
         path.write_bytes(content)
 
-    monkeypatch.setattr("olhar.studio.project.write_atomic", fill)
-    with pytest.raises(OSError, match="No space"):
-        project.take([(f"{n}.png", photo(n)) for n in range(5)], "cat")
+    monkeypatch.setattr("olhar.files._write", fill)
+    found = project.take([(f"{n}.png", photo(n)) for n in range(5)], "cat")
+    assert found.taken == ["cat/0.png", "cat/1.png"]
+    assert [name for name, _why in found.refused] == ["2.png", "3.png", "4.png"]
+    [why] = {why for _name, why in found.refused}  # the same for all, so that it is said once
+    assert "full" in why
     assert project.files("cat") == ["cat/0.png", "cat/1.png"]
-    project.undo()
+    undo_latest(project)
     assert project.files("cat") == []
 
 
@@ -172,13 +179,15 @@ class Everything(RuleBasedStateMachine):
 
         self.folder = tempfile.TemporaryDirectory()
         self.project = Project(Path(self.folder.name, "p"))
-        self.states: list[dict[str, bytes]] = []
+        # Before each change; not known after one that came before it was taken back.
+        self.states: list[dict[str, bytes] | None] = []
         self.number = 0
 
+    def now(self) -> dict[str, bytes]:
+        return contents(self.project.photos) | {"": repr(self.project.classes()).encode()}
+
     def before(self) -> None:
-        self.states.append(
-            contents(self.project.photos) | {"": repr(self.project.classes()).encode()}
-        )
+        self.states.append(self.now())
 
     def teardown(self) -> None:
         try:
@@ -241,9 +250,22 @@ class Everything(RuleBasedStateMachine):
     @precondition(lambda self: self.states)
     @rule()
     def undo(self) -> None:
-        self.project.undo()
-        now = contents(self.project.photos) | {"": repr(self.project.classes()).encode()}
-        assert now == self.states.pop()
+        undo_latest(self.project)
+        before = self.states.pop()
+        assert before is None or self.now() == before
+
+    @precondition(lambda self: self.states)
+    @rule(at=st.integers(0, 9))
+    def undo_another(self, at: int) -> None:
+        """Take back a change of another browser's; it is done, or refused and nothing is changed."""
+        before, at = self.now(), at % len(self.states)
+        try:
+            self.project.undo(self.project.changes.done[at].id)
+        except ConfigError as error:
+            assert "take that back first" in str(error)
+            assert self.now() == before
+        else:
+            self.states = self.states[:at] + [None] * len(self.states[at + 1 :])
 
     @invariant()
     def no_photo_is_lost(self) -> None:

@@ -7,7 +7,8 @@
     GET    /api/photos                  ?class=NAME or ?tray=1: see `studio.Studio.photos`
     POST   /api/photos                  photos or zips, into ?class=NAME or the tray; ?burst= a recording
     POST   /api/photos/move             {"files", "class"}; /api/photos/delete {"files"}
-    POST   /api/undo                    the latest change is taken back
+    POST   /api/undo                    {"id"}: a change is taken back; what changes something answers with
+                                        "changes", their ids
     GET    /photos/{folder}/{file}      a photo; ?side=240 a small one
     POST   /api/train                   {"network", "minutes", "augment", "seed"}; /stop; /resume {"run"}
     GET    /api/networks                what can be trained by name

@@ -5,17 +5,21 @@ Does not know: classes, photos or groups.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from olhar.errors import ConfigError, explain_os_errors
+from olhar.errors import ConfigError, MissingFileError, explain_os_errors
 from olhar.i18n import Text, _
 
 _KEPT = 100  # changes that can be taken back
 
 Move = tuple[Path, Path]  # from, to
+
+_heard: ContextVar[list[Change] | None] = ContextVar("_heard", default=None)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class Change:
     text: Text
     moves: tuple[Move, ...]
     undone: Callable[[], None] | None = None  # what else is to be taken back
+    id: str = field(
+        default_factory=lambda: secrets.token_hex(6)
+    )  # no other's, of another time either
 
 
 class Changes:
@@ -40,9 +47,20 @@ class Changes:
         self._done: list[Change] = []
 
     @property
-    def latest(self) -> Change | None:
-        """What `undo` would take back."""
-        return self._done[-1] if self._done else None
+    def done(self) -> Sequence[Change]:
+        """Those that `undo` may take back, the latest last."""
+        return self._done
+
+    @staticmethod
+    @contextmanager
+    def heard() -> Iterator[list[Change]]:
+        """The changes that are made inside the block, by its own thread."""
+        made: list[Change] = []
+        token = _heard.set(made)
+        try:
+            yield made
+        finally:
+            _heard.reset(token)
 
     def make(
         self, text: Text, moves: Sequence[Move], undone: Callable[[], None] | None = None
@@ -60,21 +78,39 @@ class Changes:
         self, text: Text, moves: Sequence[Move], undone: Callable[[], None] | None = None
     ) -> None:
         """Remember what was done already."""
-        self._done = [*self._done[-_KEPT + 1 :], Change(text, tuple(moves), undone)]
+        change = Change(text, tuple(moves), undone)
+        self._done = [*self._done[-_KEPT + 1 :], change]
+        made = _heard.get()
+        if made is not None:
+            made.append(change)
 
-    def undo(self) -> Text:
-        """Take the latest change back.
+    def undo(self, change_id: str) -> Text:
+        """Take a change back; those that others have made since stay.
 
         Raises:
-            ConfigError: there is none, or files have changed since.
+            MissingFileError: it was taken back already, or is too old.
+            ConfigError: a later change is about the same files, or they are not as it left them.
         """
-        change = self.latest
-        if change is None:
-            raise ConfigError(_("there is nothing to undo"))
+        place = next((n for n, one in enumerate(self._done) if one.id == change_id), None)
+        if place is None:
+            raise MissingFileError(
+                _("this change cannot be taken back: it was already, or the studio has ended since")
+            )
+        change, later = self._done[place], self._done[place + 1 :]
+        for one in reversed(later):
+            if _touch(change, one):
+                raise ConfigError(
+                    _(
+                        "'{text}' cannot be taken back, since '{later}' came after it; "
+                        "take that back first",
+                        text=change.text,
+                        later=one.text,
+                    )
+                )
         _move_all([(to, since) for since, to in reversed(change.moves)])
         self._remove_empty(path for path, _to in change.moves)
         self._remove_empty(path for _since, path in change.moves)
-        self._done.pop()
+        self._done = [one for one in self._done if one is not change]
         if change.undone:
             change.undone()
         return change.text
@@ -86,6 +122,14 @@ class Changes:
                     break
                 with suppress(OSError):
                     folder.rmdir()
+
+
+def _touch(first: Change, second: Change) -> bool:
+    """Whether a file or folder of one is one of the other's, or lies in it."""
+    paths, others = ({path for move in one.moves for path in move} for one in (first, second))
+    return any(not others.isdisjoint((path, *path.parents)) for path in paths) or any(
+        not paths.isdisjoint(path.parents) for path in others
+    )
 
 
 def _move_all(moves: Sequence[Move]) -> None:

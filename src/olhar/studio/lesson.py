@@ -2,6 +2,7 @@
 
     FOLDER/students.json    names, and the codes' hashes; a line that goes lets a new code be chosen
     FOLDER/<name>/          the project of a student, as `olhar studio FOLDER/<name>` opens it
+    FOLDER/waiting.json     the trainings that wait (see `waiting`)
 
 All share one worker that looks at photos, and one that trains.
 
@@ -20,12 +21,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olhar.errors import ConfigError, NoPermissionError, explain_os_errors
+from olhar.errors import ConfigError, NoPermissionError, OlharError, explain_os_errors
 from olhar.files import write_atomic_with
 from olhar.i18n import Text, _
 from olhar.locks import lock_folder
@@ -33,8 +34,9 @@ from olhar.serving.corrections import check_label
 from olhar.studio.opening import open_project
 from olhar.studio.phones import Phones
 from olhar.studio.project import Bounds
-from olhar.studio.sharing import Shared
+from olhar.studio.sharing import Line, Shared
 from olhar.studio.studio import Studio
+from olhar.studio.waiting import WAITING, Waits, read_waiting, write_waiting
 
 STUDENTS = "students.json"
 DEFAULT_FOLDER = Path("my-class")
@@ -68,7 +70,8 @@ class Lesson:
         self._students: dict[str, Student] = {}
         self._sessions: dict[str, str] = {}
         self._wrong: dict[str, list[float]] = defaultdict(list)
-        self._looker, self._trainer = Shared(), Shared()
+        self._left: list[Waits] = []  # of another time, not taken up yet
+        self._looker, self._trainer = Shared(), Shared(keep=self._keep)
         stack.callback(self._trainer.close)
         stack.callback(self._looker.kill)
         _read(folder)
@@ -112,6 +115,47 @@ class Lesson:
             session = secrets.token_urlsafe(24)
             self._sessions[session] = tidy
         return session, student
+
+    def take_up(self) -> list[Text]:
+        """Ask again for the trainings that waited when the class ended; what is to be said of them."""
+        try:
+            self._left = read_waiting(self.folder)
+        except OlharError as error:
+            return [_("{reason}", reason=error)]
+        said, count = [], 0
+        while self._left:
+            name, asked = self._left.pop(0)
+            try:
+                with self._lock:
+                    student = self._students.get(name) or self._open(self._there(name))
+                student.studio.ask_again(asked)
+                count += 1
+            except (OlharError, TypeError) as error:
+                said.append(
+                    _(
+                        "the training of {name} cannot be taken up: {reason}",
+                        name=name,
+                        reason=error,
+                    )
+                )
+        if count:
+            said.insert(0, _("{count} training(s) that waited are in the line again", count=count))
+        return said
+
+    def end_line(self) -> None:
+        """Let the training that goes on come to its end; those that wait are kept."""
+        self._trainer.close()
+
+    def _keep(self, line: Line) -> None:
+        # A disk that is full ends no training: those that wait do so here all the same.
+        with suppress(OlharError):
+            waits = [(name, task["asked"]) for name, task in line]
+            write_waiting(self.folder, [*waits, *self._left])
+
+    def _there(self, name: str) -> str:
+        if name != _check_name(name) or not (self.folder / name).is_dir():
+            raise _no_name(name)
+        return name
 
     def student_of(self, session: str) -> Student | None:
         """Who is there with a session; None where it is none."""
@@ -186,6 +230,7 @@ class Lesson:
             project,
             looker=lambda hear: self._looker.seat(name, hear),
             trainer=lambda hear: self._trainer.seat(name, hear),
+            in_class=True,
         )
         self._stack.callback(studio.close)
         phones = Phones(studio, self._tls)
@@ -242,7 +287,11 @@ def open_lesson(folder: Path, most: int, tls: dict[str, str] | None = None) -> I
         )
 
     with lock_folder(folder, busy), ExitStack() as stack:
-        yield Lesson(folder, most, Bounds(_MOST_PHOTOS, each), stack, tls or {})
+        lesson = Lesson(folder, most, Bounds(_MOST_PHOTOS, each), stack, tls or {})
+        try:
+            yield lesson
+        finally:
+            lesson.end_line()  # before the students' studios end, which gives up what waits for them
 
 
 def _check_name(name: str) -> str:
@@ -250,7 +299,7 @@ def _check_name(name: str) -> str:
         tidy = check_label(name)
     except ConfigError as error:
         raise _no_name(name) from error
-    if tidy.casefold() == STUDENTS:
+    if tidy.casefold() in {STUDENTS, WAITING}:
         raise _no_name(name)
     return tidy
 

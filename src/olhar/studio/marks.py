@@ -12,6 +12,8 @@ from typing import Any
 
 from olhar.datasets.check.finding import NOTE
 
+Findings = tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]  # marks, notes
+
 # Findings that are about single photos, by the word that the page marks them with.
 _MARKS = {
     "unreadable": "unreadable",
@@ -27,9 +29,7 @@ _MARKS = {
 }
 
 
-def sort_findings(
-    findings: Sequence[Mapping[str, Any]], classes: Sequence[str]
-) -> tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]:
+def sort_findings(findings: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Findings:
     """Findings as marks of photos and as notes of classes."""
     marks: dict[str, list[dict[str, str]]] = defaultdict(list)
     notes: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -40,7 +40,7 @@ _SIDES = range(32, 1025)
 
 
 def photo_routes(studio: Studio) -> list[Route]:
-    """Classes, photos, and the latest change taken back."""
+    """Classes, photos, and changes taken back."""
     from starlette.routing import Route
 
     project, change = studio.project, studio.change
@@ -70,7 +70,11 @@ def photo_routes(studio: Studio) -> list[Route]:
         json_route(
             "POST", "/api/photos/delete", lambda v: change(lambda: project.delete(files_of(v)))
         ),
-        json_route("POST", "/api/undo", lambda _v: change(lambda: {"text": str(project.undo())})),
+        json_route(
+            "POST",
+            "/api/undo",
+            lambda v: change(lambda: {"text": str(project.undo(text_of(v, "id")))}),
+        ),
         plain_route("/photos/{folder}/{file}", lambda request: _photo(studio, request)),
     ]
 
@@ -97,16 +101,13 @@ async def _take(studio: Studio, request: Request) -> Response:
 
     def take() -> dict[str, Any]:
         total = Taken()
-        try:
-            for taken in zips.take_all(studio.project, given, class_name, burst):
-                total.taken += taken.taken
-                total.already += taken.already
-                total.refused += taken.refused
-        finally:
-            studio.changed()
+        for taken in zips.take_all(studio.project, given, class_name, burst):
+            total.taken += taken.taken
+            total.already += taken.already
+            total.refused += taken.refused
         return taken_as_json(total)
 
-    return await in_thread(request, take)
+    return await in_thread(request, lambda: studio.change(take))
 
 
 def _photo(studio: Studio, request: Request) -> Response:

@@ -175,17 +175,15 @@ class Project:
 
         Raises:
             MissingFileError: there is no such class.
-            StorageError, NoPermissionError: one cannot be written; those before it are there.
+            StorageError, NoPermissionError: groups.csv cannot be written; the photos are there.
         """
         found = Taken()
         self._find_all()
         home = self.tray if class_name is None else self._class(class_name)
         prefix = f".{TRAY}" if class_name is None else class_name
-        try:
-            for name, content in photos:
-                self._take_one(name, content, home, str(prefix), found)
-        finally:
-            self._note_taken(found, burst)
+        for name, content in photos:
+            self._take_one(name, content, home, str(prefix), found)
+        self._note_taken(found, burst)
         return found
 
     def _take_one(self, name: str, content: bytes, home: Path, prefix: str, found: Taken) -> None:
@@ -206,10 +204,11 @@ class Project:
                     found.refused.append((name, str(self._full(self.bounds))))
                     return
                 self._room = left
-            with explain_os_errors(home):
-                home.mkdir(parents=True, exist_ok=True)
-            path = free_path(home, photo_name(name, content))
-            write_atomic(path, content)
+            try:
+                path = _write_photo(home, name, content)
+            except OlharError as error:  # the disk is full, perhaps not for a smaller one
+                found.refused.append((name, str(error)))
+                return
             self._holds[digest] = f"{prefix}/{path.name}"
         found.taken.append(f"{prefix}/{path.name}")
 
@@ -217,13 +216,13 @@ class Project:
         if not found.taken:
             return
         with self._lock:
-            if burst:
-                self.groups.add(found.taken, burst)
             place = self._bin_place()
             moves = [(place / file.lstrip("."), self.locate(file)) for file in found.taken]
             self.changes.note(
                 _("{count} photo(s) added", count=len(moves)), moves, self.groups.forget_missing
             )
+            if burst:
+                self.groups.add(found.taken, burst)
 
     def move(self, files: Sequence[str], class_name: str) -> None:
         """Move photos, of classes or of the tray, into a class."""
@@ -264,10 +263,10 @@ class Project:
                 _("model {name} deleted", name=name), [(path, self._bin_place() / RUNS / name)]
             )
 
-    def undo(self) -> Text:
-        """Take the latest change back; what it was."""
+    def undo(self, change_id: str) -> Text:
+        """Take a change back (see `Changes.undo`); what it was."""
         with self._lock:
-            return self.changes.undo()
+            return self.changes.undo(change_id)
 
     # Runs
 
@@ -344,9 +343,10 @@ class Project:
         """Note the content of each photo that is there, so that none is taken twice."""
         holds = {}
         for class_name in (None, *self.classes()):
+            home = self.tray if class_name is None else self.photos / class_name
             for file in self.files(class_name):
                 with suppress(MissingFileError):  # it has just been moved
-                    holds[self._digest(self.locate(file))] = file
+                    holds[self._digest(home / file.rpartition("/")[2])] = file
         with self._lock:
             self._holds |= holds  # beside what others have taken meanwhile
             if self.bounds is not None:
@@ -368,6 +368,17 @@ class Project:
             if key not in self._known:
                 self._known[key] = hashlib.sha256(path.read_bytes()).hexdigest()
         return self._known[key]
+
+
+def _write_photo(home: Path, name: str, content: bytes) -> Path:
+    """Write a photo into a folder; what fails is said of the folder, to be said once of many photos."""
+    try:
+        path = free_path(home, photo_name(name, content))
+        write_atomic(path, content)
+    except OlharError as error:
+        with explain_os_errors(home):
+            raise error.__cause__ or error from None
+    return path
 
 
 def _size_below(folder: Path) -> int:

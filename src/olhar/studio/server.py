@@ -149,6 +149,8 @@ def serve_class(
                 limit=lesson.bounds.size_bytes // 2**20,
             )
         )
+        for text in lesson.take_up():
+            progress.note(text)
         for url in place.urls_of_others():
             progress.note(_("for students' computers: {url}", url=url))
         progress.note(_("the class in '{path}': {url}  (Ctrl-C ends)", path=folder, url=place.url))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from olhar.studio.workers import Event, Worker
 
+Line = Sequence[
+    tuple[str, Mapping[str, Any]]
+]  # the name of a seat and its task, of those that wait
 _ENDS = frozenset({"done", "failed", "stopped", "died"})
 
 
@@ -37,9 +40,15 @@ Hire = Callable[[Callable[[Event], None]], Asked]
 class Shared:
     """A worker that several projects ask. Methods may be called from several threads."""
 
-    def __init__(self, cores: int = 0) -> None:
-        """Start it; `cores` that it may use, 0 leaves that to it."""
+    def __init__(self, cores: int = 0, keep: Callable[[Line], None] | None = None) -> None:
+        """Start it.
+
+        Args:
+            cores: that it may use; 0 leaves that to it.
+            keep: called with the tasks with an "id" that wait, whenever others do, until it is closed.
+        """
         self._lock = threading.Lock()
+        self._keep = keep
         self._line: list[tuple[Seat, Mapping[str, Any]]] = []
         self._current: tuple[Seat, Mapping[str, Any]] | None = None
         self._is_ready = False
@@ -62,8 +71,9 @@ class Shared:
             return self._names()
 
     def close(self) -> None:
-        """Let it end what it is doing, and then itself; what waits is forgotten."""
+        """Let it end what it is doing, and then itself; what waits is left to whoever was told of it."""
         with self._lock:
+            self._keep = None
             self._line.clear()
         self._worker.leave()
 
@@ -121,6 +131,8 @@ class Shared:
             if place > 1:  # the first waits for no other's training
                 event |= {"event": "waiting", "place": place, "names": names}
             self._told.put((seat.hear, event))
+        if self._keep is not None:
+            self._keep([(seat.name, task) for seat, task in trainings])
 
     def _hear(self, event: Event) -> None:
         with self._lock:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
-from olhar.studio.marks import sort_findings, version_of
+from olhar.studio.marks import Findings, sort_findings, version_of
 from olhar.studio.models import Models
 from olhar.studio.project import Project
 from olhar.studio.sharing import Hire
@@ -27,8 +27,6 @@ _FOLDS, _FOLDS_FROM = 5, 10  # cross-validation, where each class has so many ph
 _NOT_AUGMENTED = {"flip": False} | dict.fromkeys(("translate", "rotate", "zoom", "shear"), 0.0)
 _LEAST = 5  # photos of a class, before a training makes sense
 
-T = TypeVar("T")
-
 
 class Studio:
     """A project with its two workers. Methods may be called from several threads."""
@@ -40,6 +38,7 @@ class Studio:
         trainer: Hire = Worker,
         *,
         corrections: Path | None = None,
+        in_class: bool = False,
     ) -> None:
         """Begin to look at the photos, and make ready for a training.
 
@@ -48,7 +47,9 @@ class Studio:
             looker: gives what looks at photos; by default a worker of this project's own.
             trainer: gives what trains.
             corrections: a folder that `olhar serve --corrections` fills; its photos come into the tray.
+            in_class: whether it is one of a class.
         """
+        self._in_class = in_class
         self._corrections = corrections
         self.project = project
         self.models = Models(project)
@@ -56,8 +57,7 @@ class Studio:
         self._lock = threading.RLock()
         self._watchers: list[Callable[[], None]] = []
         self._version = 0
-        self._marks: dict[str, list[dict[str, str]]] = {}
-        self._notes: dict[str, list[dict[str, Any]]] = {}
+        self._found: dict[str, Findings] = {}  # by language
         self._looking = {"done": 0, "total": 0}
         self._is_looking = self._is_stale = False
         self._timer: threading.Timer | None = None
@@ -105,11 +105,18 @@ class Studio:
             self._timer.start()
         self._tell()
 
-    def change(self, work: Callable[[], T]) -> T:
-        """Do what changes photos, classes or models, then tell whoever watches; what it gave."""
-        found = work()
-        self.changed()
-        return found
+    def change(self, work: Callable[[], Mapping[str, Any] | None]) -> dict[str, Any]:
+        """Do what changes photos, classes or models, then tell whoever watches.
+
+        Returns:
+            What `work` gave, and "changes": the ids by which it can be taken back, the latest last.
+        """
+        with self.project.changes.heard() as made:
+            try:
+                found = work()
+            finally:
+                self.changed()
+        return {**(found or {}), "changes": [change.id for change in made]}
 
     def _tell(self) -> None:
         with self._lock:
@@ -125,15 +132,15 @@ class Studio:
         project = self.project
         with self._lock:
             training = None if self._training is None else self._training.shown()
-            marks, notes = self._marks, self._notes
+            marks, notes = self._findings()
             looking, message, version = dict(self._looking), self._message, self._version
-        latest = project.changes.latest
         names = project.classes()
         files = {name: project.files(name) for name in names}
         tray = project.files(None)
         return {
             "version": version,
             "project": project.path.resolve().name,
+            "in_class": self._in_class,
             "command": f"olhar train --data {project.photos}",
             "classes": [
                 {
@@ -145,7 +152,7 @@ class Studio:
                 for name in names
             ],
             "tray": {"count": len(tray), "version": version_of(tray, self._tray.proposals)},
-            "undo": None if latest is None else {"text": str(latest.text)},
+            "undo": {change.id: str(change.text) for change in project.changes.done},
             "looking": looking,
             "training": training,
             "models": self.models.all(),
@@ -159,6 +166,7 @@ class Studio:
             raise MissingFileError(_("there is no class '{name}' in this project", name=class_name))
         files = self.project.files(class_name)
         groups, proposals = self.project.groups.read(), self._tray.proposals
+        marks, _notes = self._findings()
         found: list[dict[str, Any]] = []
         for file in files:
             proposed = proposals.get(file)
@@ -166,7 +174,7 @@ class Studio:
                 {
                     "file": file,
                     "name": file.rpartition("/")[2],
-                    "marks": self._marks.get(file, []),
+                    "marks": marks.get(file, []),
                     "burst": groups.get(file),
                     "proposal": proposed
                     and {"class": proposed.label, "probability": proposed.probability},
@@ -175,7 +183,7 @@ class Studio:
         if class_name is None:
             found.sort(key=lambda one: one["proposal"]["probability"] if one["proposal"] else 2.0)
         return {
-            "version": version_of(files, proposals if class_name is None else self._marks),
+            "version": version_of(files, proposals if class_name is None else marks),
             "photos": found,
         }
 
@@ -214,10 +222,14 @@ class Studio:
         files = [file for name in names for file in self.project.files(name)]
         if not files:
             with self._lock:
-                self._is_looking, self._marks, self._notes = False, {}, {}
+                self._is_looking, self._found = False, {}
             return
         task = {"do": "look", "photos": str(self.project.photos), "files": files}
         self._looker.ask(task | {"lang": i18n.language()})
+
+    def _findings(self) -> Findings:
+        """What was found, in the language in force."""
+        return self._found.get(i18n.language(), ({}, {}))
 
     def _hear_looker(self, event: Event) -> None:
         kind = event["event"]
@@ -227,7 +239,11 @@ class Studio:
                 total = event["total"]
                 self._looking = {"done": min(event["done"], total), "total": total}
             elif kind == "findings":
-                self._marks, self._notes = sort_findings(event["findings"], self.project.classes())
+                names = self.project.classes()
+                self._found = {
+                    language: sort_findings(findings, names)
+                    for language, findings in event["findings"].items()
+                }
             elif kind in {"done", "failed", "died", "stopped"}:
                 self._looking = {"done": 0, "total": 0}
                 self._is_looking = False
@@ -274,8 +290,10 @@ class Studio:
         if not network and min(map(len, files.values())) >= _FOLDS_FROM:
             settings["folds"] = _FOLDS
         run = self.project.next_run()
+        asked = {"network": network, "minutes": minutes, "augment": augment, "seed": seed}
         task = {
             "do": "train",
+            "asked": asked,
             "id": run.name,
             "photos": str(self.project.photos),
             "run": str(run),
@@ -289,8 +307,16 @@ class Studio:
     def resume(self, name: str) -> dict[str, str]:
         """Go on with a run that was stopped."""
         run = self.project.run_path(name)
-        self._begin(name, {"do": "resume", "id": name, "run": str(run)})
+        asked = {"run": name}
+        self._begin(name, {"do": "resume", "asked": asked, "id": name, "run": str(run)})
         return {"id": name}
+
+    def ask_again(self, asked: Mapping[str, Any]) -> None:
+        """Begin what waited when a studio ended: "asked" of a task of `train` or `resume`."""
+        if "run" in asked:
+            self.resume(asked["run"])
+        else:
+            self.train(**asked)
 
     def stop(self) -> None:
         """Stop what is being trained; what is there of it stays."""

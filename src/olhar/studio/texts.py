@@ -117,6 +117,7 @@ _PHOTOS: dict[str, Text] = {
     "take_sure_one": _("Take the sure one as proposed"),
     "take_sure": _("Take the {n} sure ones as proposed"),
     "phones": _("Let phones in"),
+    "to_class": _("The class"),
     "phones_title": _("Let phones in"),
     "phones_hint": _(
         "Point a phone's camera at this code. The phone must be in the same network as this computer."

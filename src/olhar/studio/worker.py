@@ -99,7 +99,8 @@ class Looker:
         from olhar.datasets import open_source
         from olhar.datasets.check import KINDS, check_source
 
-        findings: list[dict[str, Any]] = []
+        # In every language, since each browser that watches may have its own.
+        findings: dict[str, list[dict[str, Any]]] = {one: [] for one in i18n.LANGUAGES}
         with suppress(OlharError):  # no photos yet, or of one class only
             source = open_source(str(photos))
 
@@ -113,9 +114,12 @@ class Looker:
             report = check_source(
                 source, Progress(), labels=labels, features=features if labels else None
             )
-            for finding in report.findings:
-                found = finding.to_dict()
-                findings.append(found | {"title": str(KINDS[finding.kind].title)})
+            for language, told in findings.items():
+                with i18n.using(language):
+                    told += [
+                        finding.to_dict() | {"title": str(KINDS[finding.kind].title)}
+                        for finding in report.findings
+                    ]
         self._say({"event": "findings", "findings": findings})
 
     def _warm(self, photos: list[Path]) -> None:

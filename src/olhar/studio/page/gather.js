@@ -1,9 +1,10 @@
 // The first step: a card for each class, the tray, and what the background work says.
 
 import { ClassCard } from "./classcard.js";
+import { latest } from "./done.js";
 import { prepareDrops } from "./drop.js";
 import { addClass, freeName } from "./naming.js";
-import { follow, now } from "./server.js";
+import { follow } from "./server.js";
 import { undo } from "./toast.js";
 import { showTray, trayKey } from "./tray.js";
 import { tryFiles } from "./trying.js";
@@ -14,7 +15,7 @@ const cards = new Map(); // in the order in which people made them, which sortin
 
 export function prepareGather() {
   byId("add-class").addEventListener("click", add);
-  byId("undo").addEventListener("click", undo);
+  byId("undo").addEventListener("click", () => undo());
   prepareDrops((target) => {
     for (const card of cards.values()) if (card.element.contains(target)) return card;
     return null;
@@ -23,7 +24,7 @@ export function prepareGather() {
     const typing = event.target.closest("input, select, textarea, dialog");
     if (byId("step-photos").hidden || typing || event.altKey) return;
     const takesBack = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
-    if (takesBack && now().undo) undo();
+    if (takesBack && latest()) undo();
     else if (takesBack || event.ctrlKey || event.metaKey || !trayKey(event)) return;
     event.preventDefault();
   });
@@ -69,7 +70,8 @@ function show(state) {
   byId("step-photos").classList.toggle("fresh", !state.classes.length);
   const { done, total } = state.looking;
   byId("looking").textContent = done < total ? say("looking", { done: number(done), total: number(total) }) : "";
-  byId("undo").hidden = !state.undo;
-  if (state.undo) byId("undo").textContent = say("undo_what", { text: state.undo.text });
+  const text = state.undo[latest()];
+  byId("undo").hidden = !text;
+  if (text) byId("undo").textContent = say("undo_what", { text });
   showTray(state);
 }

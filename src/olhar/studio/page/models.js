@@ -2,7 +2,7 @@
 
 import { BIN, button, icon, photoCount, wholePercent } from "./pieces.js";
 import { ask, post } from "./server.js";
-import { attempt, toast, undo } from "./toast.js";
+import { attempt, toast, wayBack } from "./toast.js";
 import { dateTime, el, say, svg } from "./words.js";
 
 let shown = "";
@@ -48,8 +48,8 @@ function measured({ accuracy, interval }, [low, high]) {
 }
 
 const remove = ({ run, name }) => attempt(async () => {
-  await ask(`api/models/${encodeURIComponent(run)}`, { method: "DELETE" });
-  toast(say("model_deleted", { name }), undo);
+  const made = await ask(`api/models/${encodeURIComponent(run)}`, { method: "DELETE" });
+  toast(say("model_deleted", { name }), wayBack(made));
 });
 
 // The model that is tried and shared: the one chosen, else the latest.

@@ -1,7 +1,7 @@
 // Classes are made and named.
 
 import { ask, now, post } from "./server.js";
-import { attempt, toast, undo } from "./toast.js";
+import { attempt, toast, wayBack } from "./toast.js";
 import { say } from "./words.js";
 
 // The name as the server has it, or null where it was refused.
@@ -23,8 +23,9 @@ export function freeName() {
 export async function renameClass(name, wanted) {
   let made = null;
   await attempt(async () => {
-    made = (await ask(`api/classes/${encodeURIComponent(name)}`, { method: "PATCH", json: { name: wanted } })).name;
-    toast(say("renamed", { old: name, name: made }), undo);
+    const found = await ask(`api/classes/${encodeURIComponent(name)}`, { method: "PATCH", json: { name: wanted } });
+    made = found.name;
+    toast(say("renamed", { old: name, name: made }), wayBack(found));
   });
   return made;
 }

@@ -1,6 +1,7 @@
 // Requests: JSON there and back, errors as sentences; and what the project is doing, as the server tells it.
 
 import { address } from "./address.js";
+import { remember, settle } from "./done.js";
 import { say } from "./words.js";
 
 export class Refusal extends Error {
@@ -28,6 +29,7 @@ export async function ask(path, { method = "GET", values = {}, json, body, type,
     found = text ? JSON.parse(text) : null;
   } catch { /* no JSON: a proxy between us, perhaps */ }
   if (!answer.ok) throw new Refusal(found?.message ?? say("strange_answer", { status: answer.status }), answer.status);
+  if (found?.changes) remember(found.changes);
   return found;
 }
 
@@ -51,6 +53,7 @@ export function follow(told) {
 }
 
 function tell(found) {
+  settle(found.undo);
   state = { ...found, models: found.models.map((model) => ({ ...model, name: say("model_n", { n: model.run }) })) };
   for (const told of followers) told(state);
 }

@@ -79,6 +79,7 @@ function show(found) {
   state = found;
   byId("project").textContent = state.project;
   byId("project").title = state.project;
+  byId("to-class").hidden = !state.in_class;
   const photos = state.classes.reduce((sum, { count }) => sum + count, 0);
   const classes = state.classes.length;
   byId("count").textContent = classes ? `${classes === 1 ? say("one_class") : say("some_classes", { n: number(classes) })} · ${photoCount(photos)}` : "";
