@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import Done, needs_data, olhar
+from olhar.cache_place import cache_folder
 from olhar.classroom import examine, pack, plan_pack, unpack
 from olhar.classroom.checks import check_data, check_machine
 from olhar.classroom.leftovers import find_leftovers, remove_leftovers
@@ -32,7 +33,6 @@ from olhar.classroom.speed import NETWORK, estimate_minutes
 from olhar.classroom.targets import choose_targets
 from olhar.classroom.wheels import installed_closure
 from olhar.datasets import load_named
-from olhar.datasets.cache_place import cache_folder
 from olhar.errors import OlharError
 from olhar.files import sha256_file
 

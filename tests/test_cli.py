@@ -237,3 +237,17 @@ def test_json_stands_alone_on_standard_output(digits_run: Path) -> None:
     assert json.loads(done.out)["split"] == "test"
     buffer = io.StringIO(done.out)
     assert buffer.readline() == "{\n"
+
+
+def test_one_photo_is_predicted_without_what_reads_data_sets(
+    digits_run: Path, tmp_path: Path
+) -> None:
+    Image.new("L", (8, 8), 90).save(tmp_path / "photo.png")
+    code = (
+        "import sys, olhar.cli\n"
+        f"olhar.cli.main(['predict', {str(digits_run)!r}, {str(tmp_path / 'photo.png')!r}])\n"
+        "heavy = ('torch', 'sklearn', 'scipy', 'matplotlib', 'rich', 'olhar.datasets', 'olhar.training.fit')\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stderr.decode().strip() == "[]"

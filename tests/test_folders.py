@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import DATA, needs_data, olhar
+from olhar.cache_place import cache_folder
 from olhar.datasets import PhotoFolder, decode, describe_dataset, open_source, prepare_dataset
-from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.part_folders import is_filler, part_of
 from olhar.datasets.photo_files import is_hidden
 from olhar.datasets.splits import split_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from olhar.datasets import cache_place
+from olhar import cache_place
 from olhar.evaluation import fonts
 
 

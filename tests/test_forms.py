@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import DATA, needs_data, olhar
+from olhar.cache_place import cache_folder
 from olhar.data_settings import SourceSettings
 from olhar.datasets import (
     Dataset,
@@ -35,7 +36,6 @@ from olhar.datasets import (
     split_dataset,
 )
 from olhar.datasets.arrays import as_arrays
-from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.forms import archives
 from olhar.datasets.forms.export import FORMS, export_dataset
 from olhar.datasets.named import cifar100

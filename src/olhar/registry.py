@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from olhar.cache_place import cache_folder
 from olhar.classifier import CONFIG, Classifier, load_classifier, model_folder
-from olhar.datasets.cache_place import cache_folder
 from olhar.errors import ConfigError, RunExistsError, explain_os_errors
 from olhar.files import folder_aside, sha256_file
 from olhar.i18n import _

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from olhar._version import __version__
+from olhar.cache_place import cache_folder
 from olhar.classroom.results import NOTE, OK, PROBLEM, Check
 from olhar.datasets import NAMED, named_files
 from olhar.datasets.cache import load_cached
-from olhar.datasets.cache_place import cache_folder
 from olhar.errors import ChecksumError, MissingFileError, OlharError, explain_os_errors
 from olhar.i18n import Text, _, language, number
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from olhar.cache_place import cache_folder
 from olhar.classifier import load_classifier
 from olhar.datasets.cache import is_entry, load_cached
-from olhar.datasets.cache_place import cache_folder
 from olhar.errors import OlharError, explain_os_errors
 
 _ABANDONED_S = 3600.0

@@ -102,7 +102,7 @@ def _run(words: list[str], *, has_output: bool) -> int:
 
 def _tell_cache() -> None:
     """Say where the cache is, if it is not where it should be."""
-    place = sys.modules.get("olhar.datasets.cache_place")  # commands without data do not load it
+    place = sys.modules.get("olhar.cache_place")  # commands without data do not load it
     for folder in place.STANDING_IN if place else ():
         print(
             _(

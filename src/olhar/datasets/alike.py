@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.cache_place import cache_folder
 from olhar.datasets import near
 from olhar.datasets.bursts import counted_frames, taken_together
-from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.decode import decode_folder
 from olhar.datasets.folders import PhotoFolder

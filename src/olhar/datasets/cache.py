@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.cache_place import cache_folder
+from olhar.cache_place import cache_folder
 from olhar.errors import ConfigError, StorageError, explain_os_errors
 from olhar.files import folder_aside
 from olhar.i18n import _

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from olhar.datasets.cache_place import cache_folder
+from olhar.cache_place import cache_folder
 from olhar.errors import ChecksumError, MissingFileError, explain_os_errors
 from olhar.i18n import _
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from olhar.datasets.cache_place import STANDING_IN, cache_folder
+from olhar.cache_place import STANDING_IN, cache_folder
 from olhar.i18n import Text, _
 
 _OWN = "DejaVu Sans"

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from olhar.cache_place import cache_folder
 from olhar.classifier import WEIGHTS, load_classifier
 from olhar.data_settings import SourceSettings
 from olhar.datasets import open_source
-from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import (
     ChecksumError,

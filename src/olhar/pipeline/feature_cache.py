@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.cache_place import cache_folder
+from olhar.cache_place import cache_folder
 
 _WAIT_S = 30.0  # for another process that writes
 

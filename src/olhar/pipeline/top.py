@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.cache_place import cache_folder
 from olhar.datasets.cache import (
     CacheEntry,
     allocate_images,
     load_cached,
     save_cached,
 )
-from olhar.datasets.cache_place import cache_folder
 from olhar.files import write_atomic_with
 from olhar.i18n import _
 from olhar.pipeline.inputs import Job

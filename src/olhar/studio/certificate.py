@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from olhar.datasets.cache_place import cache_folder
+from olhar.cache_place import cache_folder
 from olhar.errors import MissingExtraError, explain_os_errors
 from olhar.i18n import _
 

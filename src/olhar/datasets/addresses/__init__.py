@@ -14,9 +14,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from olhar.cache_place import cache_folder
 from olhar.datasets.addresses.copy import CachedCopy
 from olhar.datasets.addresses.keys import choose_objects
-from olhar.datasets.cache_place import cache_folder
 from olhar.errors import ConfigError, DataError, UnknownNameError, explain_os_errors
 from olhar.i18n import Text, _
 from olhar.locks import one_at_a_time

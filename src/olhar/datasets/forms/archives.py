@@ -21,8 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from olhar.cache_place import cache_folder
 from olhar.datasets.cache import unpacked_folder
-from olhar.datasets.cache_place import cache_folder
 from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
 from olhar.datasets.places import waiting
