@@ -44,6 +44,10 @@ def spec(name: str, size: int, channels: int, classes: int = 10, **settings: obj
         ("2cnn+1024_50dropout", 3, 32, 2_436_138),
         ("2cnn+1204_50dropout", 3, 32, 2_852_838),
         ("3cnn+512_50dropout", 3, 32, 554_794),
+        # MLPerf Tiny's has 78,666: 336 less for biases before batch norms and in the ways around,
+        # and 384 more for two batch norms there, which are folded away (test_onnx.py).
+        ("resnet8", 3, 32, 78_714),
+        ("resnet8", 1, 28, 78_426),
         ("3cnn+128+128+128_50dropout_sigmoid", 3, 32, 386_986),
     ],
 )
@@ -75,6 +79,11 @@ def test_whitened_patches_are_white() -> None:
 @pytest.mark.parametrize(("width", "parameters"), [(120, 66_510), (240, 159_150), (300, 216_270)])
 def test_gmnet_width(width: int, parameters: int) -> None:
     assert count_parameters(spec("gmnet", 28, 1, width=width))[0] == parameters
+
+
+@pytest.mark.parametrize(("width", "parameters"), [(8, 20_290), (26, 205_384)])
+def test_resnet8_width(width: int, parameters: int) -> None:
+    assert count_parameters(spec("resnet8", 32, 3, width=width))[0] == parameters
 
 
 def test_trainable_parameters_leave_out_running_statistics() -> None:
