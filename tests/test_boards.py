@@ -232,7 +232,7 @@ def test_a_residual_network_gives_the_same_bits_anew(tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert done.json["accuracy"] > 0.8
     assert "all probabilities agree" in run("make", "-s", "test", cwd=tmp_path / "c")
-    flash, ram = estimate(NetworkSpec("resnet8", {"width": 16}, 28, 1, 10))
+    flash, ram = estimate(NetworkSpec("resnet8", {}, 28, 1, 10))
     assert done.json["ram_bytes"] == pytest.approx(ram, rel=0.05)
     if done.json["sizes_measured"]:
         assert done.json["flash_bytes"] == pytest.approx(flash, rel=0.1)

@@ -81,11 +81,6 @@ def test_gmnet_width(width: int, parameters: int) -> None:
     assert count_parameters(spec("gmnet", 28, 1, width=width))[0] == parameters
 
 
-@pytest.mark.parametrize(("width", "parameters"), [(8, 20_290), (26, 205_384)])
-def test_resnet8_width(width: int, parameters: int) -> None:
-    assert count_parameters(spec("resnet8", 32, 3, width=width))[0] == parameters
-
-
 def test_trainable_parameters_leave_out_running_statistics() -> None:
     assert count_parameters(spec("ivannet", 28, 1)) == (61_794, 61_794 - 2 * (6 + 16))
 
