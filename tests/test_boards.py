@@ -25,12 +25,12 @@ from conftest import olhar
 from olhar.classifier import load_classifier
 from olhar.errors import ConfigError, ExportError
 from olhar.native.arena import plan_arena
-from olhar.native.boards import BOARDS, Limits, which_fit
+from olhar.native.boards import BOARDS, Limits, estimate, which_fit
 from olhar.native.graph import read_network
 from olhar.native.host import SOURCES, load_library
 from olhar.native.quantise import as_multiplier
 from olhar.native.steps import PIXELS, Network
-from olhar.networks.specs import LISTED
+from olhar.networks.specs import LISTED, NetworkSpec
 from olhar.pipeline.exporting import export_model
 from olhar.verify.engines import c_link, first_difference
 from olhar.verify.links import Item, answers_from_probs
@@ -221,6 +221,21 @@ def test_golden_outputs_on_an_emulated_processor(
             )
             assert done.returncode
             assert b"1 probabilities differ" in done.stdout
+
+
+def test_a_residual_network_gives_the_same_bits_anew(tmp_path: Path) -> None:
+    """Trained, in 8 bits, compiled by its own Makefile; and about as large as it is estimated."""
+    words = ("--network", "resnet8", "--epochs", "3")
+    assert olhar("train", "--data", "digits", *words, "--run", tmp_path / "d").status == 0
+    words = ("--format", "c", "--precision", "int8", "--max-drop", "0.03", "--out", tmp_path / "c")
+    done = olhar("export", tmp_path / "d", *words, "--json")
+    assert done.status == 0, done.err
+    assert done.json["accuracy"] > 0.8
+    assert "all probabilities agree" in run("make", "-s", "test", cwd=tmp_path / "c")
+    flash, ram = estimate(NetworkSpec("resnet8", {}, 28, 1, 10))
+    assert done.json["ram_bytes"] == pytest.approx(ram, rel=0.05)
+    if done.json["sizes_measured"]:
+        assert done.json["flash_bytes"] == pytest.approx(flash, rel=0.1)
 
 
 def test_views_are_off_unless_they_are_asked_for(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def plant_outlier(run: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("network", ["gmnet", "olhar-small", "2cnn+512_10dropout"])
+@pytest.mark.parametrize("network", ["gmnet", "olhar-small", "resnet8", "2cnn+512_10dropout"])
 def test_every_family_can_be_quantised(network: str, tmp_path: Path) -> None:
     model = make_model(
         tmp_path / "m", network, views="mirror" if network == "olhar-small" else "none"

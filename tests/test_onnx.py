@@ -22,6 +22,7 @@ from torch import nn
 from olhar.classifier import load_classifier, open_session
 from olhar.export import Deployed, export_network, open_features, open_module
 from olhar.export.deployed import ViewFeatures
+from olhar.networks.backbone_modules import BasicBlock
 from olhar.networks.backbones import BACKBONES
 from olhar.networks.build import AvgPool, Dropout, Normalise, build_network
 from olhar.networks.specs import LISTED, NetworkSpec, native_size, resolve_network
@@ -93,6 +94,32 @@ def test_lenet5_is_drawn_as_in_a_book() -> None:
         *(f"dense{number}.{part}" for number in (1, 2, 3) for part in ("weight", "bias")),
         "temperature.value",
     ]
+
+
+def test_resnet8_is_drawn_with_its_ways_around() -> None:
+    graph = drawn("resnet8", 32).graph
+    blocks = [
+        (kind, f"block{number}.{name}")
+        for number in (1, 2, 3)
+        for kind, name in (
+            *(("Conv", "conv1"), ("Relu", "relu1"), ("Conv", "conv2"), ("Conv", "downsample.0")),
+            *(("Add", "add"), ("Relu", "relu2")),
+        )
+        if number > 1 or name != "downsample.0"
+    ]
+    assert [(node.op_type, node.name) for node in graph.node] == [
+        *(("Cast", "pixels"), ("Sub", "normalise.sub"), ("Mul", "normalise")),
+        *(("Conv", "conv1"), ("Relu", "relu1"), *blocks),
+        *(("GlobalAveragePool", "pool1"), ("Flatten", "flatten1"), ("Gemm", "dense1")),
+        *(("Softmax", "probabilities"),),
+    ]
+    sizes = [
+        int(np.prod(tensor.dims))
+        for tensor in graph.initializer
+        if tensor.name.endswith(("weight", "bias"))
+    ]
+    # As many as are left of MLPerf Tiny's once its batch norms are folded, for 7 classes.
+    assert sum(sizes) == 77_706 - 3 * 65
 
 
 def test_mobilenet_has_one_node_a_layer() -> None:
@@ -265,7 +292,7 @@ def chains(draw: st.DrawFn) -> tuple[list[nn.Module], int]:
     """Layers of olhar's in an order that fits, and the side of the images that they take."""
     side = start = draw(st.integers(8, 14))
     channels, modules = 3, []
-    for kind in draw(st.lists(st.sampled_from("ccnnamgd"), min_size=1, max_size=9)):
+    for kind in draw(st.lists(st.sampled_from("ccnnamgdr"), min_size=1, max_size=9)):
         if kind == "c":
             kernel, padding = draw(st.integers(1, 3)), draw(st.integers(0, 1))
             if side + 2 * padding < kernel:
@@ -280,11 +307,15 @@ def chains(draw: st.DrawFn) -> tuple[list[nn.Module], int]:
             modules.append(draw(st.sampled_from((nn.ReLU, nn.Tanh, nn.Sigmoid, nn.SiLU)))())
         elif kind == "d":
             modules.append(Dropout(0.3))
+        elif kind == "r":
+            width, stride = draw(st.sampled_from((channels, 5))), draw(st.integers(1, 2))
+            modules.append(BasicBlock(channels, width, stride))
+            channels, side = width, -(-side // stride)
         elif side >= 2:
             modules.append(nn.MaxPool2d(2) if kind == "m" else AvgPool(2, side))
             side //= 2
     if draw(st.booleans()):
-        modules.append(nn.AdaptiveMaxPool2d(1))
+        modules.append(draw(st.sampled_from((nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d)))(1))
         side = 1
     return [*modules, nn.Flatten(), nn.Linear(channels * side * side, 4)], start
 

@@ -131,7 +131,10 @@ def estimate(spec: NetworkSpec) -> tuple[int, int]:
     parameters, _trainable = count_parameters(spec)
     most, taken = 0, 0
     for layer, inputs, side in walk(spec):
-        if layer.kind in {"conv", "whiten", "dense"}:
+        if layer.kind == "residual":  # what comes in is kept until it is added
+            place = -(-side // layer.stride)
+            most = max(most, inputs * side**2 + 2 * layer.size * place**2)
+        elif layer.kind in {"conv", "whiten", "dense"}:
             place = side + 2 * layer.padding - layer.kernel + 1 if layer.kernel else 1
             outputs = layer.size or 2 * inputs * layer.kernel**2
             taken = inputs * (side**2 if layer.kernel else 1)

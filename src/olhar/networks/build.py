@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import nn
 
-from olhar.networks.backbone_modules import build_backbone
+from olhar.networks.backbone_modules import BasicBlock, build_backbone
 from olhar.networks.backbones import BACKBONES, split_adapter
 from olhar.networks.specs import (
     Layer,
@@ -66,6 +66,10 @@ def _module(layer: Layer, inputs: int, side: int) -> nn.Module:
             return nn.SiLU()
         case "global_max_pool":
             return nn.AdaptiveMaxPool2d(1)
+        case "residual":
+            return BasicBlock(inputs, layer.size, layer.stride)
+        case "global_avg_pool":
+            return nn.AdaptiveAvgPool2d(1)
         case "dense":
             return nn.Linear(inputs, layer.size)
         case "batch_norm":

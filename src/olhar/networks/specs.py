@@ -19,6 +19,7 @@ from olhar.settings import Name, Number, Setting, Table, Whole
 
 Settings = Mapping[str, Any]
 _RATE = Number(0, 0.95)
+_GLOBAL_POOLS = frozenset({"global_max_pool", "global_avg_pool"})
 # Of any network; which of them one has, and with which defaults, its family says.
 SETTINGS: Table = {
     one.name: one
@@ -39,13 +40,14 @@ class Layer:
 
     Attributes:
         kind: conv, dense, batch_norm, flatten, dropout, max_pool, avg_pool, global_max_pool,
-            whiten (a convolution whose weights are set from the training images and stay), or an
-            activation.
+            global_avg_pool, whiten (a convolution whose weights are set from the training images
+            and stay), residual (two convolutions and a way around them), or an activation.
         size: output channels or units, where the kind has them.
         kernel: side of the kernel or pooling window.
         padding: pixels added on each side.
         rate: of dropout.
         bias: whether a convolution or dense layer has one.
+        stride: of a residual block's first convolution, and of the one in its way around.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Layer:
     padding: int = 0
     rate: float = 0.0
     bias: bool = True
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,16 @@ def _small(settings: Settings, size: int) -> list[Layer]:
     return [*layers, Layer("global_max_pool"), Layer("flatten")]
 
 
+def _resnet8(settings: Settings, size: int) -> list[Layer]:
+    # Width is no setting: torch 2.13 writes outside its memory in the backward pass of a 1x1
+    # convolution with a stride from 4 channels (docs/experiments.md).
+    del settings, size
+    layers = [Layer("conv", 16, 3, 1, bias=False), Layer("batch_norm"), Layer("relu")]
+    for width, stride in ((16, 1), (32, 2), (64, 2)):
+        layers += [Layer("residual", width, 3, stride=stride)]
+    return [*layers, Layer("global_avg_pool"), Layer("flatten")]
+
+
 def _dense(sizes: tuple[int, ...], activation: str, rate: float) -> list[Layer]:
     layers = []
     for size in sizes:
@@ -196,6 +209,11 @@ FAMILIES: Mapping[str, Family] = {
         {"width": 32},
         sizes=(28, 32, 48, 64),
         source=_("after airbench94 (Jordan 2024, arXiv 2404.00498, section 3) and its successors"),
+    ),
+    "resnet8": Family(
+        _resnet8,
+        {},
+        source=_("the ResNet-8 of MLPerf Tiny (Banbury et al. 2021, arXiv 2106.07597)"),
     ),
     "cnn-32-64-64": Family(_cnn_32_64_64, {}, source=_("the TensorFlow CNN tutorial's network")),
 }
@@ -305,7 +323,7 @@ def takes_any_size(spec: NetworkSpec) -> bool:
     """Whether the network pools over all places at its end, so that images of other sides fit too."""
     if is_published(spec.name):
         return spec.name in BACKBONES and BACKBONES[spec.name].any_size
-    return any(layer.kind == "global_max_pool" for layer, _inputs, _side in walk(spec))
+    return any(layer.kind in _GLOBAL_POOLS for layer, _inputs, _side in walk(spec))
 
 
 def _fits(spec: NetworkSpec, size: int) -> bool:
@@ -322,7 +340,9 @@ def walk(spec: NetworkSpec) -> Iterator[tuple[Layer, int, int]]:
         yield layer, inputs, side
         if layer.kind in {"conv", "whiten"}:
             side += 2 * layer.padding - layer.kernel + 1
-        elif layer.kind == "global_max_pool":
+        elif layer.kind == "residual":
+            side = -(-side // layer.stride)
+        elif layer.kind in _GLOBAL_POOLS:
             side = min(side, 1)
         elif layer.kind in {"max_pool", "avg_pool"}:
             side //= layer.kernel
@@ -356,6 +376,11 @@ def count_parameters(spec: NetworkSpec) -> tuple[int, int]:
             filters = whitening_filters(inputs, layer.kernel)
             trainable += filters
             fixed += filters * inputs * layer.kernel**2
+        elif layer.kind == "residual":
+            around = layer.stride > 1 or inputs != layer.size
+            trainable += (inputs + layer.size) * layer.size * layer.kernel**2
+            trainable += around * inputs * layer.size + (2 + around) * 2 * layer.size
+            fixed += (2 + around) * 2 * layer.size
         elif layer.kind == "batch_norm":
             trainable += 2 * inputs
             fixed += 2 * inputs

@@ -55,7 +55,7 @@ def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "au
     check_device(device)
     layers = [] if is_published(spec.name) else list(walk(spec))
     widest = max(
-        (layer.size for layer, _inputs, _side in layers if layer.kind == "conv"),
+        (layer.size for layer, _inputs, _side in layers if layer.kind in {"conv", "residual"}),
         default=_NARROW if is_published(spec.name) else 0,
     )
     if precision == "auto":
