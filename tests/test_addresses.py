@@ -33,7 +33,8 @@ from stores_servers import Place, environment, make_bucket, open_place
 from swift_server import READER_KEY, READER_SECRET
 
 
-@pytest.fixture(scope="module", params=["moto", "swift"])
+# Swift with every test takes minutes; the whole way is gone with it in each run all the same.
+@pytest.fixture(scope="module", params=["moto", pytest.param("swift", marks=pytest.mark.soak)])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
@@ -464,6 +465,11 @@ def test_two_processes_at_once(place: Place, tmp_path: Path) -> None:
     assert [one.json["images"] for one in done] == [60, 60]
     assert sum("fetching 60 object(s)" in one.err for one in done) == 1
     folder._client.close()
+
+
+def test_the_whole_way_with_swift(tmp_path: Path) -> None:
+    with open_place("swift", tmp_path / "swift") as place:
+        test_train_evaluate_resume(place, tmp_path)
 
 
 def test_train_evaluate_resume(place: Place, tmp_path: Path) -> None:
