@@ -558,7 +558,7 @@ def test_the_measured_network_is_what_it_says() -> None:
 
 def test_what_pip_is_asked_for_has_no_marker() -> None:
     (ray,) = read_needs().of_extra("ray")
-    assert Library(ray, "", fits=False).wanted == "ray[default]>=2.60"
+    assert Library(ray, "", fits=False).wanted == "ray[data,default]<2.70,>=2.60"
 
 
 def test_an_unknown_extra_is_refused() -> None:
