@@ -246,7 +246,7 @@ def test_one_photo_is_predicted_without_what_reads_data_sets(
     code = (
         "import sys, olhar.cli\n"
         f"olhar.cli.main(['predict', {str(digits_run)!r}, {str(tmp_path / 'photo.png')!r}])\n"
-        "heavy = ('torch', 'sklearn', 'scipy', 'matplotlib', 'rich', 'olhar.datasets', 'olhar.training')\n"
+        "heavy = ('torch', 'sklearn', 'scipy', 'matplotlib', 'rich', 'olhar.datasets')\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

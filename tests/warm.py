@@ -59,7 +59,7 @@ _NO_THREADS = {
 # Variables that are read when a command wants to know them, not while a library is imported.
 # So are those that libraries set when a test imports them.
 _READ_LATE = re.compile(
-    r"(OLHAR|AWS|SAGEMAKER|PYTEST|RAY|KMP|GOMP|_MLFLOW)_.*|ORT_DISABLE_TELEMETRY|COLUMNS|LINES|FORCE_COLOR|NO_COLOR|TERM"
+    r"(OLHAR|AWS|SAGEMAKER|PYTEST|RAY|KMP|GOMP|TORCHINDUCTOR|_MLFLOW)_.*|ORT_DISABLE_TELEMETRY|COLUMNS|LINES|FORCE_COLOR|NO_COLOR|TERM"
 )
 _LARGEST_REQUEST = 200_000  # bytes; what a local socket takes at once
 
