@@ -394,15 +394,21 @@ def many(folder: Folder, count: int) -> None:
         list(pool.map(lambda row: folder.put(row[1], photo(row[0])), enumerate(names)))
 
 
+def fetching(folder: Folder, files: int) -> Any:
+    """`olhar data` of a folder, under way: so many files have come."""
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start("data", folder.address, cold=True, **quiet)
+    cache, end = Path(os.environ["OLHAR_CACHE"]), time.monotonic() + 120
+    while len(list(cache.glob("fetched/*/files/*/*"))) < files and time.monotonic() < end:
+        time.sleep(0.01)
+    return process
+
+
 def test_a_process_that_is_killed_goes_on(place: Place, tmp_path: Path) -> None:
     folder = Folder(place.new_store())
     many(folder, 200)
     cache = Path(os.environ["OLHAR_CACHE"])
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    killed = start("data", folder.address, cold=True, **quiet)
-    end = time.monotonic() + 120
-    while len(list(cache.glob("fetched/*/files/*/*"))) < 20 and time.monotonic() < end:
-        time.sleep(0.01)
+    killed = fetching(folder, 20)
     os.killpg(killed.pid, signal.SIGKILL)
     finish(killed, "data")
     here = len(list(cache.glob("fetched/*/files/*/*")))
@@ -424,12 +430,7 @@ def test_a_process_that_is_killed_goes_on(place: Place, tmp_path: Path) -> None:
 def test_ctrl_c_ends_it_at_once(place: Place, tmp_path: Path) -> None:
     folder = Folder(place.new_store())
     many(folder, 200)
-    cache = Path(os.environ["OLHAR_CACHE"])
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    stopped = start("data", folder.address, cold=True, **quiet)
-    end = time.monotonic() + 120
-    while not list(cache.glob("fetched/*/files/*/*")) and time.monotonic() < end:
-        time.sleep(0.01)
+    stopped = fetching(folder, 1)
     os.kill(stopped.pid, signal.SIGINT)
     done = finish(stopped, "data", timeout_s=60)
     assert done.status == 130
@@ -470,6 +471,7 @@ def test_two_processes_at_once(place: Place, tmp_path: Path) -> None:
 def test_the_whole_way_with_swift(tmp_path: Path) -> None:
     with open_place("swift", tmp_path / "swift") as place:
         test_train_evaluate_resume(place, tmp_path)
+    assert (tmp_path / "run" / "metrics.json").is_file()
 
 
 def test_train_evaluate_resume(place: Place, tmp_path: Path) -> None:
