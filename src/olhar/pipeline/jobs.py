@@ -6,6 +6,7 @@ Data is checked before torch is loaded.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,14 @@ def describe_job(plan: Plan, job: Job) -> dict[str, Any]:
     }
 
 
+def _with_teacher(job: Job, config: Mapping[str, Any], data: DataSettings) -> Job:
+    """The job with the teacher that its config.toml names, found from here; as it is without one."""
+    if not job.recipe.teacher:
+        return job
+    path = from_there(job.recipe.teacher, str(config.get(BEGUN_IN, "")))
+    return dataclasses.replace(job, teacher=open_teacher(path, data, config["teacher"]["sha256"]))
+
+
 def load_job(
     folder: RunFolder, progress: Progress, data: str | None = None
 ) -> tuple[Job, FitState | None]:
@@ -192,11 +201,7 @@ def load_job(
         transfer = dataclasses.replace(transfer, weights=from_there(transfer.weights, place))
     state = load_checkpoint(folder.checkpoint) if folder.checkpoint.is_file() else None
     job = Job(folder, dataset, splits, spec, prepared, recipe, resources, machine, transfer)
-    if recipe.teacher:
-        path = from_there(recipe.teacher, place)
-        teacher = open_teacher(path, data_settings, config["teacher"]["sha256"])
-        job = dataclasses.replace(job, teacher=teacher)
-    return job, state
+    return _with_teacher(job, config, data_settings), state
 
 
 def _check_suits(recipe: Recipe, spec: NetworkSpec) -> None:
