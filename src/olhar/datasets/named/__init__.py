@@ -85,7 +85,7 @@ def named_files(name: str, progress: Progress | None = None, *, download: bool) 
 
     Returns:
         An archive or six batches for cifar10, an archive or two files for cifar100, four files for
-        mnist and fashion_mnist, none for digits, which is part of scikit-learn.
+        mnist and fashion_mnist, none for digits, which is part of olhar.
 
     Raises:
         UnknownNameError: there is no such name.
