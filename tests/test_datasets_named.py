@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -265,15 +268,27 @@ def test_mnist_is_no_fashion_mnist(data):
         load_named("fashion_mnist")
 
 
-@pytest.fixture
-def makers() -> Iterator[str]:
+class Makers(SimpleHTTPRequestHandler):
+    """The files of MNIST, each sent at once; with `slowly`, with a pause behind its first part."""
+
+    def __init__(self, *args: Any, slowly: bool = False) -> None:
+        self.slowly = slowly
+        super().__init__(*args, directory=str(SHARED / "mnist"))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        if self.slowly:
+            outputfile.write(source.read(1 << 20))
+            time.sleep(0.5)  # long enough for a bar to be drawn twice
+        super().copyfile(source, outputfile)
+
+
+@contextmanager
+def serving_makers(*, slowly: bool) -> Iterator[str]:
     """The address of a server that has the files of MNIST."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = partial(Quiet, directory=str(SHARED / "mnist"))
+    handler = partial(Makers, slowly=slowly)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -282,6 +297,18 @@ def makers() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def makers() -> Iterator[str]:
+    with serving_makers(slowly=False) as address:
+        yield address
+
+
+@pytest.fixture
+def slow_makers() -> Iterator[str]:
+    with serving_makers(slowly=True) as address:
+        yield address
 
 
 @needs_data
@@ -313,7 +340,7 @@ sys.exit(main(["data", "mnist"]))
 
 @needs_data
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
-def test_a_download_inside_a_command_draws_one_bar(monkeypatch, makers):
+def test_a_download_inside_a_command_draws_one_bar(monkeypatch, slow_makers):
     import pty
 
     monkeypatch.delenv("OLHAR_DATA")
@@ -322,7 +349,7 @@ def test_a_download_inside_a_command_draws_one_bar(monkeypatch, makers):
     monkeypatch.setenv("OLHAR_LANG", "en")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", DRAWN, makers], stdout=subprocess.PIPE, stderr=theirs, text=True
+        [sys.executable, "-c", DRAWN, slow_makers], stdout=subprocess.PIPE, stderr=theirs, text=True
     )
     os.close(theirs)
     drawn = read_terminal(ours)

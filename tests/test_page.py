@@ -170,6 +170,14 @@ def files(folder: Path) -> list[str]:
 @example("\ud800")
 @example("cat.")
 @example("")
+@example("0.parquet")  # classes by the names of files that hold data
+@example("images.npy")
+@example("metadata.csv")
+@example("0.arrow")
+@example("train.tar")
+@example("labels.csv")
+@example("a.zip")
+@example("train-images-idx3-ubyte")
 def test_a_label_is_refused_or_becomes_a_class(
     tmp_path_factory: pytest.TempPathFactory, label: str
 ) -> None:

@@ -72,7 +72,7 @@ class _Pool:
 
 def holds_arrays(folder: Path) -> bool:
     """Whether a folder has .npy files by the names of images and of labels."""
-    found = [_KEY.fullmatch(file.stem.lower()) for file in folder.glob("*.npy")]
+    found = [_KEY.fullmatch(file.stem.lower()) for file in folder.glob("*.npy") if file.is_file()]
     kinds = {match["what"] in _IMAGES for match in found if match}
     return kinds == {True, False}
 
@@ -179,7 +179,7 @@ def open_array_folder(name: str, root: Path) -> Dataset:
         DataError: arrays are missing, hold Python objects, or do not fit each other.
         StorageError: the disk is full.
     """
-    files = sorted(file for file in root.glob("*.npy") if _is_wanted(file.stem))
+    files = sorted(file for file in root.glob("*.npy") if _is_wanted(file.stem) and file.is_file())
     meta = [root / _META] if (root / _META).is_file() else []
 
     def read() -> Iterator[Arrays]:

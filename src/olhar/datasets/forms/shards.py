@@ -130,8 +130,9 @@ def _holds_parquet(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> Sequence[Path]:
-    there = folder.glob("*.parquet")
-    return sorted(f for f in there if f.name not in METADATA and not is_hidden(f.name))
+    """Its Parquet files; a folder of such a name is a class or a split."""
+    there = sorted(f for f in folder.glob("*.parquet") if f.name not in METADATA)
+    return [f for f in there if not is_hidden(f.name) and f.is_file()]
 
 
 def _split_of(file: Path) -> str:
