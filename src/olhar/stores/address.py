@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +139,9 @@ def _path_of(text: str) -> str:
     host, slash, path = text[len("file://") :].partition("/")
     if host not in {"", "localhost"} or not slash:
         raise _malformed(text)
-    return urllib.request.url2pathname(f"/{path}")
+    from urllib.request import url2pathname  # brings http.client and email: costly to import
+
+    return url2pathname(f"/{path}")
 
 
 def _s3(text: str) -> StoreUrl:
