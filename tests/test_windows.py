@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import olhar
+from conftest import olhar, start
 from olhar.run import RunFolder
 from olhar.training.windows import Windows
 
-CLASSES, A_CLASS = 4, 1500
+CLASSES, A_CLASS = 4, 700
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -95,7 +94,7 @@ def test_blocks_are_read_once_in_rising_order_before_they_are_needed() -> None:
 
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Arrays of 18 MiB, class by class."""
+    """Arrays of 8 MiB, class by class."""
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(CLASSES), A_CLASS)
     images = random.integers(0, 200, (len(labels), 32, 32, 3)).astype(np.uint8)
@@ -115,8 +114,7 @@ def test_a_killed_run_in_windows_goes_on_to_the_same_weights(pixels: Path, tmp_p
     done = olhar(*train_words(pixels), "--run", whole)
     assert done.status == 0, done.err
     assert RunFolder(whole).read_config()["recipe"]["shuffle_mib"] == 2
-    command = [sys.executable, "-m", "olhar", *train_words(pixels), "--run", str(cut)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    process = start(*train_words(pixels), "--run", cut, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while len(RunFolder(cut).read_history()) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
