@@ -164,7 +164,9 @@ def test_trainings_wait_in_one_line_that_all_see(room: tuple[Server, Path], come
 
 
 @posix_only
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.soak), signal.SIGKILL]
+)
 def test_a_training_that_waits_is_taken_up_when_the_class_starts_again(
     tmp_path: Path, come: Come, number: int
 ) -> None:

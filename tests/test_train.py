@@ -401,9 +401,9 @@ def test_the_schedule_scales_with_the_epochs(epochs: int) -> None:
 def test_cifar10_on_a_few_images(tmp_path: Path) -> None:
     run = tmp_path / "c10"
     words = ["--data", "cifar10", "--network", "cnn-32-64-64", "--run", run]
-    done = olhar("train", *words, "--epochs", 2, "--val", 40_000, "--seed", 0, "--json")
+    done = olhar("train", *words, "--epochs", 1, "--val", 40_000, "--seed", 0, "--json")
     assert done.status == 0, done.err
-    assert done.json["accuracy"] > 0.4
+    assert done.json["accuracy"] > 0.35
     assert done.json["n"] == 10_000
     again = olhar("evaluate", run, "--data", "cifar10", "--split", "test", "--json")
     assert again.json["accuracy"] == done.json["accuracy"]
@@ -419,9 +419,9 @@ def test_cifar10_on_a_few_images(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_mnist_with_lenet5(tmp_path: Path) -> None:
     words = ["--data", "mnist", "--network", "lenet5", "--run", tmp_path / "mnist"]
-    done = olhar("train", *words, "--epochs", 2, "--val", 50_000, "--json")
+    done = olhar("train", *words, "--epochs", 1, "--val", 50_000, "--json")
     assert done.status == 0, done.err
-    assert done.json["accuracy"] > 0.9
+    assert done.json["accuracy"] > 0.8
 
 
 def test_torch_free_commands_never_import_torch(digits_run: Path, tmp_path: Path) -> None:

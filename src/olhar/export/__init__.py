@@ -17,10 +17,10 @@ from torch import nn
 
 from olhar.classifier import GOLDEN_COUNT, open_session, run_session
 from olhar.errors import ExportError
-from olhar.export.deployed import Deployed, ViewFeatures, network_weights, predict_network
+from olhar.export.deployed import Deployed, ViewFeatures, network_weights
 from olhar.export.drawing import draw_deployed, draw_module
 from olhar.i18n import _
-from olhar.preprocess import Preprocess
+from olhar.preprocess import Preprocess, compute_rows
 
 __all__ = [
     "Deployed",
@@ -77,6 +77,20 @@ def export_network(
             )
         )
     return onnx, {"images": golden, "probabilities": expected}
+
+
+def predict_network(
+    network: nn.Module,
+    preprocess: Preprocess,
+    images: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    *,
+    views: str = "none",
+) -> NDArray[np.float32]:
+    """Probabilities (n, K) at temperature 1 of rows of images (N, H, W, C), computed as its model is."""
+    deployed = Deployed(network.to("cpu", torch.float32), preprocess, views=views).eval()
+    session = open_session(draw_deployed(deployed, _shape(preprocess)))
+    return compute_rows(lambda inputs: run_session(session, inputs), images, rows)
 
 
 def open_features(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from olhar.networks.build import Normalise
-from olhar.preprocess import Preprocess, compute_rows
+from olhar.preprocess import Preprocess
 
 
 class Deployed(nn.Module):
@@ -84,21 +84,6 @@ def _views(x: torch.Tensor, views: str) -> list[torch.Tensor]:
     if views.startswith("mirror"):
         shown += [view.flip(3) for view in shown]
     return shown
-
-
-@torch.inference_mode()
-def predict_network(
-    network: nn.Module,
-    preprocess: Preprocess,
-    images: NDArray[np.uint8],
-    indices: NDArray[np.int64],
-    *,
-    views: str = "none",
-) -> NDArray[np.float32]:
-    """Probabilities (n, K) at temperature 1 of rows `indices` of images (N, H, W, C), before export."""
-    network.to("cpu", torch.float32)
-    deployed = Deployed(network, preprocess, views=views).eval()
-    return compute_rows(lambda inputs: deployed(torch.from_numpy(inputs)).numpy(), images, indices)
 
 
 def network_weights(network: nn.Module) -> dict[str, NDArray[np.generic]]:
