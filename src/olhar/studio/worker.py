@@ -96,8 +96,8 @@ class Looker:
 
     def _check(self, photos: Path, warmer: Any) -> None:
         """Say what is wrong with the photos; with a backbone also which labels are doubtful."""
+        from olhar.check import KINDS, check_source
         from olhar.datasets import open_source
-        from olhar.datasets.check import KINDS, check_source
 
         # In every language, since each browser that watches may have its own.
         findings: dict[str, list[dict[str, Any]]] = {one: [] for one in i18n.LANGUAGES}

@@ -248,10 +248,10 @@ def _measure_in_processes(
 @contextmanager
 def _process(root: Path, share: Sequence[tuple[int, str]]) -> Iterator[subprocess.Popen[str]]:
     """A process that measures some photos and prints a line for each; killed when the block ends."""
-    package = str(Path(__file__).parents[3])
+    package = str(Path(__file__).parents[2])
     paths = [package, os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from olhar.datasets.check.measure import answer; answer()"],
+        [sys.executable, "-P", "-c", "from olhar.check.measure import answer; answer()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
