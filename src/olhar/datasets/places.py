@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import sys
 from collections.abc import Container, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -88,15 +87,6 @@ def open_packed(path: Path) -> BinaryIO:
 def download_folder(name: str) -> Path:
     """Where the archives of a named set go when they are downloaded."""
     return cache_folder() / "downloads" / name
-
-
-def waiting(message: object) -> AbstractContextManager[object]:
-    """A spinner on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(str(message))
 
 
 def archived_files(

@@ -20,10 +20,10 @@ from olhar.cache_place import cache_folder
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
-from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
+from olhar.progress import Progress
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Photos are compressed already; drawings in BMP may shrink to a hundredth.
@@ -54,7 +54,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(ARCHIVES)
 
 
-def unpack_archive(name: str, path: Path) -> Path:
+def unpack_archive(name: str, path: Path, progress: Progress) -> Path:
     """The folder that an archive was unpacked to, in the cache; made anew when it has changed.
 
     Hidden files are left out.
@@ -62,6 +62,7 @@ def unpack_archive(name: str, path: Path) -> Path:
     Args:
         name: what to call it in messages.
         path: absolute.
+        progress: hears that it is read.
 
     Raises:
         DataError: it holds links, encrypted files, paths that leave it, or grows beyond all measure.
@@ -72,8 +73,7 @@ def unpack_archive(name: str, path: Path) -> Path:
     with explain_os_errors(name):
         facts = path.stat()
     stamps = [(str(path), facts.st_size, change_mark(facts)), ("names", _NAMES, 0)]
-    with waiting(_("reading {file}, this once", file=path.name)):
-        return unpacked_folder(path, stamps, partial(_unpack, name, path, facts))
+    return unpacked_folder(path, stamps, partial(_unpack, name, path, facts), progress)
 
 
 def unpack_to(name: str, path: Path, folder: Path) -> None:
