@@ -23,8 +23,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from conftest import DATA, needs_data, olhar
 from olhar import i18n
-from olhar.datasets import PhotoFolder, load_named, open_source
-from olhar.datasets.check import (
+from olhar.check import (
     KINDS,
     CheckReport,
     Finding,
@@ -35,7 +34,8 @@ from olhar.datasets.check import (
     set_aside,
     undo,
 )
-from olhar.datasets.check.labels import check_labels
+from olhar.check.labels import check_labels
+from olhar.datasets import PhotoFolder, load_named, open_source
 from olhar.errors import ConfigError, NoPermissionError, OlharError, UnknownNameError
 from olhar.progress import Progress
 

@@ -50,6 +50,7 @@ from olhar.errors import (
     StorageError,
     UnknownNameError,
 )
+from olhar.i18n import Text
 from olhar.preprocess import Preprocess
 from olhar.progress import Progress
 from olhar.run import load_run
@@ -736,6 +737,22 @@ def test_a_zip_with_a_folder_in_it(tmp_path: Path) -> None:
     assert opened(tmp_path / "pets.zip").path == source.path
     shutil.rmtree(cache_folder() / "unpacked")
     assert opened(tmp_path / "pets.zip").files == source.files
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_what_is_read_once_is_told_once(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Listening(Progress):
+        def start(self, title: Text, total: int) -> None:
+            told.append(f"{title} {total}")
+
+    archive = zipped(tmp_path / "pets.zip", photos(tmp_path / "pets", DIVIDED))
+    images = np.zeros((4, 8, 8), np.uint8)
+    made = npz(tmp_path / "a.npz", images=images, labels=np.array([0, 1, 0, 1]))
+    for path in (archive, made, archive, made):
+        open_source(str(path), Listening())
+    assert told == ["reading pets.zip, this once 0", "reading a.npz, this once 0"]
 
 
 @pytest.mark.parametrize("end", ["tar", "tar.gz", "tgz", "tar.xz", "tar.bz2"])

@@ -185,7 +185,7 @@ def test_photos_are_looked_at_without_a_folder_for_temporary_files(tmp_path: Pat
     code = """
 import sys
 from pathlib import Path
-from olhar.datasets.check.measure import measure_photos
+from olhar.check.measure import measure_photos
 from olhar.progress import Progress
 print(measure_photos(Path(sys.argv[1]), ["cat/0.png", "dog/1.png"], Progress())[1].shape)
 """

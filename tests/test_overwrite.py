@@ -16,11 +16,11 @@ from PIL import Image
 import olhar as library
 from conftest import olhar
 from olhar.card import write_card
+from olhar.check import set_aside, undo
+from olhar.check.finding import Finding
 from olhar.classroom.leftovers import find_leftovers
 from olhar.cli import main as run_command
 from olhar.datasets import load_named
-from olhar.datasets.check import set_aside, undo
-from olhar.datasets.check.finding import Finding
 from olhar.errors import ConfigError, RunExistsError
 from olhar.evaluation.plots import plot_curves, save_figure
 from olhar.files import check_replaceable

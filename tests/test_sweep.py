@@ -313,7 +313,7 @@ def test_a_worker_that_is_killed_is_told_and_replaced(tmp_path: Path) -> None:
             for event in engine.wait(1):
                 heard.append(event)
                 if isinstance(event, EpochDone) and event.row["epoch"] == 2 and not killed:
-                    engine._workers[0].process.kill()
+                    engine._workers[0].child.process.kill()
                     killed = True
                 elif isinstance(event, EpochDone):
                     engine.answer(7, stop=event.row["epoch"] == 4)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from conftest import olhar
 from olhar.card import check_card, write_card
 from olhar.card.search import explain_choice
+from olhar.cli.sweep_table import LineTable, LiveTable, final_text, table_rows
 from olhar.errors import ModelError
 from olhar.i18n import _, using
 from olhar.run import Run, RunFolder
@@ -34,7 +35,6 @@ from olhar.sweep.results import (
     write_trials,
 )
 from olhar.sweep.settings import SweepSettings, draw_trials, parse_params
-from olhar.sweep.table import LineTable, LiveTable, final_text, table_rows
 
 # As the published search, with a log range more; what each trial comes to follows from its lr.
 SWEEP = SweepSettings.from_dict(

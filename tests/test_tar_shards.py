@@ -103,7 +103,8 @@ def test_a_cut_is_told_wherever_it_is(cut: int) -> None:
         assert "its last whole file is" in str(raised.value)
 
 
-@given(st.integers(0, 7), st.integers(0, 511))
+# Byte 155 stands behind the NUL that ends the checksum: readers pass over it.
+@given(st.integers(0, 7), st.integers(0, 511).filter(lambda byte: byte != 155))
 def test_a_damaged_header_does_not_end_the_tar(member: int, byte: int) -> None:
     content = bytearray(WHOLE)
     content[member * 2560 + byte] ^= 0xFF

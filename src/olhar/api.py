@@ -16,7 +16,7 @@ from olhar.i18n import Text, _
 from olhar.progress import Progress
 
 if TYPE_CHECKING:
-    from olhar.datasets.check import CheckReport
+    from olhar.check import CheckReport
     from olhar.datasets.forms.export import Exported
     from olhar.datasets.stored import StoredDataset
     from olhar.deploy.endpoint import Deployment
@@ -115,9 +115,9 @@ def check_data(
         DataError: data that cannot be used.
         RunExistsError: something else lies where the page is to go.
     """
+    from olhar.check import check_page, check_source
     from olhar.data_settings import SourceSettings, source_settings
     from olhar.datasets import open_source
-    from olhar.datasets.check import check_page, check_source
     from olhar.files import check_replaceable, write_atomic
     from olhar.pipeline.label_features import label_features
 

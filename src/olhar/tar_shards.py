@@ -1,4 +1,4 @@
-"""Tar files read as streams, and shards: tar files of photos with their labels beside them.
+"""Shards: tar files of photos with their labels beside them, read as streams.
 
     0001.jpg  0001.cls  0002.jpg  0002.cls …     WebDataset's form
 
@@ -12,30 +12,23 @@ Does not know: what is in a photo, where shards lie, or what is done with sample
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
 import json
-import lzma
-import tarfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, Any, BinaryIO
+from typing import BinaryIO
 
+from olhar.archives import DAMAGE, DAMAGED_HEADERS, is_plain_file, tar_members
 from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.files import decode_text
 from olhar.i18n import _
 from olhar.shown import readable_name
 from olhar.signatures import IMAGE_SUFFIXES
 
-_BUFFER_BYTES, _BLOCK = 2**20, 512
 _MOST_BYTES = 1 << 30  # as image_bytes allows of one photo
 _MOST_LABEL_BYTES = 2**20
 _LABELS = ("label", "class", "cls")
-_DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ def read_shard(file: BinaryIO, shown: str) -> Iterator[Sample]:
     with _explain_damage(shown, lambda: (last, end)):
         for info, content in tar_members(file):
             name = info.name.removeprefix("./")
-            if not info.isreg() or info.issparse() or _is_hidden(name):
+            if not is_plain_file(info) or _is_hidden(name):
                 continue
             if _key_of(name) != key:
                 yield from _samples(key, members)
@@ -82,75 +75,6 @@ def read_shard(file: BinaryIO, shown: str) -> Iterator[Sample]:
                 members[name] = content.read()
             last, end = name, info.offset_data + info.size
         yield from _samples(key, members)
-
-
-def tar_members(file: IO[bytes]) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Every member of a tar that is no folder, and its content, to be read before the next is asked for.
-
-    Raises:
-        tarfile.TarError, EOFError: it is damaged or cut off, also where tarfile itself would take that for
-            the end.
-    """
-    watched = _Watched(_unpacked(file))
-    with tarfile.open(fileobj=watched, mode="r|", bufsize=_BUFFER_BYTES) as archive:
-        for info in archive:
-            archive.members = []  # type: ignore[attr-defined] # else it keeps them all
-            if not info.isdir():
-                yield info, (archive.extractfile(info) if info.isreg() else None) or io.BytesIO()
-        while watched.read(_BUFFER_BYTES):  # what comes after the last file belongs to the checksum
-            pass
-        if watched.content_end > archive.offset:
-            raise tarfile.ReadError(str(_("damaged at byte {place}", place=archive.offset)))
-        if watched.end < archive.offset + _BLOCK:
-            raise EOFError(str(_("no end of archive")))
-
-
-class _Watched(io.RawIOBase):
-    """Passes a stream on, and knows how long it was and where the zeros at its end begin."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.end = self.content_end = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """As the stream."""
-        try:
-            piece = self._stream.read(size)
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise tarfile.ReadError(str(error)) from error  # what gzip and bz2 say of damage
-        filled = len(piece.rstrip(b"\0"))
-        if filled:
-            self.content_end = self.end + filled
-        self.end += len(piece)
-        return piece
-
-
-class _Begun(io.RawIOBase):
-    """A stream whose first bytes have been read already."""
-
-    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
-        self._head, self._stream = head, stream
-
-    def read(self, size: int = -1) -> bytes:
-        """As the stream, from its beginning."""
-        if not self._head:
-            return self._stream.read(size)
-        piece = self._head if size < 0 else self._head[:size]
-        self._head = self._head[len(piece) :]
-        return piece + self._stream.read() if size < 0 else piece
-
-
-def _unpacked(file: IO[bytes]) -> Any:
-    """The stream in a compressed one; it tells where it is cut off, as tarfile's own does not."""
-    start = file.read(6)
-    whole: Any = _Begun(start, file)
-    if start.startswith(b"\x1f\x8b"):
-        return gzip.open(whole)
-    if start.startswith(b"BZh"):
-        return bz2.open(whole)
-    return lzma.open(whole) if start.startswith(b"\xfd7zXZ") else whole
 
 
 def _key_of(name: str) -> str:
@@ -215,7 +139,7 @@ def _explain_damage(shown: str, place: Callable[[], tuple[str, int]]) -> Iterato
             yield
     except OlharError:
         raise
-    except _DAMAGE as error:
+    except (*DAMAGE, *DAMAGED_HEADERS) as error:
         reason = str(error) or type(error).__name__
         last, end = place()
         if not last:

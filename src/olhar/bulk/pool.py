@@ -1,9 +1,8 @@
 """Blocks answered by a process a core, in their order.
 
 Processes, not threads: with small photos most of the time is Python's own (see datasets.decode, where
-it was measured), and each has a network of its own that one thread runs. They are this program's own
-rather than multiprocessing's, which would run a user's script anew. A block under way is all that a
-process holds; how many blocks wait is bounded, so that memory does not grow with the photos.
+it was measured), and each has a network of its own that one thread runs. A block under way is all that
+a process holds; how many blocks wait is bounded, so that memory does not grow with the photos.
 
 A photo whose decoding ends a process costs that photo alone: the block is halved until it is found.
 
@@ -12,28 +11,24 @@ Does not know: where photos come from, or where rows go.
 
 from __future__ import annotations
 
-import os
 import pickle
 import queue
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from olhar.bulk.answering import Answerer, Asked, Row
 from olhar.bulk.items import Block
+from olhar.children import Child, answering_stream
 from olhar.errors import MemoryLimitError, OlharError
-from olhar.i18n import _, in_english, language
+from olhar.i18n import _, in_english
 
 _WAITING = 3  # blocks for each process: one under way, one next, one answered
 _ENDED = (EOFError, OSError, ValueError, pickle.UnpicklingError)  # ValueError: closed meanwhile
-# Libraries of numpy's that would take threads of their own.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def answer_here(
@@ -120,19 +115,7 @@ class _Process:
     """A process that answers blocks; it begins at once, and loads the model meanwhile."""
 
     def __init__(self, asked: Asked) -> None:
-        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", "from olhar.bulk.pool import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={
-                **os.environ,
-                **_ONE_THREAD,
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-                "OLHAR_LANG": language(),
-            },
-        )
+        self._child = Child("olhar.bulk.pool:serve", threads=1)
         self._asked: Asked | None = asked
 
     def answer(self, block: Block) -> list[Row]:
@@ -142,23 +125,21 @@ class _Process:
             OlharError: what the process said in their place.
             EOFError, OSError, UnpicklingError: the process has ended.
         """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         if self._asked is not None:
-            self._begin(self._process.stdin, self._process.stdout, self._asked)
+            self._begin(self._asked)
             self._asked = None
-        _send(self._process.stdin, block)
-        said = pickle.load(self._process.stdout)  # noqa: S301  of our own process
+        _send(self._child.questions, block)
+        said = pickle.load(self._child.answers)  # noqa: S301  of our own process
         if isinstance(said, OlharError):
             raise said
         rows: list[Row] = said
         return rows
 
-    def _begin(self, questions: IO[bytes], answers: IO[bytes], asked: Asked) -> None:
+    def _begin(self, asked: Asked) -> None:
         """Wait until the model is loaded: a process that ends before is no photo's fault."""
         try:
-            _send(questions, asked)
-            said = pickle.load(answers)  # noqa: S301
+            _send(self._child.questions, asked)
+            said = pickle.load(self._child.answers)  # noqa: S301
         except _ENDED as error:
             raise MemoryLimitError(
                 _(
@@ -171,12 +152,8 @@ class _Process:
 
     def end(self) -> None:
         """End it now."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            with suppress(OSError, ValueError):
-                if stream is not None:
-                    stream.close()
+        self._child.kill()
+        self._child.close()
 
 
 def _send(stream: IO[bytes], value: Any) -> None:
@@ -187,13 +164,11 @@ def _send(stream: IO[bytes], value: Any) -> None:
 def serve() -> None:
     """What such a process does: blocks from standard input, rows to standard output, till one ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
     with suppress(*_ENDED):
-        _serve(questions, answers)
+        _serve(sys.stdin.buffer, answering_stream())
 
 
-def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
+def _serve(questions: IO[bytes], answers: IO[bytes]) -> None:
     asked: Asked = pickle.load(questions)  # noqa: S301  of the process that started this one
     try:
         answerer = Answerer(asked)

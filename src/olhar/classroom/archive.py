@@ -7,28 +7,28 @@ be larger than the archive.
 from __future__ import annotations
 
 import io
-import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, TypeVar
 
+from olhar.archives import (
+    DAMAGE,
+    DAMAGED_HEADERS,
+    Source,
+    is_plain_file,
+    open_bytes,
+    write_tar,
+    write_zip,
+)
 from olhar.errors import ChecksumError, DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 
 SUFFIXES = (".zip", ".tar")
-_PIECE_BYTES = 2**20
-_TIME = (1980, 1, 1, 0, 0, 0)
-# What zipfile and tarfile let through of damaged headers.
-_UNREADABLE = (ValueError, IndexError, OverflowError, RecursionError, struct.error)
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError)
 
-Source = Path | bytes
 T = TypeVar("T")
 
 
@@ -44,7 +44,6 @@ def write_archive(path: Path, files: Mapping[str, Source], done: Callable[[int],
         files: a file, or bytes.
         done: hears how many bytes have been written.
     """
-    write = _write_tar if path.suffix == ".tar" else _write_zip
     total = 0
 
     def report(size_bytes: int) -> None:
@@ -52,44 +51,9 @@ def write_archive(path: Path, files: Mapping[str, Source], done: Callable[[int],
         total += size_bytes
         done(total)
 
-    with explain_os_errors(path):
-        write(path, files, report)
-
-
-def _write_zip(path: Path, files: Mapping[str, Source], report: Callable[[int], None]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, source in files.items():
-            info = zipfile.ZipInfo(name, _TIME)
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            info.file_size = size_of(source)  # zipfile then knows whether it needs 64 bits
-            with archive.open(info, "w") as target, open_bytes(source) as content:
-                _copy(content, target, report)
-
-
-def _write_tar(path: Path, files: Mapping[str, Source], report: Callable[[int], None]) -> None:
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
-        for name, source in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = size_of(source), 0o644
-            with open_bytes(source) as content:
-                archive.addfile(info, content)
-            report(info.size)
-
-
-def size_of(source: Source) -> int:
-    """Bytes of a file, or of bytes."""
-    return len(source) if isinstance(source, bytes) else source.stat().st_size
-
-
-def open_bytes(source: Source) -> IO[bytes]:
-    """For reading."""
-    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-
-
-def _copy(source: IO[bytes], target: IO[bytes], report: Callable[[int], None]) -> None:
-    while piece := source.read(_PIECE_BYTES):
-        target.write(piece)
-        report(len(piece))
+    with explain_os_errors(path), path.open("wb") as file:
+        write = write_tar if path.suffix == ".tar" else write_zip
+        write(file, files.items(), report)
 
 
 @contextmanager
@@ -115,7 +79,7 @@ def open_archive(path: Path) -> Iterator[Members]:
                 raise _no_archive(path)
         except OlharError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ChecksumError(
                 _(
                     "'{path}' is damaged or cut off ({reason}); nothing was written: copy it again",
@@ -131,7 +95,7 @@ def _reading(read: Callable[..., T], *words: object) -> T:
         return read(*words)
     except OlharError:
         raise
-    except _UNREADABLE as error:
+    except DAMAGED_HEADERS as error:
         raise zipfile.BadZipFile(str(error)) from error
 
 
@@ -161,10 +125,9 @@ def _folder_members(path: Path) -> Members:
 def _zip_members(path: Path, archive: zipfile.ZipFile) -> Members:
     members = Members()
     for info in archive.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
         name = info.orig_filename  # as written: zipfile itself would cut it at a null byte
         stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
-        if kind not in {0, stat.S_IFREG} or not stored or info.flag_bits & 1:
+        if not is_plain_file(info) or not stored or info.flag_bits & 1:
             raise _no_file(path, name)
         if name in members:
             raise _no_file(path, name)
@@ -175,7 +138,7 @@ def _zip_members(path: Path, archive: zipfile.ZipFile) -> Members:
 def _tar_members(path: Path, archive: tarfile.TarFile) -> Members:
     members = Members()
     for info in archive.getmembers():
-        if not info.isreg() or info.issparse() or info.name in members:
+        if not is_plain_file(info) or info.name in members:
             raise _no_file(path, info.name)
         members[info.name] = info.size, partial(_tar_member, archive, info)
     return members

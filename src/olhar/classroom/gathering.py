@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from olhar.classroom.archive import Source
+from olhar.archives import Source
 from olhar.classroom.manifest import DATA, WEIGHTS
 from olhar.datasets import NAMED, PhotoFolder, named_files, open_source
 from olhar.datasets.layout import GROUPS

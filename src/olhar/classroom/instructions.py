@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from olhar.classroom.archive import Source
+from olhar.archives import Source
 from olhar.i18n import LANGUAGES, Text, _, using
 
 _INSTRUCTIONS = {"en": "INSTRUCTIONS.md", "pt_BR": "INSTRUCOES.md"}

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olhar.classroom.archive import SUFFIXES, Source, open_bytes, size_of, write_archive
+from olhar.archives import Source, open_bytes, size_of
+from olhar.classroom.archive import SUFFIXES, write_archive
 from olhar.classroom.gathering import gather_data, gather_weights
 from olhar.classroom.instructions import installer_files
 from olhar.classroom.manifest import MANIFEST, WHEELS, PackManifest, check_paths

@@ -14,8 +14,8 @@ from olhar.shown import quoted
 from olhar.stores.address import is_url
 
 if TYPE_CHECKING:
+    from olhar.check import CheckReport, Features
     from olhar.datasets import Source
-    from olhar.datasets.check import CheckReport, Features
     from olhar.progress import Progress
 
 _SENTENCES = 3  # of a kind of finding; the page and --json have all
@@ -79,7 +79,7 @@ def refuse_flags(args: argparse.Namespace) -> None:
 
 def undo(name: str, args: argparse.Namespace) -> int:
     """Put back what was set aside."""
-    from olhar.datasets.check import quarantine_folder, taken_sentence, undo
+    from olhar.check import quarantine_folder, taken_sentence, undo
 
     undone = undo(Path(name))
     if args.json:
@@ -93,8 +93,8 @@ def undo(name: str, args: argparse.Namespace) -> int:
 
 def run(source: Source, args: argparse.Namespace) -> int:
     """Describe and check a data set; write the page; set files aside."""
+    from olhar.check import check_page, check_source, parse_fixes, set_aside
     from olhar.datasets import PhotoFolder
-    from olhar.datasets.check import check_page, check_source, parse_fixes, set_aside
     from olhar.files import check_replaceable, write_atomic
 
     fixes = _fixes(args, parse_fixes)
@@ -167,7 +167,7 @@ def _fixes(args: argparse.Namespace, parse: Any) -> frozenset[str]:
 
 
 def _print_moves(name: str, count: int) -> None:
-    from olhar.datasets.check import quarantine_folder
+    from olhar.check import quarantine_folder
 
     if not count:
         print(_("Nothing was moved."))
@@ -210,7 +210,7 @@ def print_facts(facts: dict[str, Any]) -> None:
 
 def print_findings(report: CheckReport, name: str) -> None:
     """What was found: for each kind its title, some sentences, and what to do."""
-    from olhar.datasets.check import KINDS
+    from olhar.check import KINDS
 
     counts = report.counts()
     if not counts:

@@ -91,11 +91,12 @@ def run(args: argparse.Namespace) -> int:
     wanted = SweepSettings.from_dict(
         merge_values(values, _given(args, fixed, parse_params(args.param)))
     )
+    from olhar.cli.sweep_table import build_table, final_text
     from olhar.datasets.addresses import plain_name
-    from olhar.sweep import results, sweep, table
+    from olhar.sweep import results, sweep
 
     stem = f"{plain_name(wanted.data.name)}-{wanted.network}-sweep"
-    with table.build_table(wanted) as shown:
+    with build_table(wanted) as shown:
         done = sweep(
             wanted,
             out=args.out or Path("runs") / stem,
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(results.as_dict(done))
     else:
-        print(table.final_text(wanted, done))
+        print(final_text(wanted, done))
     return 0 if done.best else 1
 
 

@@ -31,6 +31,7 @@ from olhar.cache_place import cache_folder
 from olhar.errors import ConfigError, StorageError, explain_os_errors
 from olhar.files import folder_aside
 from olhar.i18n import _
+from olhar.progress import Progress
 
 FORMAT = 1
 _ENTRY_FILES = frozenset({"images.npy", "labels.npy", "digests.npy", "meta.json"})
@@ -273,8 +274,16 @@ def stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -
     return f"{kind}-{place}-", f"{kind}-{place}-{content}"
 
 
+def tell_reading(progress: Progress, source: Path) -> None:
+    """Tell that an entry is made out of a file or folder."""
+    progress.start(_("reading {file}, this once", file=source.name), 0)
+
+
 def unpacked_folder(
-    source: Path, stamps: Sequence[tuple[str, int, int]], fill: Callable[[Path], None]
+    source: Path,
+    stamps: Sequence[tuple[str, int, int]],
+    fill: Callable[[Path], None],
+    progress: Progress,
 ) -> Path:
     """The folder of files made out of `source`, once; made anew when it has changed.
 
@@ -282,6 +291,7 @@ def unpacked_folder(
         source: the absolute path of an archive, table or folder.
         stamps: name, size in bytes and `files.change_mark` of every file that is read.
         fill: is given a fresh folder to write into.
+        progress: hears that it is made.
 
     Raises:
         StorageError: the disk is full or failing.
@@ -290,6 +300,7 @@ def unpacked_folder(
     prefix, key = stamp_key("files", source, stamps)
     folder = cache_folder().absolute() / "unpacked" / key
     if not folder.is_dir():
+        tell_reading(progress, source)
         _remove_abandoned(folder)
         with folder_aside(folder) as aside:
             fill(aside)

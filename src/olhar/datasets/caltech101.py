@@ -54,9 +54,9 @@ def _find(progress: Progress) -> tuple[Path, Path | None]:
     for wanted in (_INNER, _ARCHIVE):
         for file in files:
             if file.name == wanted:
-                return _unpack(file.absolute()), file
+                return _unpack(file.absolute(), progress), file
     archive = fetch(_URL, download_folder(CALTECH101) / _ARCHIVE, _MD5, progress)
-    return _unpack(archive.absolute()), archive.absolute()
+    return _unpack(archive.absolute(), progress), archive.absolute()
 
 
 def _folders() -> Iterator[Path]:
@@ -70,12 +70,12 @@ def _folders() -> Iterator[Path]:
         subfolders[:] = [] if deep else sorted(s for s in subfolders if not s.startswith("."))
 
 
-def _unpack(archive: Path) -> Path:
+def _unpack(archive: Path, progress: Progress) -> Path:
     """Unpack an archive into the cache, and the archive that lies in it."""
-    place = unpack_archive(str(archive), archive)
+    place = unpack_archive(str(archive), archive, progress)
     inner = next(iter(sorted(place.rglob(_INNER))), None)
     if inner is not None:
-        place = unpack_archive(str(inner), inner)
+        place = unpack_archive(str(inner), inner, progress)
     found = next((folder for folder in sorted(place.rglob(_FOLDER)) if folder.is_dir()), None)
     if found is None:
         raise DataError(

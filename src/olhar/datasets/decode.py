@@ -2,32 +2,27 @@
 
 Does not know: splits, or what a class name means. Photos are decoded by processes, not threads:
 for small photos most of the time is Python's own, and threads would wait for each other (measured
-on 64-pixel JPEGs, two cores: threads 0.9 of one core's speed, processes 1.6). The processes are
-this program's own rather than multiprocessing's, which would run a user's script anew unless it
-says `if __name__ == "__main__"`.
+on 64-pixel JPEGs, two cores: threads 0.9 of one core's speed, processes 1.6).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import math
 import os
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from olhar.children import answer_rows, share_out
 from olhar.cores import count_cores
 from olhar.datasets.cache import (
     CacheEntry,
@@ -39,7 +34,7 @@ from olhar.datasets.cache import (
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
 from olhar.errors import ImageError
-from olhar.i18n import _, language
+from olhar.i18n import _
 from olhar.image_bytes import read_bytes
 from olhar.preprocess import Framing
 from olhar.progress import Progress
@@ -219,7 +214,8 @@ def _decode_all(job: _Job, files: Sequence[str], progress: Progress, workers: in
             progress.advance(found.count)
 
     if workers > 1 and sys.executable:
-        hear(_decode_in_processes(job, files, workers))
+        facts = dataclasses.asdict(job)
+        hear(share_out("olhar.datasets.decode:answer", facts, files, workers))
     hear(_decode_rows(job, ((row, files[row]) for row in found.missing())))
     return found
 
@@ -244,66 +240,8 @@ def _write_at(file: BinaryIO, position: int, content: bytes) -> None:
     file.write(content)
 
 
-def _decode_in_processes(job: _Job, files: Sequence[str], workers: int) -> Iterator[Outcome]:
-    """Decode on many cores; every process takes each `workers`-th photo."""
-    with ExitStack() as stack:
-        started = [
-            stack.enter_context(_process(job, files, start, workers)) for start in range(workers)
-        ]
-        streams = [process.stdout for process in started if process.stdout]
-        for lines in itertools.zip_longest(*streams):  # in step, so that no pipe fills up
-            for line in lines:
-                if line and line.startswith("[") and line.endswith("]\n"):  # else cut off
-                    row, sha256, reason = json.loads(line)
-                    yield row, sha256, reason
-
-
-@contextmanager
-def _process(
-    job: _Job, files: Sequence[str], start: int, step: int
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that decodes some rows and prints an outcome a line; killed when the block ends."""
-    package = str(Path(__file__).parents[2])
-    paths = [package, os.environ.get("PYTHONPATH", "")]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from olhar.datasets.decode import answer; answer()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="ascii",
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "OLHAR_LANG": language(),
-        },
-    )
-    telling = Thread(target=_tell, args=(process, job, files, start, step), daemon=True)
-    telling.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        telling.join()
-        if process.stdout:
-            process.stdout.close()
-
-
-def _tell(
-    process: subprocess.Popen[str], job: _Job, files: Sequence[str], start: int, step: int
-) -> None:
-    """Give a process its job and, a line each, the rows and names of its photos, as it takes them."""
-    if process.stdin:
-        # Where it has ended already, what it leaves undone is done by `_decode_all`.
-        with suppress(OSError), process.stdin as stream:
-            stream.write(f"{json.dumps(dataclasses.asdict(job))}\n")
-            for row in range(start, len(files), step):
-                stream.write(f"{json.dumps([row, files[row]])}\n")
-
-
 def answer() -> None:
     """What a decoding process does: rows from standard input, outcomes to standard output."""
-    job = json.loads(sys.stdin.readline())
-    job["framing"] = Framing(**job["framing"])
-    for outcome in _decode_rows(_Job(**job), map(json.loads, sys.stdin)):
-        print(json.dumps(outcome), flush=True)
+    answer_rows(
+        lambda job, rows: _decode_rows(_Job(**{**job, "framing": Framing(**job["framing"])}), rows)
+    )

@@ -5,20 +5,17 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import sys
-import tarfile
-import zlib
 from collections.abc import Container, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from olhar.archives import DAMAGE, tar_members
 from olhar.cache_place import cache_folder
 from olhar.errors import ChecksumError, MissingFileError, explain_os_errors
 from olhar.i18n import _
 
 _SEARCH_DEPTH = 5
-_DAMAGED = (EOFError, tarfile.TarError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 
 
 def data_folder() -> Path | None:
@@ -65,7 +62,7 @@ def explain_damage(path: Path) -> Iterator[None]:
     with explain_os_errors(path):
         try:
             yield
-        except _DAMAGED as error:
+        except DAMAGE as error:
             raise ChecksumError(
                 _(
                     "'{path}' is damaged or incomplete ({reason}); delete it, then download it "
@@ -92,15 +89,6 @@ def download_folder(name: str) -> Path:
     return cache_folder() / "downloads" / name
 
 
-def waiting(message: object) -> AbstractContextManager[object]:
-    """A spinner on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status(str(message))
-
-
 def archived_files(
     source: Path, wanted: Container[str], most_bytes: int
 ) -> Iterator[tuple[str, bytes]]:
@@ -111,9 +99,8 @@ def archived_files(
         wanted: names of files, without folders.
         most_bytes: how much of a file is read at most.
     """
-    with tarfile.open(source, "r|*", bufsize=2**20) as archive:
-        for member in archive:
+    with source.open("rb") as file:
+        for member, content in tar_members(file):
             name = PurePosixPath(member.name).name
-            stream = archive.extractfile(member) if member.isreg() else None
-            if name in wanted and stream is not None:
-                yield name, stream.read(most_bytes)
+            if name in wanted and member.isreg():
+                yield name, content.read(most_bytes)

@@ -35,7 +35,7 @@ def open_source(wanted: str | SourceSettings, progress: Progress | None = None) 
     Args:
         wanted: one of `ALL_NAMES`, a path (see forms.open_path), or an address, perhaps with how a
             table is read; for a folder with the name of a set write ./NAME.
-        progress: hears of what is fetched.
+        progress: hears of what is fetched, or brought into the cache.
 
     Raises:
         UnknownNameError: it is neither.
@@ -45,6 +45,7 @@ def open_source(wanted: str | SourceSettings, progress: Progress | None = None) 
         MissingExtraError: a library that reads it is not installed.
         NoPermissionError: the folder or one in it may not be read.
     """
+    progress = progress or Progress()
     settings = SourceSettings(wanted) if isinstance(wanted, str) else wanted
     name = settings.name
     if name in ALL_NAMES:
@@ -52,16 +53,16 @@ def open_source(wanted: str | SourceSettings, progress: Progress | None = None) 
     if name in NAMED:
         return load_named(name, progress)
     if name == CALTECH101:
-        return open_caltech101(progress or Progress())
+        return open_caltech101(progress)
     refuse_web_address(name)
     path = Path(name).expanduser()
     with explain_os_errors(name):
         is_there = bool(name.strip()) and path.exists()
     if is_there:
         _check_path(name)
-        return open_path(settings, path)
+        return open_path(settings, path, progress)
     if is_stored(name):
-        return _open_address(settings, progress or Progress())
+        return _open_address(settings, progress)
     raise UnknownNameError(
         _(
             "there is no data set '{name}', nor is there a folder or file of that name; data sets: "
@@ -87,7 +88,7 @@ def _open_address(settings: SourceSettings, progress: Progress) -> Source:
     if fetched.is_copy and _names_photos(fetched.path):
         beside = fetch_address(name[: name.rindex("/") + 1], progress)
         fetched = replace(beside, path=beside.path / fetched.path.name)
-    source = open_path(settings, fetched.path)
+    source = open_path(settings, fetched.path, progress)
     if isinstance(source, PhotoFolder) and fetched.is_copy:
         source = replace(source, origin=source.origin or fetched.path)
     return replace(source, notes=(*fetched.notes, *source.notes))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import tarfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import IO
 
-from olhar.errors import DataError, explain_os_errors
+from olhar.archives import DAMAGE, DAMAGED_HEADERS, is_plain_file, tar_members, write_tar
+from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.i18n import _
 from olhar.stores.manifest import is_inside
 
@@ -28,13 +27,8 @@ def pack_files(files: Mapping[str, Path], target: Path) -> None:
         explain_os_errors(target),
         target.open("wb") as raw,
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w") as tar,
     ):
-        for name in sorted(files):
-            entry = tarfile.TarInfo(name)
-            entry.size = files[name].stat().st_size
-            with files[name].open("rb") as file:
-                tar.addfile(entry, file)
+        write_tar(packed, sorted(files.items()))
 
 
 def unpack_archive(
@@ -57,21 +51,19 @@ def unpack_archive(
     count, left = 0, most_bytes
     with explain_os_errors(target):
         try:
-            with tarfile.open(archive, "r:gz") as tar:
-                for entry in tar:
-                    name = entry.name.removeprefix("./").removesuffix("/")
-                    if entry.isdir() and (name in {"", "."} or is_inside(name)):
-                        continue
+            with archive.open("rb") as file:
+                for entry, content in tar_members(file):
+                    name = entry.name.removeprefix("./")
                     left -= entry.size
-                    if not entry.isfile() or not is_inside(name) or left < 0:
+                    if not is_plain_file(entry) or not is_inside(name) or left < 0:
                         raise _refused(archive, entry.name)
                     if below and not name.startswith(f"{below}/"):
                         continue
-                    _write(tar, entry, target / name.removeprefix(f"{below}/" if below else ""))
+                    _write(content, target / name.removeprefix(f"{below}/" if below else ""))
                     count += 1
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+        except OlharError:
+            raise
+        except (*DAMAGE, *DAMAGED_HEADERS) as error:
             raise DataError(
                 _("'{path}' is no readable archive: {reason}", path=archive.name, reason=error)
             ) from error
@@ -80,10 +72,9 @@ def unpack_archive(
     return count
 
 
-def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> None:
+def _write(content: IO[bytes], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = cast("tarfile.ExFileObject", tar.extractfile(entry))  # None for links only
-    with content, path.open("xb") as file:
+    with path.open("xb") as file:
         shutil.copyfileobj(content, file)
 
 

@@ -24,7 +24,7 @@ Features = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 def label_features(
     source: Source, backbone: str, weights: str | None, progress: Progress
 ) -> Features:
-    """What `datasets.check.check_source` takes to check labels by.
+    """What `check.check_source` takes to check labels by.
 
     Args:
         source: the data.

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from olhar.datasets.check.finding import NOTE
+from olhar.check.finding import NOTE
 
 Findings = tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]  # marks, notes
 

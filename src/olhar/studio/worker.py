@@ -1,9 +1,7 @@
 """What a child process of the studio does: it looks at photos, or it trains.
 
-    python -m olhar.studio.worker
-
-reads tasks as JSON from standard input, one a line, and prints what happens as JSON, one a line. Where
-the studio ends, or is killed, what it is doing is carried to its end: the run is found again later.
+It reads tasks as JSON from standard input, one a line, and prints what happens as JSON, one a line.
+Where the studio ends, or is killed, what it is doing is carried to its end: the run is found again later.
 
 Does not know: HTTP, or what is done with its answers.
 """
@@ -11,7 +9,6 @@ Does not know: HTTP, or what is done with its answers.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import time
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
+from olhar.children import answering_stream, write_line
 from olhar.errors import OlharError
 from olhar.i18n import Text
 from olhar.progress import Progress
@@ -96,8 +94,8 @@ class Looker:
 
     def _check(self, photos: Path, warmer: Any) -> None:
         """Say what is wrong with the photos; with a backbone also which labels are doubtful."""
+        from olhar.check import KINDS, check_source
         from olhar.datasets import open_source
-        from olhar.datasets.check import KINDS, check_source
 
         # In every language, since each browser that watches may have its own.
         findings: dict[str, list[dict[str, Any]]] = {one: [] for one in i18n.LANGUAGES}
@@ -206,15 +204,14 @@ def _prepare() -> None:
 
 def main() -> None:
     """Do what is asked until nobody asks any more."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    answers = answering_stream()
     alone = False
 
     def say(event: Mapping[str, Any]) -> None:
         nonlocal alone
         if not alone:
             try:
-                print(json.dumps(event), file=out, flush=True)
+                write_line(answers, event)
             except OSError:  # the studio has gone
                 alone = True
 
@@ -246,7 +243,3 @@ def main() -> None:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         say({"event": "done", "id": task.get("id")})
-
-
-if __name__ == "__main__":
-    main()

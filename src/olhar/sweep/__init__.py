@@ -7,7 +7,7 @@ study                         the record in a database, by Optuna
 rungs                         which trials may go on
 search                        the driver: draws, stops, pauses, records
 choose                        the winner among the best
-results, plots, table         what is told of it
+results, plots, table         what is told of it; the command line draws
 run                           all of it in order
 """
 

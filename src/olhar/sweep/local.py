@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import queue
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any
 
-from olhar.i18n import language
+from olhar.children import Child
 from olhar.sweep.engine import Ended, EpochDone, Event, Lost
 from olhar.sweep.task import Task, TaskResult
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _TAIL = 400  # bytes of what a dead worker said last
 
 
 class LocalEngine:
-    """Workers on this machine; one that dies is replaced when there is something to do.
-
-    They are plain child processes, not `multiprocessing`: a script that calls `olhar.sweep` needs no
-    `if __name__ == "__main__"`.
-    """
+    """Workers on this machine; one that dies is replaced when there is something to do."""
 
     def __init__(self, workers: int, threads: int = 1) -> None:
         """Start the workers.
@@ -49,7 +39,7 @@ class LocalEngine:
             idle = [_Worker(self._threads, self._heard)]
             self._workers += idle
         idle[0].number = task.number
-        idle[0].say({"task": asdict(task)})
+        idle[0].child.say({"task": asdict(task)})
 
     def wait(self, timeout_s: float) -> Sequence[Event]:
         """What workers have said, oldest first."""
@@ -80,12 +70,12 @@ class LocalEngine:
         """Tell the worker of a task to go on or to stop."""
         for worker in self._workers:
             if worker.number == number:
-                worker.say({"stop": stop})
+                worker.child.say({"stop": stop})
 
     def close(self) -> None:
         """Kill all workers; what they have written stays."""
         for worker in self._workers:
-            worker.process.kill()
+            worker.child.process.kill()
         for worker in self._workers:
             worker.end()
         self._workers = []
@@ -99,48 +89,20 @@ class _Worker:
     ) -> None:
         self.number: int | None = None
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker
-        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "olhar.sweep.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            encoding="utf-8",
-            env={
-                **os.environ,
-                **dict.fromkeys(_THREADS, str(threads)),
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-                "OLHAR_LANG": language(),
-            },
-        )
+        self.child = Child("olhar.sweep.worker:main", threads, self._errors)
         self._thread = threading.Thread(target=self._listen, args=(heard,), daemon=True)
         self._thread.start()
 
     def _listen(self, heard: queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.endswith("\n"):  # a line that was cut off is no message
-                heard.put((self, json.loads(line)))
+        for message in self.child.hear():
+            heard.put((self, message))
         heard.put((self, None))
-
-    def say(self, message: dict[str, Any]) -> None:
-        """Send a message; a worker that has died is found out by its thread."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
 
     def end(self) -> str:
         """See the process out; returns its exit status and the last line that it said."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.kill()
-        status = self.process.wait()
+        status = self.child.kill()
         self._thread.join()
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
-        self.process.stdout.close()
+        self.child.close()
         with self._errors as errors:
             size = errors.seek(0, os.SEEK_END)
             errors.seek(max(0, size - _TAIL))

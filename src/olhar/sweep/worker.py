@@ -15,6 +15,7 @@ import threading
 from dataclasses import asdict
 from typing import Any
 
+from olhar.children import answering_stream, write_line
 from olhar.sweep.task import Task, run_task
 
 
@@ -23,14 +24,12 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the driver's, who ends its workers
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    answers = answering_stream()
     heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(heard,), daemon=True).start()
 
     def tell(**message: Any) -> None:
-        out.write(json.dumps(message) + "\n")
-        out.flush()
+        write_line(answers, message)
 
     def on_epoch(row: dict[str, float]) -> bool:
         tell(row=row)
@@ -48,7 +47,3 @@ def _listen(heard: queue.SimpleQueue[dict[str, Any]]) -> None:
     for line in sys.stdin:
         heard.put(json.loads(line))
     os._exit(0)  # whatever is being trained: its last epoch is on the disk
-
-
-if __name__ == "__main__":
-    main()

@@ -6,30 +6,24 @@ it unpacks to has a limit, whatever its headers say.
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import os
 import shutil
-import stat
-import struct
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import IO
 
+from olhar.archives import DAMAGE, DAMAGED_HEADERS, is_plain_file, tar_members
 from olhar.cache_place import cache_folder
 from olhar.datasets.cache import unpacked_folder
 from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
-from olhar.datasets.places import waiting
 from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
-from olhar.tar_shards import tar_members
+from olhar.progress import Progress
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Photos are compressed already; drawings in BMP may shrink to a hundredth.
@@ -49,10 +43,6 @@ _OTHER_METHODS = {  # APPNOTE 4.4.5
     98: "PPMd",
     99: _("AES encryption"),
 }
-_DAMAGE = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, struct.error),
-    *(NotImplementedError, RuntimeError, ValueError, IndexError, OverflowError, gzip.BadGzipFile),
-)
 
 _Member = tuple[
     str, int, Callable[[], AbstractContextManager[IO[bytes]]]
@@ -64,7 +54,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(ARCHIVES)
 
 
-def unpack_archive(name: str, path: Path) -> Path:
+def unpack_archive(name: str, path: Path, progress: Progress) -> Path:
     """The folder that an archive was unpacked to, in the cache; made anew when it has changed.
 
     Hidden files are left out.
@@ -72,6 +62,7 @@ def unpack_archive(name: str, path: Path) -> Path:
     Args:
         name: what to call it in messages.
         path: absolute.
+        progress: hears that it is read.
 
     Raises:
         DataError: it holds links, encrypted files, paths that leave it, or grows beyond all measure.
@@ -82,8 +73,7 @@ def unpack_archive(name: str, path: Path) -> Path:
     with explain_os_errors(name):
         facts = path.stat()
     stamps = [(str(path), facts.st_size, change_mark(facts)), ("names", _NAMES, 0)]
-    with waiting(_("reading {file}, this once", file=path.name)):
-        return unpacked_folder(path, stamps, partial(_unpack, name, path, facts))
+    return unpacked_folder(path, stamps, partial(_unpack, name, path, facts), progress)
 
 
 def unpack_to(name: str, path: Path, folder: Path) -> None:
@@ -205,10 +195,9 @@ def _members(name: str, path: Path, file: IO[bytes]) -> Iterator[_Member]:
 def _zip_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir():
                 continue
-            if kind not in {0, stat.S_IFREG}:
+            if not is_plain_file(info):
                 raise _refused(name, info.filename, _("it is a link or no file"))
             if info.flag_bits & 1:
                 raise _refused(name, info.filename, _("it is encrypted"))
@@ -237,7 +226,7 @@ def _packed_otherwise(name: str, method: int) -> DataError:
 
 def _tar_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
     for info, content in tar_members(file):
-        if not info.isreg() or info.issparse():
+        if not is_plain_file(info):
             raise _refused(name, info.name, _("it is a link or no file"))
         yield info.name, info.size, partial(_given, content)
 
@@ -264,7 +253,7 @@ def _explain_damage(name: str) -> Iterator[None]:
         yield
     except OlharError:
         raise
-    except _DAMAGE as error:
+    except (*DAMAGE, *DAMAGED_HEADERS) as error:
         raise ChecksumError(
             _(
                 "'{path}' is damaged, cut off, or no archive ({reason}); copy or download it again",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ from olhar.datasets.forms.shards import Shard
 from olhar.datasets.forms.tables import Table, read_tables
 from olhar.datasets.forms.written_photos import PhotoWriter, read_written
 from olhar.datasets.layout import PART_NAMES
-from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
+from olhar.progress import Progress
 
 EMBEDDED = (".parquet", ".arrow")
 _IMAGE_COLUMNS = ("image", "img", "photo", "picture", "bytes")
@@ -48,7 +49,11 @@ class _Columns:
 
 
 def open_shards(
-    settings: SourceSettings, root: Path, shards: Sequence[Shard], origin: Path
+    settings: SourceSettings,
+    root: Path,
+    shards: Sequence[Shard],
+    origin: Path,
+    progress: Progress,
 ) -> PhotoFolder:
     """The photos of Parquet or Arrow files.
 
@@ -57,6 +62,7 @@ def open_shards(
         root: the folder they lie in.
         shards: each with the split that all its rows are in, "" where a column says so, or none.
         origin: what PhotoFolder.origin is to be.
+        progress: hears that it is read.
 
     Raises:
         DataError: a file is damaged, or has no column of photos or of labels.
@@ -77,9 +83,8 @@ def open_shards(
         facts = [(str(path), path.stat()) for _split, path in used]
     stamps = [(path, stat.st_size, change_mark(stat)) for path, stat in facts]
     stamps += [(f"{flag} {column}", 0, 0) for flag, column in _asked(settings)]
-    with waiting(_("reading {file}, this once", file=origin.name)):
-        folder = unpacked_folder(origin, stamps, lambda aside: _write_photos(settings, used, aside))
-    photos = read_written(settings.name, folder, origin)
+    write = partial(_write_photos, settings, used)
+    photos = read_written(settings.name, unpacked_folder(origin, stamps, write, progress), origin)
     return dataclasses.replace(photos, notes=(*photos.notes, *notes))
 
 

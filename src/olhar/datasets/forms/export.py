@@ -14,9 +14,6 @@ arrays, or arrays photos.
 from __future__ import annotations
 
 import dataclasses
-import io
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from olhar.archives import write_tar, write_zip
 from olhar.datasets.arrays import as_arrays
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.folders import PhotoFolder
@@ -43,7 +41,6 @@ from olhar.stores.names import is_portable, portable_part
 
 ARRAY_FORMS = ("npy", "npz")
 FORMS = ("arrow", "csv", "folder", "npy", "npz", "parquet", "tar", "zip")
-_TIME = (1980, 1, 1, 0, 0, 0)
 _EVERY = 100
 
 
@@ -103,8 +100,8 @@ def export_dataset(
             progress.note(note)
     progress.start(_("writing {path}", path=out.name), len(source))
     if form in {"zip", "tar"}:
-        pack = _write_zip if form == "zip" else _write_tar
-        write_atomic_with(out, partial(pack, items=_in_folders(source, _items(source, progress))))
+        items = _in_folders(source, _items(source, progress))
+        write_atomic_with(out, partial(_write_packed, form, items))
     else:
         with folder_aside(out) as aside:
             _write_folder(source, form, aside, _items(source, progress))
@@ -191,19 +188,10 @@ def _write_folder(source: Source, form: str, folder: Path, items: Iterator[Item]
         (folder / METADATA[0]).write_text(csv_text(table), encoding="utf-8")
 
 
-def _write_zip(path: Path, items: Iterator[Item]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # photos are compressed already
-        for item in items:
-            archive.writestr(zipfile.ZipInfo(item.file, _TIME), item.read())
-
-
-def _write_tar(path: Path, items: Iterator[Item]) -> None:
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
-        for item in items:
-            content = item.read()
-            info = tarfile.TarInfo(item.file)
-            info.size, info.mode = len(content), 0o644
-            archive.addfile(info, io.BytesIO(content))
+def _write_packed(form: str, items: Iterator[Item], path: Path) -> None:
+    write = write_zip if form == "zip" else write_tar
+    with path.open("wb") as file:
+        write(file, ((item.file, item.read()) for item in items))
 
 
 def _write_arrays(dataset: Dataset, form: str, out: Path) -> None:

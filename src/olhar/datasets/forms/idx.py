@@ -30,6 +30,7 @@ from olhar.datasets.cache import (
     remove_others,
     save_cached,
     stamp_key,
+    tell_reading,
 )
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.fetch import md5_bytes
@@ -37,10 +38,11 @@ from olhar.datasets.forms.array_labels import index_labels
 from olhar.datasets.forms.tables import SPLIT_NAMES
 from olhar.datasets.layout import is_hidden, is_photo
 from olhar.datasets.named.idx_sets import known_class_names
-from olhar.datasets.places import explain_damage, open_packed, waiting
+from olhar.datasets.places import explain_damage, open_packed
 from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import Text, _
+from olhar.progress import Progress
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _PARTS = {**SPLIT_NAMES, "t10k": "test"}
@@ -113,13 +115,14 @@ def _files(root: Path, depth: int) -> list[Path] | None:
     return sorted(files)
 
 
-def open_idx(name: str, root: Path, paths: Sequence[Path]) -> Dataset:
+def open_idx(name: str, root: Path, paths: Sequence[Path], progress: Progress) -> Dataset:
     """The images and labels of IDX files, brought into the cache once.
 
     Args:
         name: what to call it.
         root: the folder.
         paths: as `find_idx` gives them.
+        progress: hears that it is read.
 
     Raises:
         DataError: images and labels cannot be paired, or do not fit each other.
@@ -133,8 +136,8 @@ def open_idx(name: str, root: Path, paths: Sequence[Path]) -> Dataset:
     pairs = _pairs(name, [_describe(path) for path in paths])
     entry = load_cached(key)
     if entry is None:
-        with waiting(_("reading {file}, this once", file=root.name)):
-            entry = save_cached(key, partial(_fill, name, pairs, mappings))
+        tell_reading(progress, root)
+        entry = save_cached(key, partial(_fill, name, pairs, mappings))
         remove_others(key, prefix)
     turned = _is_turned(pairs)
     return Dataset(

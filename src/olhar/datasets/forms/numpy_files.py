@@ -34,18 +34,19 @@ from olhar.datasets.cache import (
     remove_others,
     save_cached,
     stamp_key,
+    tell_reading,
 )
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels, texts, wrong
 from olhar.datasets.forms.rows import listed
 from olhar.datasets.forms.shards import read_json
 from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
-from olhar.datasets.places import waiting
 from olhar.depth import spread_one_bit, uint16_to_uint8
 from olhar.errors import DataError, OlharError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
 from olhar.images import array_to_image
+from olhar.progress import Progress
 
 _IMAGES = ("x", "images", "image", "imgs", "img", "data")
 _LABELS = ("y", "labels", "label", "targets", "target")
@@ -77,7 +78,7 @@ def holds_arrays(folder: Path) -> bool:
     return kinds == {True, False}
 
 
-def open_npz(name: str, path: Path) -> Dataset:
+def open_npz(name: str, path: Path, progress: Progress) -> Dataset:
     """The images and labels of an .npz file, brought into the cache once.
 
     Pixels are whole numbers from 0 to 255, bool, uint16, or floats from 0 to 1 or 0 to 255; images
@@ -86,6 +87,7 @@ def open_npz(name: str, path: Path) -> Dataset:
     Args:
         name: what to call it.
         path: of the file.
+        progress: hears that it is read.
 
     Raises:
         DataError: arrays are missing, hold Python objects, or do not fit each other.
@@ -99,7 +101,7 @@ def open_npz(name: str, path: Path) -> Dataset:
                 raise ValueError(str(_("one array alone")))
             yield _named(file)
 
-    return _open(name, path, [path], contextmanager(read))
+    return _open(name, path, [path], contextmanager(read), progress)
 
 
 def holds_npz(folder: Path) -> bool:
@@ -109,7 +111,7 @@ def holds_npz(folder: Path) -> bool:
     return not others and any(path.suffix.lower() == ".npz" for path in there)
 
 
-def open_npz_folder(name: str, root: Path) -> Dataset:
+def open_npz_folder(name: str, root: Path, progress: Progress) -> Dataset:
     """The same of a folder of .npz files, whose names say what is in them: kmnist-train-imgs.npz.
 
     A file has one array, or images and labels of a part (train.npz).
@@ -120,7 +122,7 @@ def open_npz_folder(name: str, root: Path) -> Dataset:
     """
     files = sorted(file for file in root.iterdir() if file.suffix.lower() == ".npz")
     if len(files) == 1:
-        return open_npz(name, files[0])
+        return open_npz(name, files[0], progress)
 
     def read() -> Iterator[Arrays]:
         with ExitStack() as stack:
@@ -141,7 +143,7 @@ def open_npz_folder(name: str, root: Path) -> Dataset:
                 )
             yield found
 
-    return _open(name, root, files, contextmanager(read))
+    return _open(name, root, files, contextmanager(read), progress)
 
 
 def _named(file: Mapping[str, NDArray[Any]]) -> Arrays:
@@ -172,7 +174,7 @@ def _meaning(name: str) -> str:
     return "_".join(["x" if what[0] in _IMAGES else "y", *part])
 
 
-def open_array_folder(name: str, root: Path) -> Dataset:
+def open_array_folder(name: str, root: Path, progress: Progress) -> Dataset:
     """The same of a folder with a .npy file for each array; they are read as memory maps.
 
     Raises:
@@ -186,7 +188,7 @@ def open_array_folder(name: str, root: Path) -> Dataset:
         arrays = {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in files}
         yield _divided(arrays, read_json(meta[0])) if meta else arrays
 
-    return _open(name, root, [*files, *meta], contextmanager(read))
+    return _open(name, root, [*files, *meta], contextmanager(read), progress)
 
 
 def _divided(arrays: dict[str, NDArray[Any]], meta: Mapping[str, Any]) -> Arrays:
@@ -209,15 +211,15 @@ def _is_wanted(key: str) -> bool:
     return key.lower() in _CLASSES or _KEY.fullmatch(key.lower()) is not None
 
 
-def _open(name: str, place: Path, files: Sequence[Path], read: Any) -> Dataset:
+def _open(name: str, place: Path, files: Sequence[Path], read: Any, progress: Progress) -> Dataset:
     """The data set, from the cache or through it."""
     with explain_os_errors(name):
         facts = [(str(file), file.stat()) for file in files]
     prefix, key = stamp_key("arrays", place, [(f, s.st_size, change_mark(s)) for f, s in facts])
     entry = load_cached(key)
     if entry is None:
-        message = _("reading {file}, this once", file=place.name)
-        with waiting(message), _explain(name), read() as arrays:
+        tell_reading(progress, place)
+        with _explain(name), read() as arrays:
             entry = save_cached(key, partial(_fill, name, _sort_out(name, arrays)))
         remove_others(key, prefix)
     return Dataset(

@@ -34,9 +34,10 @@ from olhar.datasets.forms.tar_sets import find_tar_set, is_tar_set, open_tar_set
 from olhar.datasets.layout import GROUPS
 from olhar.errors import DataError, explain_os_errors
 from olhar.i18n import _
+from olhar.progress import Progress
 
 
-def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
+def open_path(settings: SourceSettings, path: Path, progress: Progress) -> Dataset | PhotoFolder:
     """The data in a folder or file.
 
     A folder is, in this order: a data set that Hugging Face's `save_to_disk` wrote; Parquet files; shards
@@ -47,6 +48,7 @@ def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     Args:
         settings: what the user called it, and how it is read.
         path: where it is.
+        progress: hears of what is brought into the cache.
 
     Raises:
         ConfigError: it cannot be read as was asked for.
@@ -57,7 +59,7 @@ def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
     """
     path, name = path.absolute(), settings.name
     if path.is_dir():
-        return _open_folder(settings, path)
+        return _open_folder(settings, path, progress)
     suffix = path.suffix.lower()
     if path.name == GROUPS:
         raise DataError(
@@ -67,19 +69,20 @@ def open_path(settings: SourceSettings, path: Path) -> Dataset | PhotoFolder:
             )
         )
     if suffix in EMBEDDED:
-        return open_shards(settings, path.parent, [("", path)], path)
+        return open_shards(settings, path.parent, [("", path)], path, progress)
     if suffix in TABLES and holds_pixels(path):
-        return open_pixels(settings, [Table(path)], path)
+        return open_pixels(settings, [Table(path)], path, progress)
     if suffix in TABLES:
         return read_tables(settings, path.parent, [Table(path)], path)
     if suffix == ".npz":
         refuse_settings(settings)
-        return open_npz(name, path)
+        return open_npz(name, path, progress)
     if is_tar_set(path):
         refuse_settings(settings)
-        return open_tar_set(name, [("", path)], path)
+        return open_tar_set(name, [("", path)], path, progress)
     if is_archive(path):
-        source = _open_folder(settings, inner_folder(unpack_archive(name, path)))
+        place = unpack_archive(name, path, progress)
+        source = _open_folder(settings, inner_folder(place), progress)
         if isinstance(source, PhotoFolder):
             source = dataclasses.replace(source, origin=path)
         return source
@@ -92,12 +95,12 @@ def _read_list(settings: SourceSettings, root: Path, table: Path) -> PhotoFolder
     return dataclasses.replace(photos, notes=(note, *photos.notes))
 
 
-def _open_folder(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder:
+def _open_folder(settings: SourceSettings, root: Path, progress: Progress) -> Dataset | PhotoFolder:
     name = settings.name
     with explain_os_errors(name):
         inner = inner_folder(root)
     for place in dict.fromkeys((root, inner)):
-        found = _open_listed(settings, place)
+        found = _open_listed(settings, place, progress)
         if found is not None:
             return found
     refuse_settings(settings, OF_FOLDERS)
@@ -114,22 +117,24 @@ def _open_folder(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder:
     return photos
 
 
-def _open_listed(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder | None:
+def _open_listed(
+    settings: SourceSettings, root: Path, progress: Progress
+) -> Dataset | PhotoFolder | None:
     """What files in a folder say that its data is; None where it is a folder of photos."""
     name = settings.name
     shards = find_shards(name, root)
     if shards:
-        return open_shards(settings, root, shards, root)
+        return open_shards(settings, root, shards, root, progress)
     tars = find_tar_set(name, root)
     if tars:
         refuse_settings(settings)
-        return open_tar_set(name, tars, root)
+        return open_tar_set(name, tars, root, progress)
     tables = find_tables(settings, root)[0]
     if tables:
         return read_tables(settings, root, tables, tables[0].path)
     pixels = find_pixel_tables(root)
     if pixels:
-        return open_pixels(settings, pixels, root)
+        return open_pixels(settings, pixels, root, progress)
     table = None if settings.labels_from else find_list(settings, root)
     if table is not None:
         return _read_list(settings, root, table)
@@ -139,11 +144,11 @@ def _open_listed(settings: SourceSettings, root: Path) -> Dataset | PhotoFolder 
         return open_annotated(name, root)
     if holds_arrays(root):
         refuse_settings(settings)
-        return open_array_folder(name, root)
+        return open_array_folder(name, root, progress)
     if files:
         refuse_settings(settings)
-        return open_idx(name, root, files)
+        return open_idx(name, root, files, progress)
     if holds_npz(root):
         refuse_settings(settings)
-        return open_npz_folder(name, root)
+        return open_npz_folder(name, root, progress)
     return None

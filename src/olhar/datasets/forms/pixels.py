@@ -26,6 +26,7 @@ from olhar.datasets.cache import (
     remove_others,
     save_cached,
     stamp_key,
+    tell_reading,
 )
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels
@@ -35,10 +36,10 @@ from olhar.datasets.forms.pixel_columns import PixelLayout, read_layout
 from olhar.datasets.forms.rows import csv_rows, listed
 from olhar.datasets.forms.tables import SPLIT_NAMES, Table
 from olhar.datasets.layout import label_text
-from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import Text, _
+from olhar.progress import Progress
 
 _ROWS_AT_ONCE = 128
 
@@ -52,7 +53,9 @@ class _Read:
     high: float = 0.0
 
 
-def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path) -> Dataset:
+def open_pixels(
+    settings: SourceSettings, tables: Sequence[Table], origin: Path, progress: Progress
+) -> Dataset:
     """The images of tables of pixels, brought into the cache once.
 
     Pixels are whole numbers from 0 to 255, or floats from 0 to 1 or 0 to 255; images are grey and square.
@@ -61,6 +64,7 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
         settings: what to call the data, and which column is the label.
         tables: each with the part that all its rows are in, "" where a column says so, or none.
         origin: what it is known by in the cache.
+        progress: hears that it is read.
 
     Raises:
         DataError: there are no labels, images are not square, or rows cannot be used.
@@ -77,8 +81,8 @@ def open_pixels(settings: SourceSettings, tables: Sequence[Table], origin: Path)
     prefix, key = stamp_key("pixels", origin, stamps)
     entry = load_cached(key)
     if entry is None:
-        with waiting(_("reading {file}, this once", file=origin.name)):
-            entry = save_cached(key, partial(_fill, name, tables, layouts))
+        tell_reading(progress, origin)
+        entry = save_cached(key, partial(_fill, name, tables, layouts))
         remove_others(key, prefix)
     return Dataset(
         name=name,

@@ -22,10 +22,10 @@ from olhar.datasets.forms.archives import ARCHIVES, check_size, free_bytes
 from olhar.datasets.forms.shards import Shard
 from olhar.datasets.forms.written_photos import PhotoWriter, read_written
 from olhar.datasets.layout import PART_NAMES, is_hidden, is_photo
-from olhar.datasets.places import waiting
 from olhar.errors import DataError, explain_os_errors
 from olhar.files import change_mark
 from olhar.i18n import _
+from olhar.progress import Progress
 from olhar.tar_shards import read_shard
 
 _TARS = tuple(end for end in ARCHIVES if end != ".zip")
@@ -68,13 +68,16 @@ def _split_of(name: str) -> str:
     return words.pop() if len(words) == 1 else ""
 
 
-def open_tar_set(name: str, shards: Sequence[Shard], origin: Path) -> PhotoFolder:
+def open_tar_set(
+    name: str, shards: Sequence[Shard], origin: Path, progress: Progress
+) -> PhotoFolder:
     """The photos of shards.
 
     Args:
         name: what to call the data.
         shards: each with the split that all its photos are in, "" where there is none.
         origin: what PhotoFolder.origin is to be.
+        progress: hears that it is read.
 
     Raises:
         DataError: a shard is damaged or cut off, or no photo has a label.
@@ -84,8 +87,7 @@ def open_tar_set(name: str, shards: Sequence[Shard], origin: Path) -> PhotoFolde
     with explain_os_errors(name):
         facts = [(path, path.stat()) for _split, path in used]
     stamps = [(str(path), stat.st_size, change_mark(stat)) for path, stat in facts]
-    with waiting(_("reading {file}, this once", file=origin.name)):
-        folder = unpacked_folder(origin, stamps, lambda aside: _write(name, used, aside))
+    folder = unpacked_folder(origin, stamps, lambda aside: _write(name, used, aside), progress)
     photos = read_written(name, folder, origin)
     if len(used) == len(shards):
         return photos

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.check.finding import Finding, shown_name, shown_names
-from olhar.datasets.check.labels import LabelCheck
-from olhar.datasets.check.measure import Photo
+from olhar.check.finding import Finding, shown_name, shown_names
+from olhar.check.labels import LabelCheck
+from olhar.check.measure import Photo
 from olhar.i18n import Text, _
 from olhar.signatures import HEIF_SUFFIXES, IMAGE_SUFFIXES
 

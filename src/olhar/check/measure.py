@@ -1,7 +1,7 @@
 """Every photo looked at once, on all cores: can it be read, how large and how sharp is it.
 
-Does not know: classes, splits, or what counts as a fault. Photos are read by processes of this
-program's own, for the reasons given in datasets.decode.
+Does not know: classes, splits, or what counts as a fault. Photos are read by processes, for the
+reasons given in datasets.decode.
 """
 
 from __future__ import annotations
@@ -9,26 +9,23 @@ from __future__ import annotations
 import base64
 import dataclasses
 import functools
-import itertools
-import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from olhar.children import answer_rows, share_out
 from olhar.cores import count_cores
 from olhar.errors import ImageError, ImageSizeError, OlharError, StorageError, explain_os_errors
 from olhar.files import sha256_file
-from olhar.i18n import _, language
+from olhar.i18n import _
 from olhar.images import open_header, read_image, to_channels
 from olhar.progress import Progress
 from olhar.shown import readable_name
@@ -86,11 +83,10 @@ def measure_photos(
         StorageError: the disk that holds temporary files is full.
     """
     progress.start(_("looking at photos"), len(files))
-    rows = list(enumerate(files))
-    workers = min(workers or count_cores(), len(rows) // _PHOTOS_PER_PROCESS)
+    workers = min(workers or count_cores(), len(files) // _PHOTOS_PER_PROCESS)
     photos: dict[int, Photo] = {}
     with explain_os_errors(_("the folder for temporary files")), _scratch() as file:
-        file.truncate(len(rows) * _ROW_BYTES)
+        file.truncate(len(files) * _ROW_BYTES)
 
         def hear(found: Iterable[tuple[int, Photo, bytes]]) -> None:
             for row, photo, small in found:
@@ -101,12 +97,14 @@ def measure_photos(
                 progress.advance(len(photos))
 
         if workers > 1 and sys.executable:
-            hear(_measure_in_processes(root, rows, workers))
-        hear(_measure_rows(root, [row for row in rows if row[0] not in photos]))
+            job = {"root": str(root)}
+            answers = share_out("olhar.check.measure:answer", job, files, workers)
+            hear((row, Photo(**photo), base64.b64decode(small)) for row, photo, small in answers)
+        hear(_measure_rows(root, (row for row in enumerate(files) if row[0] not in photos)))
         file.flush()
-        shape = (len(rows), SIDE, SIDE, 3)
+        shape = (len(files), SIDE, SIDE, 3)
         images = np.memmap(file, np.uint8, "r", shape=shape)  # (N, 64, 64, 3) uint8
-    return [photos[row] for row in range(len(rows))], images
+    return [photos[row] for row in range(len(files))], images
 
 
 def _measure_rows(
@@ -215,9 +213,6 @@ def _tile_means(length: int) -> NDArray[np.float64]:
     return means
 
 
-# In other processes
-
-
 def _scratch() -> IO[bytes]:
     """A file without a name, on the disk; in memory where no folder can be written to."""
     try:
@@ -230,55 +225,11 @@ def _scratch() -> IO[bytes]:
         ) from error
 
 
-def _measure_in_processes(
-    root: Path, rows: Sequence[tuple[int, str]], workers: int
-) -> Iterator[tuple[int, Photo, bytes]]:
-    """Measure on many cores; every process takes each `workers`-th photo."""
-    with ExitStack() as stack:
-        shares = [rows[start::workers] for start in range(workers)]
-        started = [stack.enter_context(_process(root, share)) for share in shares]
-        streams = [process.stdout for process in started if process.stdout]
-        for lines in itertools.zip_longest(*streams):  # in step, so that no pipe fills up
-            for line in lines:
-                if line and line.startswith("[") and line.endswith("]\n"):  # else cut off
-                    row, photo, small = json.loads(line)
-                    yield row, Photo(**photo), base64.b64decode(small)
-
-
-@contextmanager
-def _process(root: Path, share: Sequence[tuple[int, str]]) -> Iterator[subprocess.Popen[str]]:
-    """A process that measures some photos and prints a line for each; killed when the block ends."""
-    package = str(Path(__file__).parents[3])
-    paths = [package, os.environ.get("PYTHONPATH", "")]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from olhar.datasets.check.measure import answer; answer()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="ascii",
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "OLHAR_LANG": language(),
-        },
-    )
-    try:
-        if process.stdin:
-            # Where it has ended already, what it leaves undone is done here.
-            with suppress(OSError), process.stdin:
-                process.stdin.write(json.dumps([str(root), share]))
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
 def answer() -> None:
-    """What a measuring process does: rows from standard input, a line for each to standard output."""
-    request: Any = json.load(sys.stdin)
-    root, share = Path(request[0]), request[1]
-    for row, photo, small in _measure_rows(root, share):
-        line = [row, dataclasses.asdict(photo), base64.b64encode(small).decode()]
-        print(json.dumps(line), flush=True)
+    """What a measuring process does: rows from standard input, what is known of each to standard output."""
+    answer_rows(
+        lambda job, rows: (
+            [row, dataclasses.asdict(photo), base64.b64encode(small).decode()]
+            for row, photo, small in _measure_rows(Path(job["root"]), rows)
+        )
+    )

@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.data_settings import DataSettings
-from olhar.datasets import near
-from olhar.datasets.alike import Alike, find_bursts, join
-from olhar.datasets.check.finding import KINDS, Finding
-from olhar.datasets.check.findings import (
+from olhar.check.finding import KINDS, Finding
+from olhar.check.findings import (
     Pool,
     class_findings,
     duplicate_findings,
     label_findings,
     photo_findings,
 )
-from olhar.datasets.check.labels import check_labels, simple_features
-from olhar.datasets.check.measure import Photo, measure_photos
+from olhar.check.labels import check_labels, simple_features
+from olhar.check.measure import Photo, measure_photos
+from olhar.data_settings import DataSettings
+from olhar.datasets import near
+from olhar.datasets.alike import Alike, find_bursts, join
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.describe import describe_dataset, describe_photos
 from olhar.datasets.folders import PhotoFolder

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from olhar.datasets.check.finding import FIXES, Finding, shown_names
+from olhar.check.finding import FIXES, Finding, shown_names
 from olhar.errors import ConfigError, DataError, WrongPathError, explain_os_errors, unknown_name
 from olhar.files import write_atomic
 from olhar.i18n import _

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from olhar import i18n
-from olhar.datasets.check.check import CheckReport, item_names
-from olhar.datasets.check.finding import ERROR, KINDS, NOTE, WARNING, Finding, shown_name
+from olhar.check.check import CheckReport, item_names
+from olhar.check.finding import ERROR, KINDS, NOTE, WARNING, Finding, shown_name
 from olhar.datasets.folders import PhotoFolder
 from olhar.datasets.source import Source
 from olhar.errors import OlharError

@@ -1,9 +1,9 @@
 """Data checked before training: what is wrong with it, a page that shows it, a quarantine."""
 
-from olhar.datasets.check.check import CheckReport, Features, check_source
-from olhar.datasets.check.finding import FIXES, KINDS, Finding
-from olhar.datasets.check.page import check_page
-from olhar.datasets.check.quarantine import (
+from olhar.check.check import CheckReport, Features, check_source
+from olhar.check.finding import FIXES, KINDS, Finding
+from olhar.check.page import check_page
+from olhar.check.quarantine import (
     Undone,
     parse_fixes,
     quarantine_folder,
