@@ -22,14 +22,14 @@ from olhar import i18n, looks
 from olhar.board import card, folders, texts
 from olhar.errors import MissingFileError, OlharError
 from olhar.i18n import Text, _
-from olhar.serving.local_pages import (
+from olhar.web_server.local_pages import (
     file_answer,
     guarded,
     json_answer,
     refuse,
     request_language,
 )
-from olhar.serving.prefix import PREFIX
+from olhar.web_server.prefix import PREFIX
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

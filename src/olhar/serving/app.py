@@ -30,10 +30,12 @@ from olhar.serving import open_inference, tensorflow_serving
 from olhar.serving.bodies import read_asked
 from olhar.serving.engine import predict_images, predict_photo
 from olhar.serving.guard import Guard
-from olhar.serving.hosts import HostNames
 from olhar.serving.metrics import Metrics
-from olhar.serving.prefix import PREFIX, redirect_of, without_prefix
-from olhar.serving.refusals import (
+from olhar.serving.served import ServedModel
+from olhar.serving.settings import ServeState
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.prefix import PREFIX, redirect_of, without_prefix
+from olhar.web_server.refusals import (
     ClientGoneError,
     busy,
     error_body,
@@ -44,9 +46,7 @@ from olhar.serving.refusals import (
     wrong_media_type,
     wrong_method,
 )
-from olhar.serving.request import Answer, Message, Receive, Request, Send
-from olhar.serving.served import ServedModel
-from olhar.serving.settings import ServeState
+from olhar.web_server.request import Answer, Message, Receive, Request, Send
 
 if TYPE_CHECKING:
     from starlette.routing import Router

@@ -7,10 +7,10 @@ import time
 from collections import OrderedDict
 
 from olhar.i18n import Text, _
-from olhar.serving.hosts import HostNames, bare_name, refusal
-from olhar.serving.refusals import RequestError, too_fast
-from olhar.serving.request import Answer, Request
 from olhar.serving.settings import ServeSettings
+from olhar.web_server.hosts import HostNames, bare_name, refusal
+from olhar.web_server.refusals import RequestError, too_fast
+from olhar.web_server.request import Answer, Request
 
 # Health is for machines that have no token; the page itself holds nothing and asks for the token.
 _OPEN = frozenset({"/", "/ping", "/v2/health/live", "/v2/health/ready"})

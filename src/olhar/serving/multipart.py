@@ -11,8 +11,8 @@ from olhar.errors import ImageError, MissingExtraError
 from olhar.i18n import _
 from olhar.serving.asked import OPTIONS, Asked, check_count
 from olhar.serving.photo_text import is_photo_text, photo_from_text
-from olhar.serving.refusals import bad_request
 from olhar.signatures import HEAD_BYTES, image_format
+from olhar.web_server.refusals import bad_request
 
 _EXTENDED = re.compile(r";\s*filename\*\s*=\s*\"?([^;\"]*)", re.IGNORECASE)
 _LIKE = (

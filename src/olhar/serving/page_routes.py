@@ -32,12 +32,12 @@ from olhar.serving.bodies import read_json
 from olhar.serving.corrections import Corrections
 from olhar.serving.drawing import draw_digit, read_strokes
 from olhar.serving.page_texts import page_texts
-from olhar.serving.prefix import PREFIX, place_page
-from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
-from olhar.serving.request import Request
 from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
 from olhar.serving.web_file import WebFiles
+from olhar.web_server.prefix import PREFIX, place_page
+from olhar.web_server.refusals import RequestError, bad_request, wrong_media_type
+from olhar.web_server.request import Request
 
 if TYPE_CHECKING:
     from starlette.requests import Request as StarletteRequest

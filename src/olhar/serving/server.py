@@ -9,9 +9,9 @@ from pathlib import Path
 from olhar.errors import ConfigError, MissingExtraError
 from olhar.i18n import _
 from olhar.progress import Progress
-from olhar.serving.listening import is_local, listen, shown_url
 from olhar.serving.settings import ServeSettings
 from olhar.streams import hold_streams
+from olhar.web_server.listening import is_local, listen, shown_url
 
 
 def serve(

@@ -25,8 +25,8 @@ from olhar.i18n import _
 from olhar.serving.asked import Asked
 from olhar.serving.bodies import add_json, read_json
 from olhar.serving.engine import photo_outputs
-from olhar.serving.refusals import bad_request
 from olhar.serving.served import ServedModel
+from olhar.web_server.refusals import bad_request
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState

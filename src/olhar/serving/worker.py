@@ -18,11 +18,11 @@ from olhar.cores import count_cores
 from olhar.errors import OlharError
 from olhar.serving.app import App
 from olhar.serving.batching import Batcher
-from olhar.serving.connection import Connection, server_config
 from olhar.serving.metrics import Metrics
 from olhar.serving.reload import reload_models
 from olhar.serving.served import load_served
 from olhar.serving.settings import ServeSettings, ServeState
+from olhar.web_server.connection import Connection, server_config
 
 _IDLE_S = 0.3  # after SIGTERM, for requests that are on their way over open connections
 _SPARE_S = 2.0  # beyond the longest time of one request, before connections are cut

@@ -27,7 +27,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from olhar.errors import OlharError
-from olhar.serving.local_pages import guarded, json_answer
 from olhar.studio.admission import with_token
 from olhar.studio.events import send_events
 from olhar.studio.model_routes import model_routes
@@ -44,6 +43,7 @@ from olhar.studio.requests import (
 )
 from olhar.studio.studio import Studio
 from olhar.studio.texts import page_texts
+from olhar.web_server.local_pages import guarded, json_answer
 
 if TYPE_CHECKING:
     from starlette.routing import Route

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from olhar import i18n
 from olhar.errors import NoPermissionError, OlharError
 from olhar.i18n import _
-from olhar.serving.local_pages import guarded, json_answer, refuse, request_language
 from olhar.studio.class_texts import class_texts
 from olhar.studio.lesson import Lesson, Student
 from olhar.studio.requests import HEADERS, check_header, page_routes, read_json, refuse_in_words
+from olhar.web_server.local_pages import guarded, json_answer, refuse, request_language
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request

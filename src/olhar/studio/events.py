@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from olhar import i18n
-from olhar.serving.local_pages import request_language
 from olhar.studio.studio import Studio
+from olhar.web_server.local_pages import request_language
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from olhar.serving.local_pages import json_answer
 from olhar.serving.looked import explain_photo
 from olhar.studio import exports
 from olhar.studio.requests import json_route, photo_route, plain_route, text_of
 from olhar.studio.studio import Studio
+from olhar.web_server.local_pages import json_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request

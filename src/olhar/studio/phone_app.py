@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from olhar.errors import ConfigError, OlharError
 from olhar.i18n import _
-from olhar.serving.local_pages import guarded, json_answer
 from olhar.studio.phone_texts import phone_texts
 from olhar.studio.requests import (
     HEADERS,
@@ -28,6 +27,7 @@ from olhar.studio.requests import (
     taken_as_json,
 )
 from olhar.studio.studio import Studio
+from olhar.web_server.local_pages import guarded, json_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request

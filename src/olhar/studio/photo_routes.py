@@ -16,7 +16,6 @@ from PIL import Image
 from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.images import MAX_PIXELS, read_image
-from olhar.serving.local_pages import content_answer, json_answer
 from olhar.studio import zips
 from olhar.studio.project import Taken
 from olhar.studio.requests import (
@@ -29,6 +28,7 @@ from olhar.studio.requests import (
     text_of,
 )
 from olhar.studio.studio import Studio
+from olhar.web_server.local_pages import content_answer, json_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from olhar import i18n, looks
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
-from olhar.serving.local_pages import file_answer, json_answer, refuse, request_language
 from olhar.studio.project import Taken
+from olhar.web_server.local_pages import file_answer, json_answer, refuse, request_language
 
 if TYPE_CHECKING:
     from starlette.requests import Request

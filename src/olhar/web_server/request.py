@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from olhar.i18n import _, choose_language
-from olhar.serving.refusals import ClientGoneError, bad_request, too_many_bytes
+from olhar.web_server.refusals import ClientGoneError, bad_request, too_many_bytes
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

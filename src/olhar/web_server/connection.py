@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from olhar.i18n import _
-from olhar.serving.refusals import error_body
+from olhar.web_server.refusals import error_body
 
 HEADERS_S = 10.0  # a client may take so long to send all headers of a request
 _MOST_HEADER_BYTES = 64 * 1024

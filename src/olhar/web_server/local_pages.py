@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from olhar import i18n, looks
 from olhar.errors import MissingExtraError, MissingFileError, explain_os_errors
 from olhar.i18n import Text, _, choose_language
-from olhar.serving.hosts import HostNames, refusal
-from olhar.serving.prefix import PREFIX, place_page, redirect_of, without_prefix
+from olhar.web_server.hosts import HostNames, refusal
+from olhar.web_server.prefix import PREFIX, place_page, redirect_of, without_prefix
 
 if TYPE_CHECKING:
     import uvicorn
@@ -211,7 +211,7 @@ def serve_beside(app: ASGIApp, sockets: Sequence[socket.socket], **tls: Any) -> 
 def _server_of(app: ASGIApp, tls: dict[str, Any]) -> uvicorn.Server:
     import uvicorn
 
-    from olhar.serving.connection import server_config
+    from olhar.web_server.connection import server_config
 
     config = server_config(app, log_level="error", timeout_graceful_shutdown=_CLOSING_S, **tls)
     return uvicorn.Server(config)
