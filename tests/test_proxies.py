@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from conftest import olhar
 from olhar.errors import ConfigError
-from olhar.serving.hosts import HostNames
-from olhar.serving.listening import listen, shown_url
-from olhar.serving.prefix import PREFIX, clean_prefix, place_page, redirect_of, without_prefix
 from olhar.serving.settings import ServeSettings
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.listening import listen, shown_url
+from olhar.web_server.prefix import PREFIX, clean_prefix, place_page, redirect_of, without_prefix
 from serving_process import Server, httpx, serving
 
 

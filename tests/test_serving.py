@@ -486,7 +486,8 @@ def test_the_commands_of_the_documentation_work(
 
 
 def test_the_documentation_lists_every_code() -> None:
-    sources = [path.read_text() for path in (ROOT / "src/olhar/serving").glob("*.py")]
+    rooms = (ROOT / "src/olhar/serving", ROOT / "src/olhar/web_server")
+    sources = [path.read_text() for room in rooms for path in room.glob("*.py")]
     made = {
         code
         for source in sources

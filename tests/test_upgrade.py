@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from olhar.serving.connection import Connection
+from olhar.web_server.connection import Connection
 
 BODY = bytes(range(256)) * 40
 OFFERS = {

@@ -3,19 +3,15 @@
     settings        what a server may do; what its routes share
     engine          the one way from photos to answers; models that are being served
     batching        threads that decode what waits and run the network on it at once
-    request         what a handler is given and gives back; bodies within their limits
     bodies          what a request asks: raw photos, JSON;  multipart: forms;  photo_text: base64;
                     arrays: NumPy files
     open_inference  the V2 protocol;  binary_tensors: bytes behind its JSON
     tensorflow_serving  the V1 protocol
-    app             HTTP: routes, errors, the log;  guard: who may ask;  refusals: the error shape
-    hosts, prefix   where it stands: its names, the path that a proxy shows it under
+    app             HTTP: routes, errors, the log;  guard: who may ask
     metrics         counters for Prometheus;  openapi: the description
     reload          new versions taken over while it serves
-    connection      slow and broken clients
-    listening       sockets;  streams: standard streams that are closed
     server          messages;  worker: one process;  workers: several
     page_routes     the page, with corrections, drawing, looked and page_texts
 
-Does not know: how a model was trained. Needs no torch.
+It stands on web_server. Does not know: how a model was trained. Needs no torch.
 """

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.i18n import _
-from olhar.serving.refusals import RequestError, bad_request
+from olhar.web_server.refusals import RequestError, bad_request
 
 
 def read_npy(body: bytes) -> list[NDArray[Any]]:

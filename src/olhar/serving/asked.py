@@ -9,7 +9,7 @@ from olhar.data_settings import INVERT
 from olhar.errors import unknown_name
 from olhar.i18n import LANGUAGES, _, normalise_language
 from olhar.serving.engine import Photo
-from olhar.serving.refusals import RequestError, bad_request
+from olhar.web_server.refusals import RequestError, bad_request
 
 _MOST_TOP_K = 100_000
 OPTIONS = ("model", "top_k", "threshold", "invert", "lang")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.i18n import _
-from olhar.serving.refusals import RequestError, bad_request
+from olhar.web_server.refusals import RequestError, bad_request
 
 HEADER = "Inference-Header-Content-Length"
 _SIZE, _OUTPUT, _ALL_OUTPUTS = "binary_data_size", "binary_data", "binary_data_output"

@@ -28,7 +28,7 @@ from olhar.serving.asked import OPTIONS, Asked, check_count, wrong_value
 from olhar.serving.engine import Photo
 from olhar.serving.multipart import read_multipart, read_urlencoded
 from olhar.serving.photo_text import photo_from_text
-from olhar.serving.refusals import RequestError, bad_request, wrong_media_type
+from olhar.web_server.refusals import RequestError, bad_request, wrong_media_type
 
 _ONE = ("image", "b64")  # keys of one photo in JSON
 _MANY = ("images", "instances", "inputs", "dataframe_records")

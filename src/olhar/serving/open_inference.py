@@ -26,9 +26,9 @@ from olhar.serving.asked import check_count
 from olhar.serving.bodies import read_json
 from olhar.serving.engine import photo_outputs, run_inputs
 from olhar.serving.photo_text import photo_from_text
-from olhar.serving.refusals import RequestError, bad_request
 from olhar.serving.served import ServedModel
 from olhar.signatures import HEAD_BYTES, image_format
+from olhar.web_server.refusals import RequestError, bad_request
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState

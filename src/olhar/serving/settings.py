@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from olhar.data_settings import INVERT
 from olhar.errors import ConfigError, unknown_name
 from olhar.i18n import Text, _
-from olhar.serving.prefix import clean_prefix
 from olhar.settings import Kind, Number, OneOf, Settings, Whole, YesNo, setting, table
+from olhar.web_server.prefix import clean_prefix
 
 if TYPE_CHECKING:
     from olhar.serving.batching import Batcher

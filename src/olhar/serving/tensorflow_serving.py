@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +24,11 @@ from olhar.i18n import _
 from olhar.serving.asked import Asked
 from olhar.serving.bodies import add_json, read_json
 from olhar.serving.engine import photo_outputs
-from olhar.serving.refusals import bad_request
 from olhar.serving.served import ServedModel
+from olhar.web_server.refusals import bad_request
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState
-
-PATH = re.compile(r"/v1/models/([^/]+?)(?:/versions/([^/:]+))?(?::(predict|classify)|/(metadata))?")
 
 
 def status(model: ServedModel) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import threading
 from pathlib import Path
 
 from olhar.i18n import Text, _, language
-from olhar.serving.refusals import RequestError
 from olhar.serving.served import ServedModel
+from olhar.web_server.refusals import RequestError
 
 _PATIENCE_S = 300
 

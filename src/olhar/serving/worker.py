@@ -5,24 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
 from olhar.cores import count_cores
 from olhar.errors import OlharError
 from olhar.serving.app import App
 from olhar.serving.batching import Batcher
-from olhar.serving.connection import Connection, server_config
 from olhar.serving.metrics import Metrics
 from olhar.serving.reload import reload_models
 from olhar.serving.served import load_served
 from olhar.serving.settings import ServeSettings, ServeState
+from olhar.web_server.connection import Connection, Server, server_config
 
 _IDLE_S = 0.3  # after SIGTERM, for requests that are on their way over open connections
 _SPARE_S = 2.0  # beyond the longest time of one request, before connections are cut
@@ -65,7 +62,7 @@ def serve_here(
     batcher.close()
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn, with an end at which nothing that was accepted is lost."""
 
     def __init__(
@@ -89,6 +86,7 @@ class _Server(uvicorn.Server):
         self._cores = cores
         self._ready = ready
         self._stop = stop
+        self.hears_signals = stop is None  # one of several processes is told by its parent
         self._watch: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -145,22 +143,6 @@ class _Server(uvicorn.Server):
 
     def _connection(self) -> Connection:
         return Connection(self.config, self.server_state, self.lifespan.state)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's own, but the signal is not raised again: a good end is exit status 0."""
-        if self._stop is not None:  # a signal is for the parent, which then tells each process
-            yield
-            return
-        before = {
-            number: signal.signal(number, self.handle_exit)
-            for number in uvicorn.server.HANDLED_SIGNALS
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,6 @@ from urllib.parse import quote
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.progress import Progress
-from olhar.serving.listening import Sockets, is_local, listen, shown_url
-from olhar.serving.local_pages import require_server, serve_app
 from olhar.streams import hold_streams
 from olhar.studio.app import build_app
 from olhar.studio.certificate import tls_files
@@ -23,6 +21,8 @@ from olhar.studio.lesson import DEFAULT_FOLDER, open_lesson
 from olhar.studio.opening import DEFAULT_PROJECT, open_project
 from olhar.studio.phones import Phones, addresses
 from olhar.studio.studio import Studio
+from olhar.web_server.listening import Sockets, is_local, listen, shown_url
+from olhar.web_server.running import require_server, serve_app
 
 DEFAULT_HOST, DEFAULT_PORT = "localhost", 8070
 
@@ -203,7 +203,7 @@ def _listen(
 ) -> Iterator[_Place]:
     """Listen until the block ends; others than this machine are let in with a token alone."""
     hold_streams()
-    require_server("studio")
+    require_server()
     with listen(host, port, command="studio") as [sockets]:
         local = is_local(sockets)
         if not local and token is None:

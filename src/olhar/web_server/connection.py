@@ -5,7 +5,11 @@ bodies where a client offers another protocol.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httptools
@@ -13,7 +17,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from olhar.i18n import _
-from olhar.serving.refusals import error_body
+from olhar.web_server.refusals import error_body
 
 HEADERS_S = 10.0  # a client may take so long to send all headers of a request
 _MOST_HEADER_BYTES = 64 * 1024
@@ -125,6 +129,27 @@ class _Repeated:
         if not self._is_repeated:
             self._connection.on_headers_complete()
         self._is_repeated = False
+
+
+class Server(uvicorn.Server):
+    """A signal ends it well, with exit status 0: uvicorn's own raises the signal again."""
+
+    hears_signals = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear the signals, which only the first thread of a process can."""
+        first = threading.current_thread() is threading.main_thread()
+        if not (first and self.hears_signals):
+            yield
+            return
+        signals = uvicorn.server.HANDLED_SIGNALS
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def server_config(app: Any, **options: Any) -> uvicorn.Config:
