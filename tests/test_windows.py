@@ -43,8 +43,8 @@ def test_a_window_is_whole_blocks_with_the_mixture_of_the_pool() -> None:
     blocks = order // windows.block
     switches = torch.nonzero(torch.isin(blocks, blocks[:1])).flatten()
     assert int(switches.max()) < 6_500  # all of a block is in one window
-    for start in range(0, 55_000, 5_000):
-        shares = torch.bincount(labels[order[start : start + 5_000]], minlength=10) / 5_000
+    for first in range(0, 55_000, 5_000):
+        shares = torch.bincount(labels[order[first : first + 5_000]], minlength=10) / 5_000
         assert float(shares.min()) > 0.05
         assert float(shares.max()) < 0.15
 
