@@ -101,7 +101,14 @@ def environment(name: str, scripts: Path = SCRIPTS, bench: Path = BENCH) -> Path
         return python
     say(f"{name}: installing into {folder}")
     run_command([sys.executable, "-m", "venv", "--clear", folder])
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     run_command([*pip, "-r", pins])
     installed.write_text(wanted, encoding="utf-8")
     return python
@@ -129,7 +136,8 @@ def export_arrays(images: int) -> Path:
 def run_peer(name: str, python: Path, arrays: Path, args: argparse.Namespace, seed: int) -> Record:
     """One training of a peer in its own process."""
     epochs = args.epochs if PEERS[name].to_target else min(RATE_EPOCHS, args.epochs)
-    command = [python, SCRIPTS / f"train_{name}.py", arrays, "--epochs", str(epochs)]
+    command: list[str | Path] = [python, SCRIPTS / f"train_{name}.py", arrays]
+    command += ["--epochs", str(epochs)]
     command += ["--target", str(args.target), "--seed", str(seed)]
     begun = time.perf_counter()
     env = {"PYTHONPATH": str(ROOT / "src")} if name == "recipe" else {}

@@ -110,7 +110,7 @@ def run_limited(
 
 def run_olhar(tool: Tool, photos: Path, limit_s: float, folder: Path) -> Record:
     """`olhar train` with an empty cache: seconds, answers, note."""
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "olhar",
@@ -136,7 +136,7 @@ def run_peer(tool: Tool, photos: Path, limit_s: float, folder: Path, envs: Path)
     for name in TORCH_NAMES:
         shutil.copyfile(data_folder() / WEIGHTS, weights / name)
     answers = folder / "answers.json"
-    command = [
+    command: list[str | Path] = [
         python,
         SCRIPTS / "photos_run.py",
         answers,

@@ -6,7 +6,7 @@ process of its own; what is counted is photos by seconds from the first photo to
 the start of the processes. The ways take turns.
 
     OLHAR_DATA=... python benchmarks/predicting.py [--model RUN] [--photos FOLDER] [--count 2000]
-        [--side 480] [--repeats 3] [--ways olhar,bare,ray] [--memory 10000,1000000] [--json FILE]
+        [--side 480] [--repeats 3] [--ways olhar,bare,ray] [--memory 10000,1000000] [--json | --markdown]
 """
 
 from __future__ import annotations
@@ -83,28 +83,34 @@ def run_bare(model: Path, photos: Path, folder: Path, cores: int) -> Record:
     listed = folder / "list.txt"
     listed.write_text("\n".join(sorted(str(path) for path in photos.rglob("*.jpg"))))
     begun = time.perf_counter()
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", BARE, listed, model, str(share), str(cores)],
             text=True,
             env=_environment(),
-            **pipes,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         for share in range(cores)
     ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
+    _hear(processes, "ready\n")
     ready = time.perf_counter()
     for process in processes:
+        assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    for process in processes:
-        assert process.stdout.readline() == "done\n"
+    _hear(processes, "done\n")
     ended = time.perf_counter()
     for process in processes:
         process.communicate()
     return {"seconds": ended - ready, "whole_s": ended - begun}
+
+
+def _hear(processes: list[subprocess.Popen[str]], line: str) -> None:
+    """Wait until each of them has said so."""
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == line
 
 
 def run_olhar(model: Path, photos: Path, folder: Path, cores: int) -> Record:
@@ -239,14 +245,23 @@ def summarise(records: list[Record], count: int) -> list[Record]:
     return found
 
 
-def table(rows: list[Record]) -> str:
-    """The same as text."""
-    lines = [f"{'way':<8} {'photos/s':>16} {'with start':>11} {'of bare':>8}"]
-    for row in rows:
+def table(found: Record) -> str:
+    """What was measured, in Markdown: the ways beside each other, and memory by number of photos."""
+    lines = []
+    if found["runs"]:
+        lines += ["| way | photos/s | with the start of processes | of the bare loop |"]
+        lines += ["|---|---|---|---|"]
+    for row in found.get("summary", ()):
         share = "" if row["of_bare"] is None else f"{row['of_bare']:.2f}"
-        rate = f"{row['photos_per_s']:.1f} ± {row['std']:.1f}"
-        lines.append(f"{row['way']:<8} {rate:>16} {row['with_start_per_s']:>11.1f} {share:>8}")
-    return "\n".join(lines)
+        rate = f"{row['photos_per_s']:.1f} ± {row['std']:.1f} (n={row['n']})"
+        lines.append(f"| {row['way']} | {rate} | {row['with_start_per_s']:.1f} | {share} |")
+    if found["memory"]:
+        lines += ["", "| photos | memory, MiB | each process that answers, MiB | seconds |"]
+        lines += ["|---|---|---|---|"]
+    for row in found["memory"]:
+        own, child = row["memory_mib"].values()
+        lines.append(f"| {row['photos']:,} | {own:.0f} | {child:.0f} | {row['seconds']:.0f} |")
+    return "\n".join([*lines, "", machine_text(found["machine"])])
 
 
 def main() -> None:
@@ -258,7 +273,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--ways", default="bare,olhar,ray")
     parser.add_argument("--memory", default="", help="numbers of photos, such as 10000,1000000")
-    parser.add_argument("--json", type=Path)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="everything, for programs")
+    shown.add_argument("--markdown", action="store_true", help="the tables of docs/benchmarks.md")
     args = parser.parse_args()
     from olhar.cores import count_cores
 
@@ -279,17 +296,9 @@ def main() -> None:
                 print(json.dumps(record), file=sys.stderr)
         for number in [int(part) for part in args.memory.split(",") if part]:
             result["memory"].append(measure_memory(model, number, folder))
-    print(machine_text(here))
     if result["runs"]:
         result["summary"] = summarise(result["runs"], count)
-        print(table(result["summary"]))
-    for row in result["memory"]:
-        own, child = row["memory_mib"].values()
-        print(
-            f"{row['photos']:>9,} photos: {own:.0f} MiB, each process that answers {child:.0f} MiB"
-        )
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1))
+    print(json.dumps(result, indent=1) if args.json else table(result))
 
 
 if __name__ == "__main__":

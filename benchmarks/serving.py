@@ -24,7 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from peers import PeerError, describe_here, environment, say
+from here import describe_here
+from peers import PeerError, environment, say
 from serving_servers import (
     BATCH,
     LATENCY_MS,

@@ -154,11 +154,12 @@ def make_jpegs(model: Path, side: int | None, folder: Path | None) -> tuple[list
 
     from olhar.classifier import load_classifier
     from olhar.datasets import load_named, split_dataset
-    from olhar.images import is_image_name, read_image
+    from olhar.datasets.photo_files import is_photo
+    from olhar.images import read_image
 
     config = load_classifier(model).config
     if folder:
-        paths = sorted(path for path in folder.rglob("*") if is_image_name(path))
+        paths = sorted(path for path in folder.rglob("*") if is_photo(path.name))
         if not paths:
             raise PeerError(f"there are no photos in '{folder}'")
         arrays = [read_image(path) for path in paths[:PHOTOS]]

@@ -72,7 +72,7 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Row
         network.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=machine.precision == "bf16"):
             logits = network(ready)
-        F.cross_entropy(logits.float(), labels[:batch]).backward()
+        torch.autograd.backward(F.cross_entropy(logits.float(), labels[:batch]))
 
     def ours() -> None:
         training.step(torch.randint(0, 50_000, (batch,)), generator)

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ def measure(name: str, browser: Any, dist: Path, work: Path, rounds: int) -> dic
     ours, theirs = [], []
     with serving(site) as url:
         for turn in range(rounds):
-            ways = [
+            ways: list[Callable[[], None]] = [
                 lambda: ours.extend(time_page(browser, page_file, photo.getvalue())),
                 lambda: theirs.extend(time_peer(browser, url, pixels)),
             ]
