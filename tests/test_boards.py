@@ -169,6 +169,33 @@ def test_it_compiles_without_a_warning_as_c_and_as_cpp(
             assert made.stat().st_size > 0
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_cmake_builds_it_alone_and_in_a_project(
+    exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path, precision: str
+) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    shutil.copytree(exported[precision][0], tmp_path / "c")
+    name = re.search(r"^project\((\w+) ", (tmp_path / "c" / "CMakeLists.txt").read_text(), re.M)
+    assert name
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.10)\nproject(own C)\nadd_subdirectory(c)\n"
+        f"add_executable(own own.c)\ntarget_link_libraries(own {name[1]})\n"
+    )
+    (tmp_path / "own.c").write_text(
+        '#include <stdio.h>\n#include "model.h"\n'
+        'int main(void) { model_run(); printf("%d classes\\n", MODEL_CLASSES); return 0; }\n'
+    )
+    warned = ("-Werror=dev", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror -pedantic")
+    for source, build in ((tmp_path / "c", tmp_path / "alone"), (tmp_path, tmp_path / "within")):
+        run("cmake", *warned, "-S", source, "-B", build)
+        run("cmake", "--build", build)
+    assert "all probabilities agree" in run(tmp_path / "alone" / "test_golden")
+    assert "100% tests passed" in run("ctest", cwd=tmp_path / "alone")
+    assert run(tmp_path / "within" / "own") == "10 classes\n"
+    assert not list((tmp_path / "within").rglob("test_golden"))  # tests are of the folder alone
+
+
 def test_the_sketch_compiles(
     exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
 ) -> None:
