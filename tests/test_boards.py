@@ -25,10 +25,12 @@ from conftest import olhar
 from olhar.classifier import load_classifier
 from olhar.errors import ConfigError, ExportError
 from olhar.native.arena import plan_arena
+from olhar.native.board import Board
 from olhar.native.boards import BOARDS, Limits, estimate, which_fit
 from olhar.native.graph import read_network
 from olhar.native.host import SOURCES, load_library
 from olhar.native.quantise import as_multiplier
+from olhar.native.running import Program
 from olhar.native.steps import PIXELS, Network
 from olhar.networks.specs import LISTED, NetworkSpec
 from olhar.pipeline.exporting import export_model
@@ -248,6 +250,23 @@ def test_golden_outputs_on_an_emulated_processor(
             )
             assert done.returncode
             assert b"1 probabilities differ" in done.stdout
+
+
+def test_what_was_chosen_is_not_compiled_anew(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling a large network takes long; the C that was measured is the C that is kept."""
+    compiled = []
+
+    class Counted(Program):
+        def __init__(self, sources: Path, board: Board) -> None:
+            compiled.append((sources / "model_weights.h").read_text())
+            super().__init__(sources, board)
+
+    monkeypatch.setattr("olhar.pipeline.exporting_c.Program", Counted)
+    export_model(digits_run, tmp_path / "c", format="c", precision="int8", in_card=False)
+    assert len(compiled) == len(set(compiled))
+    assert (tmp_path / "c" / "src" / "model_weights.h").read_text() in compiled
 
 
 def test_a_residual_network_gives_the_same_bits_anew(tmp_path: Path) -> None:
