@@ -67,6 +67,7 @@ bench: $(DEV)    ## every table of docs/benchmarks.md anew, measured on this mac
 	$(BIN)/python benchmarks/serving.py --markdown
 	$(BIN)/python benchmarks/photos.py --json .bench/photos.json --markdown
 	$(BIN)/python benchmarks/web.py --markdown
+	$(BIN)/python benchmarks/boards.py --markdown
 
 # Written by Babel's functions: pybabel compile takes "95% interval" for a printf format.
 catalogue: $(DEV) ## gather the texts, and compile what is translated

@@ -35,6 +35,7 @@ sys.path.append(str(ROOT / "benchmarks"))  # as where its scripts are run
 peers, scaling, serving_table = load("peers"), load("scaling"), load("serving_table")
 training_loop, predicting = load("training_loop"), load("predicting")
 photo_sets, photos_table, photos = load("photo_sets"), load("photos_table"), load("photos")
+boards = load("boards")
 
 
 def record(seconds: float, accuracy: float = 0.7, *, epochs: Any = 2) -> dict[str, Any]:
@@ -517,3 +518,16 @@ def test_one_command_makes_every_table_anew() -> None:
     )
     assert shown
     assert made >= shown
+
+
+def test_a_way_to_a_board_that_was_not_measured_has_a_dash() -> None:
+    one = {"test_images": 10, "times": [0.002, 0.001, 0.004], "accuracy": 0.5}
+    rows = [
+        {"way": "ours", "flash": 67086, "ram": None, "instructions": 3731, **one},
+        {"way": "theirs", "file": 74000, "ram": 14800, **one},
+    ]
+    here = dict.fromkeys(("processor", "system", "python", "olhar", "load_average"), "x")
+    said = boards.markdown(rows, ["emx: no compiler"], here)
+    assert "| ours | 67,086 | – | 3.73 | 2.000 ms | .5000 |" in said
+    assert "| theirs | file: 74,000 | arena: 14,800 | – | 2.000 ms | .5000 |" in said
+    assert said.endswith("Left out: emx: no compiler.")

@@ -25,10 +25,12 @@ from conftest import olhar
 from olhar.classifier import load_classifier
 from olhar.errors import ConfigError, ExportError
 from olhar.native.arena import plan_arena
+from olhar.native.board import Board
 from olhar.native.boards import BOARDS, Limits, estimate, which_fit
 from olhar.native.graph import read_network
 from olhar.native.host import SOURCES, load_library
 from olhar.native.quantise import as_multiplier
+from olhar.native.running import Program
 from olhar.native.steps import PIXELS, Network
 from olhar.networks.specs import LISTED, NetworkSpec
 from olhar.pipeline.exporting import export_model
@@ -169,6 +171,33 @@ def test_it_compiles_without_a_warning_as_c_and_as_cpp(
             assert made.stat().st_size > 0
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_cmake_builds_it_alone_and_in_a_project(
+    exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path, precision: str
+) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    shutil.copytree(exported[precision][0], tmp_path / "c")
+    name = re.search(r"^project\((\w+) ", (tmp_path / "c" / "CMakeLists.txt").read_text(), re.M)
+    assert name
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.10)\nproject(own C)\nadd_subdirectory(c)\n"
+        f"add_executable(own own.c)\ntarget_link_libraries(own {name[1]})\n"
+    )
+    (tmp_path / "own.c").write_text(
+        '#include <stdio.h>\n#include "model.h"\n'
+        'int main(void) { model_run(); printf("%d classes\\n", MODEL_CLASSES); return 0; }\n'
+    )
+    warned = ("-Werror=dev", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror -pedantic")
+    for source, build in ((tmp_path / "c", tmp_path / "alone"), (tmp_path, tmp_path / "within")):
+        run("cmake", *warned, "-S", source, "-B", build)
+        run("cmake", "--build", build)
+    assert "all probabilities agree" in run(tmp_path / "alone" / "test_golden")
+    assert "100% tests passed" in run("ctest", cwd=tmp_path / "alone")
+    assert run(tmp_path / "within" / "own") == "10 classes\n"
+    assert not list((tmp_path / "within").rglob("test_golden"))  # tests are of the folder alone
+
+
 def test_the_sketch_compiles(
     exported: dict[str, tuple[Path, dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -221,6 +250,23 @@ def test_golden_outputs_on_an_emulated_processor(
             )
             assert done.returncode
             assert b"1 probabilities differ" in done.stdout
+
+
+def test_what_was_chosen_is_not_compiled_anew(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling a large network takes long; the C that was measured is the C that is kept."""
+    compiled = []
+
+    class Counted(Program):
+        def __init__(self, sources: Path, board: Board) -> None:
+            compiled.append((sources / "model_weights.h").read_text())
+            super().__init__(sources, board)
+
+    monkeypatch.setattr("olhar.pipeline.exporting_c.Program", Counted)
+    export_model(digits_run, tmp_path / "c", format="c", precision="int8", in_card=False)
+    assert len(compiled) == len(set(compiled))
+    assert (tmp_path / "c" / "src" / "model_weights.h").read_text() in compiled
 
 
 def test_a_residual_network_gives_the_same_bits_anew(tmp_path: Path) -> None:

@@ -263,9 +263,10 @@ def _export_int8(request: Request, board: Board, content: bytes) -> ExportedC:
     progress.start(_("choosing scales"), len(rows))
     images = dataset.images[rows]
     with folder_aside(request.out) as aside:
-        board, text, method = _choose(board, images, dataset, splits, aside / "src", content)
+        board, text, program, method = _choose(
+            board, images, dataset, splits, aside / "src", content
+        )
         made = _describe(request, board, add_sizes(board, text, aside / "src"))
-        program = Program(aside / "src", board)
         before = measure_accuracy(classifier, dataset, splits, progress)
         progress.start(_("measuring the C"), len(splits.test))
         after = _accuracy(program, dataset, splits.test, progress)
@@ -293,27 +294,32 @@ def _choose(
     splits: Splits,
     folder: Path,
     content: bytes,
-) -> tuple[Board, ModelText, str]:
-    """The 8-bit network that validation images ask for, its C in `folder`, and how it was made.
+) -> tuple[Board, ModelText, Program, str]:
+    """The 8-bit network that validation images ask for, its C in `folder`, compiled, and how it was made.
 
     What is done beyond rounding is tried in turn, until it is right on as many as at fp32.
     """
     count = max(_LEAST_IMAGES, min(_MOST_IMAGES, _MOST_MACS // board.network.macs))
     rows = spread(splits.val, count)
     wanted = share_right(_one_view(content, dataset, rows), dataset, rows)
-    best, found, text = board, -1.0, None
+    best, found = board, -1.0
+    text: ModelText | None = None
+    program: Program | None = None
     method = last = ""
     for last, network, seen in _methods(board.network, images):
         tried = dataclasses.replace(board, network=network, quantised=quantise(network, seen))
         own = write_code(tried, folder)
-        share = _accuracy(Program(folder, tried), dataset, rows, Progress())
+        compiled = Program(folder, tried)  # of a large network many seconds: once is enough
+        share = _accuracy(compiled, dataset, rows, Progress())
         if share > found:
-            best, found, text, method = tried, share, own, last
+            best, found, text, program, method = tried, share, own, compiled, last
         if wanted - found <= _SMALL_DROP:
             break
-    if text is None or method != last:
+    assert text is not None
+    assert program is not None
+    if method != last:
         text = write_code(best, folder)
-    return best, text, method
+    return best, text, program, method
 
 
 def _one_view(content: bytes, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
