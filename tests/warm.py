@@ -46,7 +46,7 @@ _LIBRARIES = (
     *("PIL.Image", "PIL.ImageOps", "onnxruntime", "onnx", "torch", "safetensors.torch"),
     *("matplotlib.pyplot", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
     *("rich.progress", "rich.table", "markdown_it", "packaging.version", "platformdirs", "tomli_w"),
-    *("starlette.applications", "starlette.routing", "uvicorn", "httptools", "uvloop"),
+    *("uvicorn", "httptools", "uvloop"),
     *("pyarrow.parquet", "optuna", "sqlalchemy", "boto3", "pymongo"),
 )
 # Threads that libraries start while they are imported: the warm process must have none. That of

@@ -13,36 +13,27 @@ ETag; with If-None-Match it is 304 where nothing has changed. Errors are {"code"
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from olhar import i18n, looks
 from olhar.board import card, folders, texts
-from olhar.errors import MissingFileError, OlharError
-from olhar.i18n import Text, _
-from olhar.web_server.local_pages import (
-    file_answer,
-    guarded,
-    json_answer,
-    refuse,
-    request_language,
-)
-from olhar.web_server.prefix import PREFIX
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Scope
+from olhar.errors import MissingFileError
+from olhar.i18n import _
+from olhar.web_server.answers import Answer, file_answer, json_answer, plain_answer
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.request import Request
+from olhar.web_server.routes import get
+from olhar.web_server.site import Site
 
 _PAGE = Path(__file__).parent / "page"
 
 
 def build_app(
     root: Path, *, local: bool = True, allow_host: Collection[str] = (), root_path: str = ""
-) -> ASGIApp:
+) -> Site:
     """The board over the runs in `root`, as an ASGI application.
 
     Args:
@@ -52,40 +43,30 @@ def build_app(
         allow_host: names that are answered besides.
         root_path: the path under which a proxy shows it.
     """
-    from starlette.applications import Starlette
-    from starlette.routing import Route
-
-    def route(path: str, answer: Callable[[Request], Response]) -> Route:
-        def endpoint(request: Request) -> Response:
-            with i18n.using(request_language(request)):
-                return answer(request)
-
-        return Route(path, endpoint, methods=["GET"])
-
     files = [*sorted(_PAGE.iterdir()), *(looks.FOLDER / name for name in ("words.js", "icon.svg"))]
-    pages = [route(f"/{file.name}", file_answer(file)) for file in files]
     routes = [
-        route("/", file_answer(_PAGE / "index.html")),
-        *pages,
-        route(
-            "/api/texts", lambda request: json_answer(request, texts.page_texts(i18n.language()))
-        ),
-        route("/api/runs", lambda request: json_answer(request, _list(root))),
-        route(
+        get("/", file_answer(_PAGE / "index.html")),
+        *(get(f"/{file.name}", file_answer(file)) for file in files),
+        get("/api/texts", lambda request: json_answer(request, texts.page_texts(i18n.language()))),
+        get("/api/runs", lambda request: json_answer(request, _list(root))),
+        get(
             "/api/runs/{id}",
             lambda request: json_answer(request, folders.describe_run(root, _id(request))),
         ),
-        route("/api/runs/{id}/card", lambda request: json_answer(request, _card(root, request))),
-        route("/pictures/{id}/{file:path}", lambda request: _picture(request, root)),
+        get("/api/runs/{id}/card", lambda request: json_answer(request, _card(root, request))),
+        get("/pictures/{id}/{file:path}", lambda request: _picture(request, root)),
     ]
-    app: Starlette = Starlette(routes=routes, exception_handlers={OlharError: refuse})
-    return guarded(
-        app, "board", local=local, allow_host=allow_host, root_path=root_path, check=_check
+    return Site(
+        "board",
+        routes,
+        HostNames(allow_host, local=local),
+        root_path=root_path,
+        checks=[_only_reading],
     )
 
 
 def _id(request: Request) -> str:
-    return str(request.path_params["id"])
+    return request.params["id"]
 
 
 def _list(root: Path) -> dict[str, Any]:
@@ -93,21 +74,21 @@ def _list(root: Path) -> dict[str, Any]:
 
 
 def _card(root: Path, request: Request) -> dict[str, str]:
-    key, prefix = _id(request), request.scope[PREFIX]
+    key, prefix = _id(request), request.prefix
     address = f"{prefix and f'{prefix}/'}pictures/{quote(key, safe='')}/"
     markdown = card.read_card(folders.run_path(root, key))
     return {"html": card.render_card(markdown, folders.pictures(root, key), address)}
 
 
-def _picture(request: Request, root: Path) -> Response:
-    name = str(request.path_params["file"])
+def _picture(request: Request, root: Path) -> Answer:
+    name = request.params["file"]
     path = folders.pictures(root, _id(request)).get(name)
     if path is None:
         raise MissingFileError(_("this run has no picture '{name}'", name=name))
     return file_answer(path)(request)
 
 
-def _check(scope: Scope) -> tuple[int, Text] | None:
-    if scope["method"] in {"GET", "HEAD"}:
+def _only_reading(request: Request) -> Answer | None:
+    if request.method in {"GET", "HEAD"}:
         return None
-    return 405, _("this page can only be read")
+    return plain_answer(405, _("this page can only be read"), {"Allow": "GET, HEAD"})

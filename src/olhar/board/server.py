@@ -13,7 +13,7 @@ from olhar.run import RunFolder
 from olhar.serving.settings import SERVE
 from olhar.streams import hold_streams
 from olhar.web_server.listening import is_local, listen, shown_url
-from olhar.web_server.local_pages import require_server, serve_app
+from olhar.web_server.running import require_server, serve_app
 
 DEFAULT_RUNS, DEFAULT_HOST, DEFAULT_PORT = Path("runs"), "localhost", 8090
 
@@ -48,7 +48,7 @@ def serve_board(
     hold_streams()
     progress = progress or Progress()
     root = check_runs_folder(Path(runs))
-    require_server("board")
+    require_server()
     names = SERVE["allow_host"].read(allow_host, "--allow-host")
     prefix = SERVE["root_path"].check(root_path, "--root-path")
     with listen(host, port, command="board") as [listening]:

@@ -9,7 +9,7 @@
     /                                the page, with what it needs
 
 No framework stands on the way of a photo: routing, validation and answer objects of one took longer
-than a small network. The page's routes are Starlette's.
+than a small network.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from olhar import i18n
 from olhar.errors import OlharError, machine_error
@@ -33,8 +33,9 @@ from olhar.serving.guard import Guard
 from olhar.serving.metrics import Metrics
 from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
+from olhar.web_server.answers import Answer, redirect, send_answer
 from olhar.web_server.hosts import HostNames
-from olhar.web_server.prefix import PREFIX, redirect_of, without_prefix
+from olhar.web_server.prefix import redirect_of, without_prefix
 from olhar.web_server.refusals import (
     ClientGoneError,
     busy,
@@ -46,46 +47,50 @@ from olhar.web_server.refusals import (
     wrong_media_type,
     wrong_method,
 )
-from olhar.web_server.request import Answer, Message, Receive, Request, Send
-
-if TYPE_CHECKING:
-    from starlette.routing import Router
+from olhar.web_server.request import Receive, Request, Send
+from olhar.web_server.routes import Route, Routes
 
 log = logging.getLogger("olhar.serving")
 _UNREAD_S = 5.0  # for the body of a request that was refused before it was read
 _PARSED_AT_ONCE = 64 * 1024  # a larger body is taken apart in a thread
-_V2_MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/(ready|infer))?")
-
-_Handler = Callable[[Request], Awaitable[Answer]]
+_VERSIONS = ("", "/versions/{version}")  # that may stand in a path
 
 
 class App:
     """Answers requests; `state` is shared with whoever reloads models."""
 
     def __init__(
-        self,
-        state: ServeState,
-        metrics: Metrics | None = None,
-        *,
-        local: bool = False,
+        self, state: ServeState, metrics: Metrics | None = None, *, local: bool = False
     ) -> None:
         self.state = state
         self.metrics = metrics or Metrics()
         self.draining = False
         self._guard = Guard(state.settings, HostNames(state.settings.allow_host, local=local))
         self._in_flight = 0
-        self._pages: Router | None = None
-        self._routes: dict[str, dict[str, _Handler]] = {
-            "/predict": {"POST": self._predict},
-            "/invocations": {"POST": self._predict},
-            "/ping": {"GET": self._alive},
-            "/models": {"GET": self._models},
-            "/metrics": {"GET": self._metrics},
-            "/openapi.json": {"GET": self._openapi},
-            "/v2": {"GET": self._v2},
-            "/v2/health/live": {"GET": self._alive},
-            "/v2/health/ready": {"GET": self._ready},
-        }
+        self._pages: Routes | None = None
+        self._routes = Routes(self._protocol_routes())
+
+    def _protocol_routes(self) -> Iterator[Route]:
+        yield Route("POST", "/predict", self._predict)
+        yield Route("POST", "/invocations", self._predict)
+        yield Route("GET", "/ping", self._alive)
+        yield Route("GET", "/models", self._models)
+        yield Route("GET", "/metrics", self._metrics)
+        yield Route("GET", "/openapi.json", self._openapi)
+        yield Route("GET", "/v2", self._v2)
+        yield Route("GET", "/v2/health/live", self._alive)
+        yield Route("GET", "/v2/health/ready", self._ready)
+        for version in _VERSIONS:
+            path = f"/v2/models/{{name}}{version}"
+            yield Route("POST", f"{path}/infer", self._infer)
+            yield Route("GET", f"{path}/ready", self._model_ready)
+            yield Route("GET", path, self._v2_metadata)
+            path = f"/v1/models/{{name}}{version}"
+            yield Route("POST", f"{path}:predict", partial(self._v1_answer, "predict"))
+            yield Route("POST", f"{path}:classify", partial(self._v1_answer, "classify"))
+            yield Route("GET", f"{path}/metadata", self._v1_metadata)
+            yield Route("GET", path, self._v1_status)
+            yield Route("POST", path, self._v1_without_verb)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One request (ASGI 3.0)."""
@@ -97,7 +102,10 @@ class App:
             answer = await self._answer(request)
         if request.has_unread_body and "Connection" not in answer.headers:
             await self._make_room(request, answer)
-        await self._send(request, answer, send)
+        if self.draining:
+            answer.headers["Connection"] = "close"
+        headers = self._guard.headers(request, answer) | {"X-Request-Id": request.id}
+        await send_answer(answer, headers, receive, send)
         seconds = time.perf_counter() - started
         self.metrics.count(_route(request.path), answer.status, seconds)
         if answer.status >= 400 or self.state.settings.log_requests:
@@ -113,7 +121,7 @@ class App:
                 return answer
             home = redirect_of(request.scope)
             if home is not None and not counted:
-                return Answer(307, b"", "text/plain", {"Location": home})
+                return redirect(home)
             self._guard.check(request)
             if counted and self._in_flight > self.state.settings.concurrency:
                 raise busy(self.state.settings.concurrency)
@@ -147,16 +155,10 @@ class App:
             raise too_slow_to_answer(seconds) from error
 
     async def _route(self, request: Request) -> Answer:
-        methods = self._routes.get(request.path)
-        if methods is not None:
-            return await _by_method(request, methods)
-        found = _V2_MODEL.fullmatch(request.path)
-        if found:
-            return await self._v2_model(request, found[1], found[2], found[3])
-        found = tensorflow_serving.PATH.fullmatch(request.path)
-        if found:
-            return await self._v1_model(request, found[1], found[2], found[3] or found[4])
-        return await self._page(request)
+        handler = self._routes.find(request) or self.load_pages().find(request)
+        if handler is None:
+            raise not_found(request.path)
+        return await handler(request)
 
     async def _make_room(self, request: Request, answer: Answer) -> None:
         """Take in a body that was refused unread; close the connection where it does not end."""
@@ -166,19 +168,6 @@ class App:
                 whole = await request.discard(self.state.settings.max_bytes)
         if not whole:
             answer.headers["Connection"] = "close"
-
-    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
-        headers = self._guard.headers(request, answer)
-        headers["Content-Type"] = answer.content_type
-        headers["Content-Length"] = str(len(answer.body))
-        headers["X-Request-Id"] = request.id
-        if self.draining:
-            headers["Connection"] = "close"
-        if answer.status == 204:
-            del headers["Content-Type"], headers["Content-Length"]
-        raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-        await send({"type": "http.response.body", "body": answer.body})
 
     async def _predict(self, request: Request) -> Answer:
         settings = self.state.settings
@@ -217,101 +206,54 @@ class App:
     async def _openapi(self, request: Request) -> Answer:
         from olhar.serving.openapi import openapi
 
-        return _json(openapi(self.state, request.scope[PREFIX]))
+        return _json(openapi(self.state, request.prefix))
 
     async def _v2(self, _request: Request) -> Answer:
         return _json(open_inference.server_metadata())
 
-    async def _v2_model(
-        self, request: Request, name: str, version: str | None, action: str | None
-    ) -> Answer:
-        model = self.state.model(name)
-        if version is not None:
-            open_inference.check_version(model, version)
+    def _model(self, request: Request) -> ServedModel:
+        """That whose name, and perhaps whose version, stands in the path."""
+        model = self.state.model(request.params["name"])
+        if "version" in request.params:
+            open_inference.check_version(model, request.params["version"])
+        return model
 
-        async def infer(request: Request) -> Answer:
-            body = await _plain_body(request, self.state.settings.max_bytes)
-            length = request.header(b"inference-header-content-length")
-            body, headers = await open_inference.infer(self.state, model, body, length)
-            kind = "application/octet-stream" if headers else "application/json"
-            return Answer(200, body, kind, headers)
+    async def _infer(self, request: Request) -> Answer:
+        model = self._model(request)
+        body = await _plain_body(request, self.state.settings.max_bytes)
+        length = request.header(b"inference-header-content-length")
+        body, headers = await open_inference.infer(self.state, model, body, length)
+        kind = "application/octet-stream" if headers else "application/json"
+        return Answer(200, body, kind, headers)
 
-        async def metadata(_request: Request) -> Answer:
-            return _json(open_inference.model_metadata(model))
+    async def _model_ready(self, request: Request) -> Answer:
+        return _json({"name": self._model(request).name, "ready": True})
 
-        async def ready(_request: Request) -> Answer:
-            return _json({"name": model.name, "ready": True})
+    async def _v2_metadata(self, request: Request) -> Answer:
+        return _json(open_inference.model_metadata(self._model(request)))
 
-        handlers: dict[str | None, dict[str, _Handler]] = {
-            "infer": {"POST": infer},
-            "ready": {"GET": ready},
-            None: {"GET": metadata},
-        }
-        return await _by_method(request, handlers[action])
+    async def _v1_answer(self, verb: str, request: Request) -> Answer:
+        model = self._model(request)
+        body = await _plain_body(request, self.state.settings.max_bytes)
+        return Answer(200, await tensorflow_serving.answer(self.state, model, verb, body))
 
-    async def _v1_model(
-        self, request: Request, name: str, version: str | None, action: str | None
-    ) -> Answer:
-        model = self.state.model(name)
-        if version is not None:
-            open_inference.check_version(model, version)
+    async def _v1_metadata(self, request: Request) -> Answer:
+        return _json(tensorflow_serving.metadata(self._model(request)))
 
-        async def answer(request: Request) -> Answer:
-            body = await _plain_body(request, self.state.settings.max_bytes)
-            words = (self.state, model, str(action), body)
-            return Answer(200, await tensorflow_serving.answer(*words))
+    async def _v1_status(self, request: Request) -> Answer:
+        return _json(tensorflow_serving.status(self._model(request)))
 
-        async def describe(_request: Request) -> Answer:
-            tell = tensorflow_serving.metadata if action else tensorflow_serving.status
-            return _json(tell(model))
+    async def _v1_without_verb(self, request: Request) -> Answer:
+        self._model(request)  # a verb that there is not is taken for the end of a name
+        raise wrong_method(request.method, "GET")
 
-        handlers: dict[str, _Handler] = {"GET": describe}
-        if action in {"predict", "classify"}:
-            handlers = {"POST": answer}
-        return await _by_method(request, handlers)
-
-    async def _page(self, request: Request) -> Answer:
-        """An answer of the page's Starlette routes, whole before it is sent."""
-        from starlette.exceptions import HTTPException
-
-        messages: list[Message] = []
-        bodies = [await request.body(self.state.settings.max_bytes)]
-
-        async def receive() -> Message:
-            if not bodies:
-                return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
-
-        async def collect(message: Message) -> None:
-            messages.append(message)
-
-        scope = {**request.scope, "app": self}
-        try:
-            await self.load_pages()(scope, receive, collect)
-        except HTTPException as error:
-            if error.status_code == 405:
-                raise wrong_method(
-                    request.method, (error.headers or {}).get("Allow", "")
-                ) from error
-            raise not_found(request.path) from error
-        return _collected(messages)
-
-    def load_pages(self) -> Router:
-        """The page's routes; loading Starlette takes a moment that no photo should wait for."""
+    def load_pages(self) -> Routes:
+        """The page's routes; loading what they need takes a moment that no photo should wait for."""
         if self._pages is None:
-            from starlette.routing import Router
-
             from olhar.serving.page_routes import page_routes
 
-            self._pages = Router(page_routes(self.state), redirect_slashes=False)
+            self._pages = Routes(page_routes(self.state))
         return self._pages
-
-
-async def _by_method(request: Request, methods: Mapping[str, _Handler]) -> Answer:
-    method = "GET" if request.method == "HEAD" else request.method
-    if method not in methods:
-        raise wrong_method(request.method, ", ".join(methods))
-    return await methods[method](request)
 
 
 async def _plain_body(request: Request, max_bytes: int) -> bytes:
@@ -342,17 +284,6 @@ def _describe(model: ServedModel) -> dict[str, Any]:
 def _json(value: Any, status: int = 200) -> Answer:
     # A file's name may hold half a surrogate pair, which UTF-8 cannot.
     return Answer(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _collected(messages: list[Message]) -> Answer:
-    """ASGI messages → one answer."""
-    start = messages[0]
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
-    body = b"".join(message.get("body", b"") for message in messages[1:])
-    kind = headers.pop("content-type", "application/octet-stream")
-    headers.pop("content-length", None)
-    shown = {name.title(): value for name, value in headers.items()}
-    return Answer(start["status"], body, kind, shown)
 
 
 def _route(path: str) -> str:

@@ -8,9 +8,10 @@ from collections import OrderedDict
 
 from olhar.i18n import Text, _
 from olhar.serving.settings import ServeSettings
+from olhar.web_server.answers import OWN_PICTURES, Answer, safe_headers
 from olhar.web_server.hosts import HostNames, bare_name, refusal
 from olhar.web_server.refusals import RequestError, too_fast
-from olhar.web_server.request import Answer, Request
+from olhar.web_server.request import Request
 
 # Health is for machines that have no token; the page itself holds nothing and asks for the token.
 _OPEN = frozenset({"/", "/ping", "/v2/health/live", "/v2/health/ready"})
@@ -18,14 +19,7 @@ _OPEN_FOLDER, _CLOSED_IN_IT = "/page/", "/page/models"
 _MOST_CLIENTS = 10_000
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-_FOR_PAGES = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_FOR_PAGES = _ALWAYS | safe_headers(OWN_PICTURES)
 
 
 class Guard:
@@ -44,7 +38,7 @@ class Guard:
 
     def check(self, request: Request) -> None:
         """Raise RequestError where a request is refused."""
-        host = request.header(b"host")
+        host = request.host
         if not self._hosts.answers(host):
             raise RequestError(421, "host", refusal(host, "serve"))
         origin = request.header(b"origin")
@@ -70,10 +64,9 @@ class Guard:
         return Answer(204, b"", headers=headers)
 
     def headers(self, request: Request, answer: Answer) -> dict[str, str]:
-        """What goes with an answer, its own headers last."""
-        found = dict(_ALWAYS)
-        if answer.content_type.startswith("text/html"):
-            found |= _FOR_PAGES
+        """What goes with an answer beside its own headers."""
+        is_page = answer.content_type.startswith("text/html")
+        found = dict(_FOR_PAGES if is_page else _ALWAYS)
         if self._settings.cors:
             origin = request.header(b"origin")
             found["Vary"] = "Origin"
@@ -82,7 +75,7 @@ class Guard:
                 found["Access-Control-Expose-Headers"] = (
                     "X-Request-Id, Retry-After, Inference-Header-Content-Length"
                 )
-        return found | answer.headers
+        return found
 
     def _allowed(self, origin: str) -> bool:
         return bool(origin) and (

@@ -16,15 +16,13 @@ as image/… or application/octet-stream: a foreign page can send neither withou
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from olhar import i18n, looks
-from olhar.errors import explain_os_errors
-from olhar.i18n import _, choose_language
+from olhar.i18n import _
 from olhar.images import encode_png
 from olhar.native.style import MNIST, digit_style
 from olhar.serving import looked
@@ -35,97 +33,51 @@ from olhar.serving.page_texts import page_texts
 from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
 from olhar.serving.web_file import WebFiles
-from olhar.web_server.prefix import PREFIX, place_page
+from olhar.web_server.answers import OWN_CAMERA, TYPES, Answer, file_answer, json_content
 from olhar.web_server.refusals import RequestError, bad_request, wrong_media_type
 from olhar.web_server.request import Request
-
-if TYPE_CHECKING:
-    from starlette.requests import Request as StarletteRequest
-    from starlette.responses import Response
-    from starlette.routing import Route
+from olhar.web_server.routes import Route, get, in_thread
 
 _PAGE = Path(__file__).parent / "page"
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Vary": "Accept-Language",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
+_HEADERS = OWN_CAMERA | {"Cache-Control": "no-cache"}
 _OPTIONS = ("model", "lang", "file", "invert")
 
 Options = Mapping[str, str]
 
 
-def page_routes(state: ServeState) -> list[Route]:
+def page_routes(state: ServeState) -> Iterator[Route]:
     """The routes of the page. A refusal is raised as an OlharError, for the server to answer.
 
     Args:
         state: the settings, and the models, which may be replaced while it serves.
     """
-    from starlette.routing import Route
-
     folder = state.settings.corrections
     corrections = None if folder is None else Corrections(folder)
-    shown = [*_PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)]
-    files = {f"/page/{file.name}": file for file in shown if file.suffix in _TYPES}
-
     web_files = WebFiles()
 
-    def take_along(options: Options) -> Response:
+    def take_along(request: Request) -> Answer:
+        options = request.query
+        _check_options(options, ("model", "lang"))
         model = state.model(options.get("model"))
-        return _response(web_files.of(model), "application/octet-stream", _file_name(model.name))
+        content = web_files.of(model)
+        return Answer(200, content, "application/octet-stream", _file_name(model.name))
 
-    def keep(body: bytes, options: Options) -> Response:
+    def keep(body: bytes, options: Options) -> Answer:
         return _json(_keep(state, corrections, body, options))
 
-    return [
-        Route("/", _index, methods=["GET"]),
-        *(_get(path, partial(_file, file)) for path, file in files.items()),
-        _get("/page/texts", lambda: _json(page_texts(i18n.language()))),
-        _get("/page/models", lambda: _json(_describe(state))),
-        _get_slowly("/web", take_along),
-        _post(state, "/page/seen", lambda body, options: _seen(state, body, options)),
-        _post(state, "/page/drawing", lambda body, options: _draw(state, body, options), json=True),
-        _post(state, "/explain", lambda body, options: _explain(state, body, options), at_once=1),
-        _post(state, "/corrections", keep, more_options=("label",)),
-    ]
-
-
-async def _index(given: StarletteRequest) -> Response:
-    file = _PAGE / "index.html"
-    with explain_os_errors(file):
-        content = looks.read_page(file)
-    return _response(place_page(content, given.scope[PREFIX]), _TYPES[".html"], _HEADERS)
-
-
-def _get(path: str, answer: Callable[[], Response]) -> Route:
-    from starlette.routing import Route
-
-    async def endpoint(given: StarletteRequest) -> Response:
-        request = Request(given.scope, given.receive)
-        with i18n.using(_language(request)):
-            return answer()
-
-    return Route(path, endpoint, methods=["GET"])
-
-
-def _get_slowly(path: str, answer: Callable[[Options], Response]) -> Route:
-    """A route whose answer is made in a thread."""
-    import anyio
-    from starlette.routing import Route
-
-    async def endpoint(given: StarletteRequest) -> Response:
-        request = Request(given.scope, given.receive)
-        with i18n.using(_language(request)):
-            _check_options(request.query, ("model", "lang"))
-            return await anyio.to_thread.run_sync(answer, request.query)
-
-    return Route(path, endpoint, methods=["GET"])
+    yield get("/", file_answer(_PAGE / "index.html", _HEADERS))
+    for file in (*_PAGE.iterdir(), *(looks.FOLDER / name for name in looks.NAMES)):
+        if file.suffix in TYPES:
+            yield get(f"/page/{file.name}", file_answer(file, _HEADERS))
+    yield get("/page/texts", lambda _request: _json(page_texts(i18n.language())))
+    yield get("/page/models", lambda _request: _json(_describe(state)))
+    yield get("/web", take_along)
+    yield _post(state, "/page/seen", lambda body, options: _seen(state, body, options))
+    yield _post(
+        state, "/page/drawing", lambda body, options: _draw(state, body, options), json=True
+    )
+    yield _post(state, "/explain", lambda body, options: _explain(state, body, options), at_once=1)
+    yield _post(state, "/corrections", keep, more_options=("label",))
 
 
 def _file_name(name: str) -> dict[str, str]:
@@ -138,7 +90,7 @@ def _file_name(name: str) -> dict[str, str]:
 def _post(
     state: ServeState,
     path: str,
-    answer: Callable[[bytes, Options], Response],
+    answer: Callable[[bytes, Options], Answer],
     *,
     json: bool = False,
     at_once: int = 8,
@@ -148,30 +100,20 @@ def _post(
 
     Explaining covers a photo hundreds of times, and the answers of others must not wait for that.
     """
-    import anyio
-    from starlette.routing import Route
+    threads = ThreadPoolExecutor(
+        at_once
+    )  # a time limit may forget an answer, but its thread goes on
 
-    limiter = anyio.CapacityLimiter(at_once)
+    async def handler(request: Request) -> Answer:
+        options = request.query
+        _check_options(options, (*_OPTIONS, *more_options))
+        _check_type(request, json=json)
+        body = await request.body(state.settings.max_bytes)
+        if not body:
+            raise bad_request(_("there is no photo in the request; send one or more"))
+        return await in_thread(lambda: answer(body, options), threads)
 
-    async def endpoint(given: StarletteRequest) -> Response:
-        request = Request(given.scope, given.receive)
-        with i18n.using(_language(request)):
-            options = request.query
-            _check_options(options, (*_OPTIONS, *more_options))
-            _check_type(request, json=json)
-            body = await request.body(state.settings.max_bytes)
-            if not body:
-                raise bad_request(_("there is no photo in the request; send one or more"))
-            return await anyio.to_thread.run_sync(
-                answer, body, options, limiter=limiter, abandon_on_cancel=True
-            )
-
-    return Route(path, endpoint, methods=["POST"])
-
-
-def _language(request: Request) -> str:
-    accepted = request.header(b"accept-language")
-    return choose_language(request.query.get("lang", ""), accepted)
+    return Route("POST", path, handler)
 
 
 def _check_options(options: Options, allowed: tuple[str, ...]) -> None:
@@ -226,20 +168,20 @@ def _name(options: Options) -> str:
     return options.get("file", "-")
 
 
-def _seen(state: ServeState, body: bytes, options: Options) -> Response:
+def _seen(state: ServeState, body: bytes, options: Options) -> Answer:
     classifier = state.model(options.get("model")).classifier
     preprocess = classifier.preprocess.reading(options.get("invert") or state.settings.invert)
     pixels = preprocess.read_pixels(body, name=_name(options), max_pixels=state.settings.max_pixels)
     return _png(encode_png(pixels))
 
 
-def _draw(state: ServeState, body: bytes, options: Options) -> Response:
+def _draw(state: ServeState, body: bytes, options: Options) -> Answer:
     strokes = read_strokes(read_json(body).get("strokes"))
     style = digit_style(state.model(options.get("model")).classifier.config)
     return _png(encode_png(draw_digit(strokes, style or MNIST)[..., None]))
 
 
-def _explain(state: ServeState, body: bytes, options: Options) -> Response:
+def _explain(state: ServeState, body: bytes, options: Options) -> Answer:
     classifier = state.model(options.get("model")).classifier
     classifier = classifier.reading(options.get("invert") or state.settings.invert)
     return _json(
@@ -268,21 +210,9 @@ def _keep(
     return kept.to_dict()
 
 
-def _file(path: Path) -> Response:
-    with explain_os_errors(path):
-        return _response(path.read_bytes(), _TYPES[path.suffix], _HEADERS)
+def _json(value: Any) -> Answer:
+    return Answer(200, json_content(value))
 
 
-def _json(value: Any) -> Response:
-    content = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _response(content.encode("utf-8", "replace"), "application/json", {})
-
-
-def _png(content: bytes) -> Response:
-    return _response(content, "image/png", {})
-
-
-def _response(content: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
-    from starlette.responses import Response
-
-    return Response(content, media_type=media_type, headers=dict(headers))
+def _png(content: bytes) -> Answer:
+    return Answer(200, content, "image/png")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
-from olhar.errors import ConfigError, MissingExtraError
+from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.progress import Progress
 from olhar.serving.settings import ServeSettings
 from olhar.streams import hold_streams
 from olhar.web_server.listening import is_local, listen, shown_url
+from olhar.web_server.running import require_server
 
 
 def serve(
@@ -57,16 +57,3 @@ def serve(
 
             serve_in_processes(*words, groups, workers, ready)
     progress.note(_("the server at {url} has ended; every request was answered", url=url))
-
-
-def require_server() -> None:
-    """Raise MissingExtraError where the libraries of the web server are not installed."""
-    names = ("starlette", "uvicorn", "httptools", "python_multipart")
-    missing = [name for name in names if not importlib.util.find_spec(name)]
-    if missing:
-        raise MissingExtraError(
-            _(
-                "serving needs {names}; install it with: pip install 'olhar[serve]'",
-                names=", ".join(missing),
-            )
-        )

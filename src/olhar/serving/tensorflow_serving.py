@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +29,6 @@ from olhar.web_server.refusals import bad_request
 
 if TYPE_CHECKING:
     from olhar.serving.settings import ServeState
-
-PATH = re.compile(r"/v1/models/([^/]+?)(?:/versions/([^/:]+))?(?::(predict|classify)|/(metadata))?")
 
 
 def status(model: ServedModel) -> dict[str, Any]:

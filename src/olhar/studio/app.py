@@ -24,30 +24,19 @@ being asked first (CORS preflight), and is not allowed to. Errors are {"code", "
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
-from olhar.errors import OlharError
-from olhar.studio.admission import with_token
+from olhar.studio.admission import token_check
 from olhar.studio.events import send_events
 from olhar.studio.model_routes import model_routes
 from olhar.studio.phones import Phones
 from olhar.studio.photo_routes import photo_routes
-from olhar.studio.requests import (
-    HEADERS,
-    check_header,
-    json_route,
-    page_routes,
-    plain_route,
-    refuse_in_words,
-    text_of,
-)
+from olhar.studio.requests import HEADERS, STATUSES, check_header, json_route, page_routes, text_of
 from olhar.studio.studio import Studio
 from olhar.studio.texts import page_texts
-from olhar.web_server.local_pages import guarded, json_answer
-
-if TYPE_CHECKING:
-    from starlette.routing import Route
-    from starlette.types import ASGIApp
+from olhar.web_server.answers import json_answer
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.routes import Route, get
+from olhar.web_server.site import Site
 
 
 def build_app(
@@ -58,7 +47,7 @@ def build_app(
     token: str | None = None,
     allow_host: tuple[str, ...] = (),
     root_path: str = "",
-) -> ASGIApp:
+) -> Site:
     """The studio as an ASGI application.
 
     Args:
@@ -69,26 +58,22 @@ def build_app(
         allow_host: names that are answered besides its own.
         root_path: the path under which a proxy shows it.
     """
-    from starlette.applications import Starlette
-    from starlette.routing import Route
-
     routes = [
         *page_routes("page", page_texts),
-        plain_route("/api/state", lambda request: json_answer(request, studio.state())),
-        Route("/api/events", partial(send_events, studio)),
+        get("/api/state", lambda request: json_answer(request, studio.state())),
+        Route("GET", "/api/events", partial(send_events, studio)),
         *photo_routes(studio),
         *model_routes(studio),
         *_phone_routes(phones),
     ]
-    app = Starlette(routes=routes, exception_handlers={OlharError: refuse_in_words})
-    return guarded(
-        with_token(app, token),
+    return Site(
         "studio",
-        local=local,
-        allow_host=allow_host,
+        routes,
+        HostNames(allow_host, local=local),
         root_path=root_path,
-        check=check_header,
+        checks=[check_header] if token is None else [check_header, token_check(token)],
         headers=HEADERS,
+        statuses=STATUSES,
     )
 
 

@@ -11,16 +11,16 @@ page without one.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from olhar.i18n import _
 from olhar.studio.app import build_app
 from olhar.studio.class_door import Door
 from olhar.studio.lesson import Lesson, Student
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from olhar.web_server.answers import Answer, json_content, send_answer
+from olhar.web_server.request import Message, Receive, Request, Send
+from olhar.web_server.site import ASGIApp
 
 _MOST_BYTES = 64 * 2**20  # of one request: thirty may come at once
 
@@ -36,10 +36,8 @@ def build_class_app(
         code: that a student must know besides their own.
         allow_host: names that are answered besides its own.
     """
-    from starlette.requests import HTTPConnection
-
     door = Door(lesson, code)
-    first = door.app(local=local, allow_host=allow_host)
+    first = door.site(local=local, allow_host=allow_host)
     apps: dict[str, ASGIApp] = {}
 
     def app_of(student: Student) -> ASGIApp:
@@ -49,37 +47,32 @@ def build_class_app(
             )
         return apps[student.name]
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        app = first
-        if scope["type"] == "http" and scope["path"].partition("/")[2].split("/")[0] != "class":
-            student = door.student_of(HTTPConnection(scope))
+    async def answer(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        app: ASGIApp = first
+        if scope["path"].partition("/")[2].split("/")[0] != "class":
+            student = door.student_of(Request(scope, receive))
             app = first if student is None else app_of(student)
         await _bounded(app, scope, receive, send)
 
     return answer
 
 
-async def _bounded(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _bounded(app: ASGIApp, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
     """`app`, which reads no more of a request than all students together leave memory for."""
-    from starlette.responses import Response
-
-    if scope["type"] != "http":
-        await app(scope, receive, send)
-        return
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if not length.isdigit() or int(length) > _MOST_BYTES:
         text = _(
             "that is more than {limit} MB at once, the most in a class; send less",
             limit=_MOST_BYTES // 2**20,
         )
-        content = json.dumps({"code": "config", "message": str(text)})
-        await Response(content, 413, media_type="application/json")(scope, receive, send)
+        content = json_content({"code": "config", "message": str(text)})
+        await send_answer(Answer(413, content), {}, receive, send)
         return
     had = 0
 
     async def receive_some() -> Message:
         nonlocal had
-        message: Any = await receive()
+        message = await receive()
         had += len(message.get("body", b""))
         return message if had <= _MOST_BYTES else {"type": "http.disconnect"}
 

@@ -6,20 +6,18 @@ Does not know: what a student does behind it.
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
+from functools import partial
 
-from olhar import i18n
-from olhar.errors import NoPermissionError, OlharError
+from olhar.errors import NoPermissionError
 from olhar.i18n import _
 from olhar.studio.class_texts import class_texts
 from olhar.studio.lesson import Lesson, Student
-from olhar.studio.requests import HEADERS, check_header, page_routes, read_json, refuse_in_words
-from olhar.web_server.local_pages import guarded, json_answer, refuse, request_language
-
-if TYPE_CHECKING:
-    from starlette.requests import HTTPConnection, Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp
+from olhar.studio.requests import HEADERS, STATUSES, check_header, page_routes, read_json
+from olhar.web_server.answers import Answer, json_answer, json_content, redirect
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.request import Request
+from olhar.web_server.routes import Route, get, in_thread
+from olhar.web_server.site import Site
 
 _COOKIE = "olhar_student"
 _COOKIE_S = 12 * 3600
@@ -38,30 +36,31 @@ class Door:
         """
         self._lesson, self._code = lesson, code
 
-    def student_of(self, asked: HTTPConnection) -> Student | None:
+    def student_of(self, request: Request) -> Student | None:
         """The student whose cookie comes with a request."""
-        return self._lesson.student_of(asked.cookies.get(_COOKIE, ""))
+        return self._lesson.student_of(request.cookie(_COOKIE))
 
-    def app(self, *, local: bool, allow_host: tuple[str, ...]) -> ASGIApp:
+    def site(self, *, local: bool, allow_host: tuple[str, ...]) -> Site:
         """The page as an ASGI application; see `class_app.build_class_app`."""
-        from starlette.applications import Starlette
-        from starlette.routing import Route
-
         routes = [
-            Route("/", _home),
-            Route("/class", _home),
+            get("/", _home),
+            get("/class", _home),
             *page_routes("door", class_texts, under="/class"),
-            Route("/class/api/state", self._state),
-            Route("/class/api/enter", self._enter, methods=["POST"]),
-            Route("/class/api/leave", self._leave, methods=["POST"]),
-            Route("/{path:path}", _nobody, methods=["GET", "POST", "PATCH", "DELETE"]),
+            get("/class/api/state", self._state),
+            Route("POST", "/class/api/enter", self._enter),
+            Route("POST", "/class/api/leave", self._leave),
+            *(Route(one, "/{path:path}", _nobody) for one in ("GET", "POST", "PATCH", "DELETE")),
         ]
-        app = Starlette(routes=routes, exception_handlers={OlharError: _refuse})
-        return guarded(
-            app, "studio", local=local, allow_host=allow_host, check=check_header, headers=HEADERS
+        return Site(
+            "studio",
+            routes,
+            HostNames(allow_host, local=local),
+            checks=[check_header],
+            headers=HEADERS,
+            statuses=((NoPermissionError, 403), *STATUSES),
         )
 
-    def _state(self, request: Request) -> Response:
+    def _state(self, request: Request) -> Answer:
         student = self.student_of(request)
         is_in = student is not None or self._code is None
         values = {
@@ -73,29 +72,18 @@ class Door:
         }
         return json_answer(request, values)
 
-    async def _enter(self, request: Request) -> Response:
-        from starlette.concurrency import run_in_threadpool
-
+    async def _enter(self, request: Request) -> Answer:
         values = await read_json(request, _SMALL)
         given = {key: str(values.get(key) or "") for key in ("name", "code", "class_code")}
-        comer = request.client.host if request.client else ""
+        comer = (request.scope.get("client") or ("",))[0]
 
-        def work() -> Response:
-            with i18n.using(request_language(request)):
-                self._check_code(given["class_code"], comer)
-                session, student = self._lesson.enter(given["name"], given["code"], comer)
+        def work() -> Answer:
+            self._check_code(given["class_code"], comer)
+            session, student = self._lesson.enter(given["name"], given["code"], comer)
             found = json_answer(request, {"name": student.name})
-            found.set_cookie(
-                _COOKIE,
-                session,
-                max_age=_COOKIE_S,
-                httponly=True,
-                samesite="strict",
-                secure=request.url.scheme == "https",
-            )
-            return found
+            return found.set_cookie(request, _COOKIE, session, _COOKIE_S)
 
-        return await run_in_threadpool(work)
+        return await in_thread(work)
 
     def _check_code(self, given: str, comer: str) -> None:
         """NoPermissionError where the code of the class is wrong; it can be tried a few times."""
@@ -106,27 +94,16 @@ class Door:
             self._lesson.note_wrong(comer)
             raise NoPermissionError(_("that is not the code of the class; ask the teacher for it"))
 
-    def _leave(self, request: Request) -> Response:
-        self._lesson.leave(request.cookies.get(_COOKIE, ""))
-        found = json_answer(request, {})
-        found.delete_cookie(_COOKIE)
-        return found
+    async def _leave(self, request: Request) -> Answer:
+        await in_thread(partial(self._lesson.leave, request.cookie(_COOKIE)))
+        return json_answer(request, {}).set_cookie(request, _COOKIE, "", 0)
 
 
-def _home(request: Request) -> Response:
-    from starlette.responses import RedirectResponse
-
-    query = request.url.query
-    return RedirectResponse(f"/class/?{query}" if query else "/class/")
+def _home(request: Request) -> Answer:
+    query = request.scope["query_string"].decode("latin-1")
+    return redirect(f"/class/?{query}" if query else "/class/")
 
 
-def _nobody(request: Request) -> Response:
-    with i18n.using(request_language(request)):
-        message = str(_("open your project first, at {address}", address="/class/"))
-    return json_answer(request, {"code": "no_student", "message": message}, 401)
-
-
-def _refuse(request: Request, error: Exception) -> Response:
-    if isinstance(error, NoPermissionError):
-        return refuse(request, error, 403)
-    return refuse_in_words(request, error)
+async def _nobody(_request: Request) -> Answer:
+    message = str(_("open your project first, at {address}", address="/class/"))
+    return Answer(401, json_content({"code": "no_student", "message": message}))

@@ -6,19 +6,17 @@ Does not know: how a model is trained or exported.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+from urllib.parse import quote
 
 from olhar.serving.looked import explain_photo
 from olhar.studio import exports
-from olhar.studio.requests import json_route, photo_route, plain_route, text_of
+from olhar.studio.requests import json_route, photo_route, text_of
 from olhar.studio.studio import Studio
-from olhar.web_server.local_pages import json_answer
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
+from olhar.web_server.answers import Answer, json_answer
+from olhar.web_server.request import Request
+from olhar.web_server.routes import Route, get, in_thread
 
 _PART = 2**18  # bytes of a download that are sent at once
 _BARS = 10  # the most probable classes that an answer tells
@@ -31,25 +29,23 @@ def model_routes(studio: Studio) -> list[Route]:
         json_route("POST", "/api/train", lambda v: _train(studio, v)),
         json_route("POST", "/api/train/stop", lambda _v: studio.stop()),
         json_route("POST", "/api/train/resume", lambda v: studio.resume(text_of(v, "run"))),
-        plain_route("/api/networks", lambda request: json_answer(request, _networks())),
+        get("/api/networks", lambda request: json_answer(request, _networks())),
         photo_route("/api/predict", lambda request, content: _predict(studio, request, content)),
         photo_route("/api/explain", lambda request, content: _explain(studio, request, content)),
-        plain_route(
+        get(
             "/api/models/{run}",
-            lambda request: json_answer(
-                request, studio.models.describe(request.path_params["run"])
-            ),
+            lambda request: json_answer(request, studio.models.describe(request.params["run"])),
         ),
         json_route(
             "DELETE", "/api/models/{run}", lambda v: change(lambda: project.delete_run(v["run"]))
         ),
-        plain_route("/api/models/{run}/export/{kind}", lambda request: _export(studio, request)),
+        get("/api/models/{run}/export/{kind}", lambda request: _export(studio, request)),
         json_route(
             "POST",
             "/api/models/{run}/push",
             lambda v: exports.push(project.run_path(v["run"]), text_of(v, "address")),
         ),
-        plain_route("/api/project.zip", lambda _request: _download(exports.zip_project(project))),
+        get("/api/project.zip", lambda _request: _download(exports.zip_project(project))),
     ]
 
 
@@ -74,13 +70,13 @@ def _networks() -> list[dict[str, str]]:
 
 
 def _predict(studio: Studio, request: Request, content: bytes) -> dict[str, Any]:
-    classifier = studio.models.classifier(request.query_params.get("model"))
-    answer = classifier.predict(content, top_k=_BARS, name=request.query_params.get("name", "-"))
+    classifier = studio.models.classifier(request.query.get("model"))
+    answer = classifier.predict(content, top_k=_BARS, name=request.query.get("name", "-"))
     return answer.to_dict()
 
 
 def _explain(studio: Studio, request: Request, content: bytes) -> dict[str, Any]:
-    classifier = studio.models.classifier(request.query_params.get("model"))
+    classifier = studio.models.classifier(request.query.get("model"))
     found = explain_photo(classifier, content)
     return {
         "image": f"data:image/png;base64,{found['heatmap']}",
@@ -89,19 +85,15 @@ def _explain(studio: Studio, request: Request, content: bytes) -> dict[str, Any]
     }
 
 
-def _export(studio: Studio, request: Request) -> Response:
-    run = studio.project.run_path(request.path_params["run"])
-    return _download(exports.make(run, request.path_params["kind"]))
+def _export(studio: Studio, request: Request) -> Answer:
+    run = studio.project.run_path(request.params["run"])
+    return _download(exports.make(run, request.params["kind"]))
 
 
-def _download(made: exports.Download) -> Response:
-    from urllib.parse import quote
-
-    from starlette.responses import StreamingResponse
-
-    def parts() -> Iterator[bytes]:
+def _download(made: exports.Download) -> Answer:
+    async def parts() -> AsyncGenerator[bytes, None]:
         with made.file as file:
-            while part := file.read(_PART):
+            while part := await in_thread(lambda: file.read(_PART)):
                 yield part
 
     headers = {
@@ -109,4 +101,4 @@ def _download(made: exports.Download) -> Response:
         "Content-Length": str(made.file.seek(0, os.SEEK_END)),
     }
     made.file.seek(0)
-    return StreamingResponse(parts(), media_type=made.media_type, headers=headers)
+    return Answer(200, content_type=made.media_type, headers=headers, parts=parts())

@@ -11,28 +11,28 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from olhar.errors import ConfigError, OlharError
+from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.studio.phone_texts import phone_texts
 from olhar.studio.requests import (
     HEADERS,
+    STATUSES,
+    as_json,
     check_header,
-    in_thread,
     page_routes,
     read_body,
-    refuse_in_words,
     taken_as_json,
 )
 from olhar.studio.studio import Studio
-from olhar.web_server.local_pages import guarded, json_answer
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from olhar.web_server.answers import Answer, json_answer, plain_answer, send_answer
+from olhar.web_server.hosts import HostNames
+from olhar.web_server.request import Receive, Request, Send
+from olhar.web_server.routes import Route, get
+from olhar.web_server.site import ASGIApp, Site
 
 _MOST_BYTES = 64 * 2**20  # of one photo
 _AT_ONCE = 4  # photos that are received: a bound on memory
@@ -42,11 +42,8 @@ _MOST_PHOTOS = 5_000  # through one address
 
 def build_phone_app(studio: Studio, token: str) -> ASGIApp:
     """The phone's page as an ASGI application, all of it below /`token`/."""
-    from starlette.applications import Starlette
-    from starlette.responses import PlainTextResponse
-    from starlette.routing import Route
 
-    def classes(request: Request) -> Response:
+    def classes(request: Request) -> Answer:
         project = studio.project
         found = [{"name": one, "count": len(project.files(one))} for one in project.classes()]
         values = {"project": project.path.resolve().name, "classes": found}
@@ -54,25 +51,25 @@ def build_phone_app(studio: Studio, token: str) -> ASGIApp:
 
     routes = [
         *page_routes("phone", phone_texts),
-        Route("/api/classes", classes),
-        Route("/api/photos", partial(_take, studio, _Places()), methods=["POST"]),
+        get("/api/classes", classes),
+        Route("POST", "/api/photos", partial(_take, studio, _Places())),
     ]
-    app = guarded(
-        Starlette(routes=routes, exception_handlers={OlharError: refuse_in_words}),
+    site = Site(
         "studio",
-        local=False,
-        check=check_header,
+        routes,
+        HostNames((), local=False),
+        checks=[check_header],
         headers=HEADERS,
+        statuses=STATUSES,
     )
-    nothing = PlainTextResponse("404", 404)
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         given, slash, rest = scope["path"].removeprefix("/").partition("/")
         if slash and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
             plain = [one for one in scope["headers"] if one[0] != b"x-forwarded-prefix"]
-            await app({**scope, "path": f"/{rest}", "headers": plain}, receive, send)
+            await site({**scope, "path": f"/{rest}", "headers": plain}, receive, send)
         else:
-            await nothing(scope, receive, send)
+            await send_answer(plain_answer(404, "404"), {}, receive, send)
 
     return answer
 
@@ -85,8 +82,8 @@ class _Places:
         self.taken = 0
 
 
-async def _take(studio: Studio, bounds: _Places, request: Request) -> Response:
-    query = request.query_params
+async def _take(studio: Studio, bounds: _Places, request: Request) -> Answer:
+    query = request.query
     if bounds.taken >= _MOST_PHOTOS:
         raise ConfigError(
             _(
@@ -111,4 +108,4 @@ async def _take(studio: Studio, bounds: _Places, request: Request) -> Response:
             bounds.taken += len(taken.taken)
             return taken_as_json(taken)
 
-        return await in_thread(request, take)
+        return await as_json(request, take)

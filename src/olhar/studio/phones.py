@@ -21,7 +21,7 @@ from olhar.i18n import _
 from olhar.studio.phone_app import build_phone_app
 from olhar.studio.studio import Studio
 from olhar.web_server.listening import Sockets, listen
-from olhar.web_server.local_pages import serve_beside
+from olhar.web_server.running import serve_beside
 
 LOOPBACK = "127.0.0.1"
 _PORT = 8071  # where it is free: then a firewall has to be told of one port alone

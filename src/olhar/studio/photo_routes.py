@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,30 +19,26 @@ from olhar.images import MAX_PIXELS, read_image
 from olhar.studio import zips
 from olhar.studio.project import Taken
 from olhar.studio.requests import (
+    as_json,
     files_of,
-    in_thread,
     json_route,
-    plain_route,
     read_body,
+    read_form,
     taken_as_json,
     text_of,
 )
 from olhar.studio.studio import Studio
-from olhar.web_server.local_pages import content_answer, json_answer
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
+from olhar.web_server.answers import Answer, content_answer, json_answer
+from olhar.web_server.request import Request
+from olhar.web_server.routes import Route, get
 
 _MOST_FILES = 2_000
 _SIDES = range(32, 1025)
+_KINDS = frozenset({"bmp", "gif", "jpeg", "png", "webp"})
 
 
 def photo_routes(studio: Studio) -> list[Route]:
     """Classes, photos, and changes taken back."""
-    from starlette.routing import Route
-
     project, change = studio.project, studio.change
     return [
         json_route(
@@ -60,8 +56,8 @@ def photo_routes(studio: Studio) -> list[Route]:
             "/api/classes/{old}",
             lambda v: change(lambda: project.delete_class(v["old"])),
         ),
-        plain_route("/api/photos", lambda request: json_answer(request, _photos(studio, request))),
-        Route("/api/photos", partial(_take, studio), methods=["POST"]),
+        get("/api/photos", lambda request: json_answer(request, _photos(studio, request))),
+        Route("POST", "/api/photos", partial(_take, studio)),
         json_route(
             "POST",
             "/api/photos/move",
@@ -75,26 +71,25 @@ def photo_routes(studio: Studio) -> list[Route]:
             "/api/undo",
             lambda v: change(lambda: {"text": str(project.undo(text_of(v, "id")))}),
         ),
-        plain_route("/photos/{folder}/{file}", lambda request: _photo(studio, request)),
+        get("/photos/{folder}/{file}", lambda request: _photo(studio, request)),
     ]
 
 
 def _photos(studio: Studio, request: Request) -> dict[str, Any]:
-    query = request.query_params
+    query = request.query
     return studio.photos(None if query.get("tray") else query.get("class", ""))
 
 
-async def _take(studio: Studio, request: Request) -> Response:
+async def _take(studio: Studio, request: Request) -> Answer:
     """Photos, or archives of them, as a form or as the body itself."""
-    query = request.query_params
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    query = request.query
+    kind = request.header(b"content-type").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with request.form(max_files=_MOST_FILES, max_fields=20) as form:
-            given = [
-                (part.filename or "", await part.read())
-                for _name, part in form.multi_items()
-                if not isinstance(part, str)
-            ]
+        given = [
+            (part.options["filename"], part.content)
+            for part in await read_form(request, _MOST_FILES)
+            if "filename" in part.options
+        ]
     else:
         given = [(query.get("name", ""), await read_body(request))]
     class_name, burst = query.get("class"), query.get("burst")
@@ -107,12 +102,12 @@ async def _take(studio: Studio, request: Request) -> Response:
             total.refused += taken.refused
         return taken_as_json(total)
 
-    return await in_thread(request, lambda: studio.change(take))
+    return await as_json(request, lambda: studio.change(take))
 
 
-def _photo(studio: Studio, request: Request) -> Response:
-    path = studio.project.locate(f"{request.path_params['folder']}/{request.path_params['file']}")
-    side = request.query_params.get("side", "")
+def _photo(studio: Studio, request: Request) -> Answer:
+    path = studio.project.locate("{folder}/{file}".format(**request.params))
+    side = request.query.get("side", "")
     if not side:
         # Never as a page: a file that only looks like a photo must not run in the studio's name.
         return content_answer(request, path.read_bytes(), _photo_type(path))
@@ -129,15 +124,8 @@ def _photo(studio: Studio, request: Request) -> Response:
 
 
 def _photo_type(path: Path) -> str:
-    types = {
-        ".jpg": "jpeg",
-        ".jpeg": "jpeg",
-        ".png": "png",
-        ".gif": "gif",
-        ".webp": "webp",
-        ".bmp": "bmp",
-    }
-    return f"image/{types.get(path.suffix.lower(), 'octet-stream')}"
+    kind = path.suffix[1:].lower().replace("jpg", "jpeg")
+    return f"image/{kind if kind in _KINDS else 'octet-stream'}"
 
 
 def _small(path: Path, side: int) -> bytes:

@@ -6,29 +6,32 @@ Does not know: what is asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from olhar import i18n, looks
-from olhar.errors import ConfigError
-from olhar.i18n import Text, _
+from olhar.errors import ConfigError, OlharError
+from olhar.i18n import _
 from olhar.studio.project import Taken
-from olhar.web_server.local_pages import file_answer, json_answer, refuse, request_language
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
-    from starlette.types import Scope
+from olhar.web_server.answers import (
+    OWN_CAMERA,
+    OWN_PICTURES,
+    Answer,
+    file_answer,
+    json_answer,
+    plain_answer,
+    safe_headers,
+)
+from olhar.web_server.forms import FormReader, Part
+from olhar.web_server.request import Request
+from olhar.web_server.routes import Route, get, in_thread
+from olhar.web_server.site import Statuses
 
 _HERE = Path(__file__).parent
 MOST_BYTES = 512 * 2**20  # of one request
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-}
+HEADERS = safe_headers(OWN_PICTURES, "media-src 'self' blob:") | OWN_CAMERA
+STATUSES: Statuses = ((ConfigError, 400), (OlharError, 422))  # 422 where the world has failed
 _HEADER = b"x-olhar"
 _READING = frozenset({"GET", "HEAD"})
 _SHARED = (  # by all pages
@@ -37,30 +40,20 @@ _SHARED = (  # by all pages
 )
 
 
-def check_header(scope: Scope) -> tuple[int, Text] | None:
-    """Status and text where something is to be changed that no page of the studio's asks for."""
-    if scope["method"] in _READING or any(name == _HEADER for name, _value in scope["headers"]):
+def check_header(request: Request) -> Answer | None:
+    """An answer where something is to be changed that no page of the studio's asks for."""
+    if request.method in _READING or _HEADER in request.headers:
         return None
-    return 403, _(
+    text = _(
         "send the header {header}: what changes a project comes from its own page",
         header="X-Olhar",
     )
+    return plain_answer(403, text)
 
 
-def refuse_in_words(request: Request, error: Exception) -> Response:
-    """An error of ours as an answer: 404, 400, or 422 where the world has failed."""
-    return refuse(request, error, 400 if isinstance(error, ConfigError) else 422)
-
-
-async def in_thread(request: Request, answer: Callable[[], Any]) -> Response:
-    """What `answer` gives, as JSON, in the language of the request."""
-    from starlette.concurrency import run_in_threadpool
-
-    def work() -> Response:
-        with i18n.using(request_language(request)):
-            return json_answer(request, answer())
-
-    return await run_in_threadpool(work)
+async def as_json(request: Request, answer: Callable[[], Any]) -> Answer:
+    """What `answer` gives, as JSON; it works in a thread."""
+    return await in_thread(lambda: json_answer(request, answer()))
 
 
 async def read_body(request: Request, most: int = MOST_BYTES) -> bytes:
@@ -70,13 +63,33 @@ async def read_body(request: Request, most: int = MOST_BYTES) -> bytes:
         ConfigError: it has more than `most` bytes.
     """
     content = bytearray()
-    async for chunk in request.stream():
+    async for chunk in _bounded(request, most):
         content += chunk
-        if len(content) > most:
+    return bytes(content)
+
+
+async def read_form(request: Request, most_parts: int) -> list[Part]:
+    """The parts of a form, which is not kept besides.
+
+    Raises:
+        ConfigError: it has more than `MOST_BYTES`.
+        RequestError: it is damaged, or has more than `most_parts`.
+    """
+    form = FormReader(request.header(b"content-type"), most_parts)
+    async for chunk in _bounded(request, MOST_BYTES):
+        form.write(chunk)
+    return form.parts()
+
+
+async def _bounded(request: Request, most: int) -> AsyncIterator[bytes]:
+    had = 0
+    async for chunk in request.chunks():
+        had += len(chunk)
+        if had > most:
             raise ConfigError(
                 _("that is more than {limit} MB at once; send less", limit=most // 2**20)
             )
-    return bytes(content)
+        yield chunk
 
 
 async def read_json(request: Request, most: int = MOST_BYTES) -> dict[str, Any]:
@@ -142,42 +155,27 @@ def page_routes(
     own = [file for file in sorted(home.iterdir()) if file.suffix in {".css", ".js"}]
     files = {file.name: file for file in (*_SHARED, *own)}
     return [
-        plain_route(f"{under}/", file_answer(home / "index.html")),
-        *(plain_route(f"{under}/page/{name}", file_answer(files[name])) for name in files),
-        plain_route(
-            f"{under}/api/texts", lambda request: json_answer(request, texts(i18n.language()))
-        ),
+        get(f"{under}/", file_answer(home / "index.html")),
+        *(get(f"{under}/page/{name}", file_answer(files[name])) for name in files),
+        get(f"{under}/api/texts", lambda request: json_answer(request, texts(i18n.language()))),
     ]
-
-
-def plain_route(path: str, answer: Callable[[Request], Response]) -> Route:
-    """A route that is read from, and answered in a thread, in the language of the request."""
-    from starlette.routing import Route
-
-    def endpoint(request: Request) -> Response:
-        with i18n.using(request_language(request)):
-            return answer(request)
-
-    return Route(path, endpoint)
 
 
 def json_route(method: str, path: str, answer: Callable[[Mapping[str, Any]], Any]) -> Route:
     """A route that is sent values as JSON; what its path names is among them. None is answered as {}."""
-    from starlette.routing import Route
 
-    async def endpoint(request: Request) -> Response:
+    async def handler(request: Request) -> Answer:
         values = await read_json(request)
-        return await in_thread(request, lambda: answer(values | request.path_params) or {})
+        return await as_json(request, lambda: answer(values | request.params) or {})
 
-    return Route(path, endpoint, methods=[method])
+    return Route(method, path, handler)
 
 
 def photo_route(path: str, answer: Callable[[Request, bytes], Any]) -> Route:
     """A route that is sent a photo as it is."""
-    from starlette.routing import Route
 
-    async def endpoint(request: Request) -> Response:
+    async def handler(request: Request) -> Answer:
         content = await read_body(request)
-        return await in_thread(request, lambda: answer(request, content))
+        return await as_json(request, lambda: answer(request, content))
 
-    return Route(path, endpoint, methods=["POST"])
+    return Route("POST", path, handler)

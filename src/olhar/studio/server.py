@@ -22,7 +22,7 @@ from olhar.studio.opening import DEFAULT_PROJECT, open_project
 from olhar.studio.phones import Phones, addresses
 from olhar.studio.studio import Studio
 from olhar.web_server.listening import Sockets, is_local, listen, shown_url
-from olhar.web_server.local_pages import require_server, serve_app
+from olhar.web_server.running import require_server, serve_app
 
 DEFAULT_HOST, DEFAULT_PORT = "localhost", 8070
 
@@ -203,7 +203,7 @@ def _listen(
 ) -> Iterator[_Place]:
     """Listen until the block ends; others than this machine are let in with a token alone."""
     hold_streams()
-    require_server("studio")
+    require_server()
     with listen(host, port, command="studio") as [sockets]:
         local = is_local(sockets)
         if not local and token is None:

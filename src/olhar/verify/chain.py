@@ -34,7 +34,6 @@ from olhar.images import encode_png
 from olhar.pipeline.rebuilding import network_probs, read_golden
 from olhar.progress import Progress
 from olhar.registry import load
-from olhar.serving.server import require_server
 from olhar.verify.endpoint import Endpoint, start_server
 from olhar.verify.engines import c_link, web_link
 from olhar.verify.links import (
@@ -52,6 +51,7 @@ from olhar.verify.links import (
     compare,
 )
 from olhar.verify.protocols import PROTOCOLS, check_protocol, find_model
+from olhar.web_server.running import require_server
 
 _CLI_S = 600
 

@@ -1,16 +1,16 @@
-"""What a handler is given and what it gives back; reading a body within its limits."""
+"""What a handler is given: a request, whose body is read within limits."""
 
 from __future__ import annotations
 
 import functools
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from olhar.i18n import _, choose_language
+from olhar.web_server.prefix import PREFIX
 from olhar.web_server.refusals import ClientGoneError, bad_request, too_many_bytes
 
 Message = MutableMapping[str, Any]
@@ -21,20 +21,13 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _MOST_PARAMETERS = 20
 
 
-@dataclass(slots=True)
-class Answer:
-    """A whole answer: it is small, and an error in the making of it must not leave half of it."""
-
-    status: int
-    body: bytes
-    content_type: str = "application/json"
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 class Request:
-    """One HTTP request (ASGI 3.0, HTTP connection scope)."""
+    """One HTTP request (ASGI 3.0, HTTP connection scope), `params` of whose path a route may name."""
 
-    __slots__ = ("_receive", "body_read", "headers", "id", "language", "method", "path", "scope")
+    __slots__ = (
+        *("_receive", "body_read", "headers", "id", "language", "method", "params", "path"),
+        "scope",
+    )
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
         self.scope = scope
@@ -42,6 +35,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.params: dict[str, str] = {}
         given = self.headers.get(b"x-request-id", b"")
         self.id = given.decode() if _SANE_ID.fullmatch(given) else os.urandom(8).hex()
         self.language = _accepted(scope["query_string"], self.headers.get(b"accept-language", b""))
@@ -50,6 +44,25 @@ class Request:
     def header(self, name: bytes) -> str:
         """A header's value, or "" where it is not there."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    def cookie(self, name: str) -> str:
+        """The value of a cookie; "" where there is none. Those of other programs may be of any form."""
+        for one in self.header(b"cookie").split(";"):
+            key, _equals, value = one.strip().partition("=")
+            if key == name:
+                return unquote(value)
+        return ""
+
+    @property
+    def host(self) -> str:
+        """The Host header; "" where there is none, or several."""
+        hosts = [value for name, value in self.scope["headers"] if name == b"host"]
+        return hosts[0].decode("latin-1") if len(hosts) == 1 else ""
+
+    @property
+    def prefix(self) -> str:
+        """The path under which a proxy shows this server."""
+        return str(self.scope[PREFIX])
 
     @property
     def query(self) -> dict[str, str]:
@@ -98,6 +111,19 @@ class Request:
             raise ClientGoneError
         self.body_read = True
         return content
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, for whoever bounds it.
+
+        Raises:
+            ClientGoneError: the client has left before its end.
+        """
+        while not self.body_read:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            self.body_read = not message.get("more_body")
+            yield message.get("body", b"")
 
     @property
     def has_unread_body(self) -> bool:
