@@ -8,6 +8,7 @@ import http.server
 import json
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -550,3 +551,13 @@ def test_the_server_ends_with_the_verification(digits_run: Path) -> None:
     with pytest.raises(ClusterError):
         endpoint.ask("/ping")
     assert links.TOLERANCE == TOLERANCE
+
+
+def test_files_of_the_folder_one_stands_in_are_no_modules(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')\n")
+    monkeypatch.chdir(tmp_path)
+    own = Path(sys.executable).with_name("olhar")
+    done = subprocess.run([own, "verify", digits_run], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

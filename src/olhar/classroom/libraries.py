@@ -109,7 +109,7 @@ def try_imports(modules: Sequence[str]) -> dict[str, str]:
 
 def _import(modules: Sequence[str], errors: dict[str, str]) -> str:
     """Fill `errors` as far as one process gets; returns how it ended."""
-    command = [sys.executable, "-m", "olhar.classroom.probe", *modules]
+    command = [sys.executable, "-P", "-m", "olhar.classroom.probe", *modules]
     try:
         done = subprocess.run(  # noqa: S603  this Python itself
             command, capture_output=True, timeout=_IMPORT_S, check=False

@@ -42,7 +42,7 @@ NETWORK = (
 
 def measure(what: str) -> dict[str, Any]:
     """What this module prints for "train" or "predict"; {"error": …} where it ends otherwise."""
-    command = [sys.executable, "-m", "olhar.classroom.speed", what]
+    command = [sys.executable, "-P", "-m", "olhar.classroom.speed", what]
     try:
         done = subprocess.run(  # noqa: S603  this Python itself
             command, capture_output=True, timeout=_LIMIT_S, check=False

@@ -54,7 +54,7 @@ def _make(folder: Path) -> bytes:
         words = ["export", str(folder), "--format", "web", "--out", str(path), "--json"]
         try:
             done = subprocess.run(  # noqa: S603  this olhar itself
-                [sys.executable, "-m", "olhar", "--lang", language(), *words],
+                [sys.executable, "-P", "-m", "olhar", "--lang", language(), *words],
                 capture_output=True,
                 timeout=_PATIENCE_S,
                 check=False,

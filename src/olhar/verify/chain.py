@@ -269,7 +269,7 @@ def _cli_link(classifier: Classifier, items: Sequence[Item], python: Answers) ->
         command = ["predict", str(classifier.folder), folder, "--json", "--top", str(len(names))]
         try:
             done = subprocess.run(  # noqa: S603  this olhar itself
-                [sys.executable, "-m", "olhar", *command],
+                [sys.executable, "-P", "-m", "olhar", *command],
                 capture_output=True,
                 timeout=_CLI_S,
                 check=False,

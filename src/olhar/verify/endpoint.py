@@ -115,7 +115,7 @@ def start_server(model: Path) -> Iterator[Endpoint]:
     Raises:
         ExportError: it does not start.
     """
-    command = [sys.executable, "-m", "olhar", "serve", str(model), "--port", "0", *_NO_LIMITS]
+    command = [sys.executable, "-P", "-m", "olhar", "serve", str(model), "--port", "0", *_NO_LIMITS]
     environment = {key: value for key, value in os.environ.items() if key != "OLHAR_TOKEN"}
     process = subprocess.Popen(  # noqa: S603  this olhar itself
         command,
