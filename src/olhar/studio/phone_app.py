@@ -25,7 +25,6 @@ from olhar.studio.requests import (
     page_routes,
     read_body,
     refuse_in_words,
-    taken_as_json,
 )
 from olhar.studio.studio import Studio
 
@@ -109,6 +108,6 @@ async def _take(studio: Studio, bounds: _Places, request: Request) -> Response:
             finally:
                 studio.changed()
             bounds.taken += len(taken.taken)
-            return taken_as_json(taken)
+            return taken.to_dict()
 
         return await in_thread(request, take)

@@ -18,17 +18,16 @@ from olhar.i18n import _
 from olhar.images import MAX_PIXELS, read_image
 from olhar.serving.local_pages import content_answer, json_answer
 from olhar.studio import zips
-from olhar.studio.project import Taken
 from olhar.studio.requests import (
     files_of,
     in_thread,
     json_route,
     plain_route,
     read_body,
-    taken_as_json,
     text_of,
 )
 from olhar.studio.studio import Studio
+from olhar.studio.taken import Taken
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -102,10 +101,8 @@ async def _take(studio: Studio, request: Request) -> Response:
     def take() -> dict[str, Any]:
         total = Taken()
         for taken in zips.take_all(studio.project, given, class_name, burst):
-            total.taken += taken.taken
-            total.already += taken.already
-            total.refused += taken.refused
-        return taken_as_json(total)
+            total.add(taken)
+        return total.to_dict()
 
     return await in_thread(request, lambda: studio.change(take))
 

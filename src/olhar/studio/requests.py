@@ -14,7 +14,6 @@ from olhar import i18n, looks
 from olhar.errors import ConfigError
 from olhar.i18n import Text, _
 from olhar.serving.local_pages import file_answer, json_answer, refuse, request_language
-from olhar.studio.project import Taken
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -95,15 +94,6 @@ async def read_json(request: Request, most: int = MOST_BYTES) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(_("the body is no JSON object"))
     return values
-
-
-def taken_as_json(taken: Taken) -> dict[str, Any]:
-    """What became of photos, as pages are told."""
-    return {
-        "taken": [{"file": file} for file in taken.taken],
-        "already": [{"name": name, "file": file} for name, file in taken.already],
-        "refused": [{"name": name, "reason": reason} for name, reason in taken.refused],
-    }
 
 
 # What is asked

@@ -274,12 +274,14 @@ class Studio:
 
         Raises:
             ConfigError: nothing can be trained yet, or something is being trained.
+            StorageError: the disk is full, so that recordings would be divided.
         """
         files = {name: self.project.files(name) for name in self.project.classes()}
         reason = self._why_not(files)
         if reason:
             raise ConfigError(_("it is too early to train: {reason}", reason=reason))
         self.project.check_room()
+        self.project.groups.write_missing()
         settings: dict[str, Any] = {}
         if minutes is not None:
             settings["minutes"] = minutes
