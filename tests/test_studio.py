@@ -338,6 +338,22 @@ def kill(server: Server) -> None:
     server.process.wait(30)
 
 
+def test_one_recording_of_each_class_is_learnt_and_said_to_flatter(tmp_path: Path) -> None:
+    with serving(tmp_path / "p", command="studio") as server:
+        page = Page(server)
+        for hue, name in enumerate(("red", "green")):
+            page.send("api/classes", {"name": name})
+            page.upload(name, [(f"{n}.jpg", photo(hue, n)) for n in range(12)], burst=name)
+        page.send("api/train", {})
+        state = page.wait(lambda state: state["models"] and not state["models"][0]["unfinished"])
+        assert state["message"] is None
+        told = page.get("api/models/1").json()
+        assert told["flatters"]
+        assert told["sentence"]
+        if state["training"]:
+            page.send("api/train/stop", {})
+
+
 @posix_only
 def test_a_studio_that_is_killed_while_it_trains_is_found_again(tmp_path: Path) -> None:
     project = tmp_path / "p"

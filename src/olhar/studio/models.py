@@ -83,6 +83,7 @@ class Models:
             "run": name,
             "facts": self._shown_facts(run),
             "sentence": self._sentence(run),
+            "flatters": _flatters(run),
             "classes": names,
             "confusion": [] if report is None else report.confusion_matrix,
             "cells": {key: files[:_CELL] for key, files in cells.items()},
@@ -175,6 +176,12 @@ class Models:
         """When photos last came or went, in ns."""
         folders = [self._project.photos / name for name in self._project.classes()]
         return max(_stamps(*folders), default=0)
+
+
+def _flatters(run: Run) -> bool:
+    """Whether it was tested on photos that belong together with those that it learnt from."""
+    grouped = run.config.get("data", {}).get("grouped", {})
+    return any(grouped.get(key, {}).get("test", 0) for key in ("divided", "leaks"))
 
 
 def _is_drawn(preprocess: Preprocess) -> bool:
