@@ -239,9 +239,9 @@ class Studio:
                 total = event["total"]
                 self._looking = {"done": min(event["done"], total), "total": total}
             elif kind == "findings":
-                names = self.project.classes()
+                names, groups = self.project.classes(), self.project.groups.read()
                 self._found = {
-                    language: sort_findings(findings, names)
+                    language: sort_findings(findings, names, groups)
                     for language, findings in event["findings"].items()
                 }
             elif kind in {"done", "failed", "died", "stopped"}:
