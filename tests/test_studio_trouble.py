@@ -110,6 +110,46 @@ def test_a_recording_stays_one_where_the_disk_is_too_full_to_note_it(
     assert len({rows[file] for file in recorded}) == 1
 
 
+def test_a_camera_that_is_refused_taken_or_pulled_out_works_again_when_it_is_there(
+    browser: Any, empty: tuple[Server, Path]
+) -> None:
+    server, photos = empty
+    Page(server).send("api/classes", {"name": "red"})
+    with page_of(browser, server.url, "camera") as page:
+        red = card(page, "red")
+        page.evaluate("() => { window.real = navigator.mediaDevices.getUserMedia; }")
+        red.get_by_role("button", name="Record").focus()
+        for name, words in (
+            ("NotAllowedError", "was not allowed to use the camera"),
+            ("NotReadableError", "Another program uses the camera"),
+            ("NotFoundError", "There is no camera here"),
+        ):
+            page.evaluate(
+                "name => { navigator.mediaDevices.getUserMedia = async () => {"
+                " throw new DOMException('', name); }; }",
+                name,
+            )
+            page.keyboard.press("Space")
+            red.get_by_role("alert").get_by_text(words).wait_for()
+            assert not red.locator("video").is_visible()
+        page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.real; }")
+        page.keyboard.press("Space")  # a short press that finds it closed opens it
+        until(page, "document.querySelector('video').readyState >= 2")
+        page.keyboard.press("Space")
+        until(page, "parseInt(document.querySelector('.count').textContent) === 1")
+        assert red.get_by_role("alert").count() == 0
+        page.evaluate(
+            "document.querySelector('video').srcObject.getVideoTracks()[0]"
+            ".dispatchEvent(new Event('ended'))"
+        )
+        red.locator("video").wait_for(state="hidden")
+        page.keyboard.press("Space")
+        until(page, "document.querySelector('video').readyState >= 2")
+        page.keyboard.press("Space")
+        until(page, "parseInt(document.querySelector('.count').textContent) === 2")
+    assert len(files(photos)) == 2
+
+
 class Wire:
     """What carries a browser's connections to a server, until they are cut."""
 

@@ -14,6 +14,7 @@ from olhar.i18n import Text, _, number
 from olhar.locks import is_held
 from olhar.preprocess import Preprocess
 from olhar.run import Run, RunFolder
+from olhar.shown import quoted
 from olhar.studio.project import Project
 
 _OF = 20  # new photos, of which a sentence says how many are named rightly
@@ -44,7 +45,8 @@ class Models:
             }
             # A studio that was killed leaves the training of a run to its child process.
             busy = facts["unfinished"] and is_held(self._project.runs / name)
-            found.append(shown | {"older_than_photos": older, "busy": busy})
+            word = quoted(self._project.runs / name)  # in a command that is shown
+            found.append(shown | {"older_than_photos": older, "busy": busy, "word": word})
         return found
 
     def latest(self) -> str | None:

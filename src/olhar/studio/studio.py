@@ -13,6 +13,7 @@ from typing import Any
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
+from olhar.shown import quoted
 from olhar.studio.marks import Findings, sort_findings, version_of
 from olhar.studio.models import Models
 from olhar.studio.project import Project
@@ -141,7 +142,7 @@ class Studio:
             "version": version,
             "project": project.path.resolve().name,
             "in_class": self._in_class,
-            "command": f"olhar train --data {project.photos}",
+            "command": f"olhar train --data {quoted(project.photos)}",
             "classes": [
                 {
                     "name": name,
