@@ -69,7 +69,12 @@ def test_predicting_is_compared_with_the_bare_loop_pair_by_pair() -> None:
     assert (bare["photos_per_s"], bare["of_bare"]) == (75, 1)
     assert (mine["photos_per_s"], mine["with_start_per_s"]) == (65, 32.5)
     assert mine["of_bare"] == pytest.approx(0.9)
-    found = {"runs": runs, "summary": [bare, mine], "memory": [], "machine": predicting.describe_here()}
+    found = {
+        "runs": runs,
+        "summary": [bare, mine],
+        "memory": [],
+        "machine": predicting.describe_here(),
+    }
     assert "| 0.90 |" in predicting.table(found)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import threading
 import time
@@ -295,6 +296,20 @@ def test_what_is_found_in_photos_is_told_in_the_language_of_whoever_asks(tmp_pat
         assert said[0][0]["suggestion"] != said[1][0]["suggestion"]
 
 
+def test_a_photo_of_60_megapixels_comes_and_is_answered(trained: Page, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.open(io.BytesIO(photo(0, 900))).resize((10_000, 6_000)).save(file, "JPEG")
+    large = file.getvalue()
+    assert trained.send("api/predict", None, content=large).json()["label"] == "red"
+    with serving(tmp_path / "p", command="studio") as server:
+        page = Page(server)
+        page.send("api/classes", {"name": "red"})
+        [taken] = page.upload("red", [("large.jpg", large)])["taken"]
+        assert (tmp_path / "p" / "photos" / taken["file"]).read_bytes() == large
+        shown = page.get(f"photos/{taken['file']}?side=256")
+        assert Image.open(io.BytesIO(shown.content)).size == (256, 154)
+
+
 def test_a_browser_takes_back_its_own_changes_and_no_others(tmp_path: Path) -> None:
     with serving(tmp_path / "p", command="studio") as server:
         page = Page(server)
@@ -338,6 +353,22 @@ def kill(server: Server) -> None:
     server.process.wait(30)
 
 
+def test_one_recording_of_each_class_is_learnt_and_said_to_flatter(tmp_path: Path) -> None:
+    with serving(tmp_path / "p", command="studio") as server:
+        page = Page(server)
+        for hue, name in enumerate(("red", "green")):
+            page.send("api/classes", {"name": name})
+            page.upload(name, [(f"{n}.jpg", photo(hue, n)) for n in range(12)], burst=name)
+        page.send("api/train", {})
+        state = page.wait(lambda state: state["models"] and not state["models"][0]["unfinished"])
+        assert state["message"] is None
+        told = page.get("api/models/1").json()
+        assert told["flatters"]
+        assert told["sentence"]
+        if state["training"]:
+            page.send("api/train/stop", {})
+
+
 @posix_only
 def test_a_studio_that_is_killed_while_it_trains_is_found_again(tmp_path: Path) -> None:
     project = tmp_path / "p"
@@ -368,6 +399,12 @@ def test_a_class_that_goes_while_it_is_learnt_ends_nothing_else(tmp_path: Path) 
         assert state["message"] or state["models"][0]["older_than_photos"]
         assert page.undo(deleted).status_code == 200
         assert {one["count"] for one in page.state()["classes"]} == {12}
+
+
+def test_the_command_is_one_that_a_shell_takes(tmp_path: Path) -> None:
+    with serving(tmp_path / "grandma's fruit", command="studio") as server:
+        words = shlex.split(Page(server).state()["command"])
+    assert words == ["olhar", "train", "--data", str(tmp_path / "grandma's fruit" / "photos")]
 
 
 def test_others_are_let_in_with_a_token_alone(tmp_path: Path) -> None:

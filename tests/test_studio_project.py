@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from PIL import Image
 
+from olhar.check import check_source
 from olhar.data_settings import DataSettings
 from olhar.datasets import open_source
 from olhar.datasets.groups import find_groups
 from olhar.errors import ConfigError, MissingFileError
 from olhar.progress import Progress
+from olhar.studio.marks import Findings, sort_findings
 from olhar.studio.opening import open_project
 from olhar.studio.project import Project
 
@@ -145,6 +147,33 @@ def test_a_recording_is_one_group_wherever_it_goes(project: Project) -> None:
     assert "gato/r0.png" not in project.groups.read()
     undo_latest(project)
     assert "gato/r0.png" in project.groups.read()
+
+
+def test_photos_of_one_recording_may_look_alike(project: Project) -> None:
+    random = np.random.default_rng(1)
+    coarse = Image.fromarray(random.integers(40, 180, (6, 6, 3), np.uint8)).resize((160, 120))
+    pixels = np.asarray(coarse) + random.integers(0, 40, (120, 160, 1), np.uint8)
+
+    def brighter(by: int) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(pixels + np.uint8(by)).save(file, "PNG")
+        return file.getvalue()
+
+    def found() -> Findings:
+        report = check_source(open_source(str(project.photos)), Progress(), labels=False)
+        findings = [{**one.to_dict(), "title": one.kind} for one in report.findings]
+        return sort_findings(findings, project.classes(), project.groups.read())
+
+    project.add_class("cat")
+    project.take([(f"{n}.png", brighter(n)) for n in range(3)], "cat", "a recording")
+    marks, notes = found()
+    # Neither that they are alike, nor that one class cannot be trained, which the page says itself.
+    assert [note["kind"] for note in notes["cat"]] == ["few_photos"]
+    assert marks == {}
+    project.take([("loose.png", brighter(4))], "cat")
+    marks, notes = found()
+    assert "near" in [note["kind"] for note in notes["cat"]]
+    assert "cat/loose.png" in marks
 
 
 def test_a_disk_that_fills_keeps_what_came(

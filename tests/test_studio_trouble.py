@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pages import watched
+from pages import keep, watched
 from serving_process import Server, serving
 from test_studio import Page, photo
 from test_studio_page import card, drop, files, page_of, until
@@ -64,6 +65,89 @@ def test_what_came_stays_where_the_disk_is_full_and_the_page_says_so(
         arrivals.get_by_text("3 photos have come.").wait_for()
         until(page, "parseInt(document.querySelector('.count').textContent) === 7")
     assert files(photos) == sorted(small + large)
+
+
+@linux_only
+def test_a_recording_stays_one_where_the_disk_is_too_full_to_note_it(
+    browser: Any, empty: tuple[Server, Path]
+) -> None:
+    import resource
+
+    server, photos = empty
+    Page(server).fill(6)
+    groups = photos / "groups.csv"
+    long = "g" * 10_000  # so that the file is larger than a photo
+    groups.write_text("file,group\n" + "".join(f"red/red{n}.jpg,{n}{long}\n" for n in range(6)))
+    before = groups.read_bytes()
+    room = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    # A photo may be written, and the whole of groups.csv not.
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (len(before), room[1]))
+    with page_of(browser, server.url, "not-noted", errors=True) as page:
+        record = card(page, "red").get_by_role("button", name="Record")
+        record.hover()
+        page.mouse.down()
+        card(page, "red").locator(".over", has_text=re.compile(r"^([7-9]|1\d) photos$")).wait_for()
+        page.mouse.up()
+        arrivals = page.locator("#arrivals")
+        arrivals.get_by_text("not yet noted as one recording").wait_for()
+        arrivals.get_by_text("photos have come.").wait_for()
+        assert "is full; free some space" in arrivals.inner_text()
+        keep(page, "studio-not-noted")
+        recorded = {f"red/{file.name}" for file in (photos / "red").iterdir()}
+        recorded -= {f"red/red{n}.jpg" for n in range(6)}
+        assert len(recorded) >= 7
+        assert groups.read_bytes() == before
+        # A model would be tested on what it has learnt from.
+        refused = Page(server).send("api/train", {})
+        assert refused.status_code == 422
+        assert "is full" in refused.json()["message"]
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, room)
+        page.get_by_role("tab", name="Train").click()
+        page.get_by_role("button", name="Train", exact=True).click()
+        page.get_by_role("button", name="Stop").click()
+    rows = dict(line.split(",") for line in groups.read_text().splitlines()[1:])
+    assert recorded <= rows.keys()
+    assert len({rows[file] for file in recorded}) == 1
+
+
+def test_a_camera_that_is_refused_taken_or_pulled_out_works_again_when_it_is_there(
+    browser: Any, empty: tuple[Server, Path]
+) -> None:
+    server, photos = empty
+    Page(server).send("api/classes", {"name": "red"})
+    with page_of(browser, server.url, "camera") as page:
+        red = card(page, "red")
+        page.evaluate("() => { window.real = navigator.mediaDevices.getUserMedia; }")
+        red.get_by_role("button", name="Record").focus()
+        for name, words in (
+            ("NotAllowedError", "was not allowed to use the camera"),
+            ("NotReadableError", "Another program uses the camera"),
+            ("NotFoundError", "There is no camera here"),
+        ):
+            page.evaluate(
+                "name => { navigator.mediaDevices.getUserMedia = async () => {"
+                " throw new DOMException('', name); }; }",
+                name,
+            )
+            page.keyboard.press("Space")
+            red.get_by_role("alert").get_by_text(words).wait_for()
+            assert not red.locator("video").is_visible()
+        page.evaluate("() => { navigator.mediaDevices.getUserMedia = window.real; }")
+        page.keyboard.press("Space")  # a short press that finds it closed opens it
+        until(page, "document.querySelector('video').readyState >= 2")
+        page.keyboard.press("Space")
+        until(page, "parseInt(document.querySelector('.count').textContent) === 1")
+        assert red.get_by_role("alert").count() == 0
+        page.evaluate(
+            "document.querySelector('video').srcObject.getVideoTracks()[0]"
+            ".dispatchEvent(new Event('ended'))"
+        )
+        red.locator("video").wait_for(state="hidden")
+        page.keyboard.press("Space")
+        until(page, "document.querySelector('video').readyState >= 2")
+        page.keyboard.press("Space")
+        until(page, "parseInt(document.querySelector('.count').textContent) === 2")
+    assert len(files(photos)) == 2
 
 
 class Wire:

@@ -90,6 +90,15 @@ def _groups(data: Mapping[str, Any]) -> list[Block]:
                 test=number(data["leaks"]["test"]),
             )
         ]
+    if data["divided"]:
+        return [
+            _(
+                "**There were too few groups of images that belong together to keep them whole**: {test} "
+                "test images have some of their group among the images of training or validation, so that "
+                "the figures are better than those on new images would be.",
+                test=number(data["divided"]["test"]),
+            )
+        ]
     if data.get("grouped"):
         return [
             _(

@@ -98,7 +98,8 @@ def _typed_config(config: Mapping[str, Any]) -> dict[str, Any]:
     data["sizes"] = {part: int(data["sizes"][part]) for part in ("train", "val", "test")}
     data["fingerprint"] = str(data["fingerprint"])
     data["set_aside"] = int(data.get("set_aside", {}).get("count", 0))
-    data["leaks"] = {k: int(n) for k, n in data.get("grouped", {}).get("leaks", {}).items()}
+    for key in ("leaks", "divided"):
+        data[key] = {k: int(n) for k, n in data.get("grouped", {}).get(key, {}).items()}
     data["conflicts"] = int(data.get("grouped", {}).get("conflicts", 0))
     recipe["epochs"], recipe["batch_size"] = int(recipe["epochs"]), int(recipe["batch_size"])
     for key in ("size", "channels", "num_classes"):

@@ -259,7 +259,8 @@ def divide(
 
     Returns:
         The splits. Their `facts` have a digest of the groups, how many there are of each kind, `leaks`
-        (see find_leaks), and `conflicts`, how many groups of near-duplicates are in several classes.
+        (see find_leaks), `divided` (the same of groups that should have been kept together, where there are
+        too few), and `conflicts`, how many groups of near-duplicates are in several classes.
 
     Raises:
         ConfigError, DataError: see find_groups and split_dataset.
@@ -280,6 +281,9 @@ def divide(
     if groups.digest():
         facts["digest"] = groups.digest()
     cut = not {"val", "test"} <= set(dataset.parts)
+    divided = _apart(groups.ids, splits) if cut else {}
+    if divided:
+        facts["divided"] = divided
     for note in (*(groups.notes if cut else ()), *splits.notes):
         progress.note(note)
     if leaks:
@@ -309,7 +313,12 @@ def find_leaks(groups: Groups, splits: Splits) -> dict[str, int]:
         groups: how many; test: how many test images have one in train or val. Empty where there are
         none.
     """
-    ids, member = np.unique(groups.near, return_inverse=True)
+    return _apart(groups.near, splits)
+
+
+def _apart(together: Ids, splits: Splits) -> dict[str, int]:
+    """How many groups lie in more than one split, and how many test images have one of theirs elsewhere."""
+    ids, member = np.unique(together, return_inverse=True)
     counts = np.array(
         [
             np.bincount(member[rows], minlength=len(ids))

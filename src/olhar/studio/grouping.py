@@ -24,14 +24,15 @@ class GroupFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._elsewhere: dict[str, str] = {}  # of photos that have no class yet
+        self._unwritten: dict[str, str] = {}  # what the file should say, since the disk was full
 
     def read(self) -> dict[str, str]:
         """The group of each photo that has one, by `class/name`."""
         with explain_os_errors(self.path):
             if not self.path.is_file():
-                return {}
+                return dict(self._unwritten)
         found = {}
         for _number, row in read_rows(self.path):
             values = {
@@ -39,7 +40,7 @@ class GroupFile:
             }
             if values.get("file") and values.get("group"):
                 found[values["file"].replace("\\", "/").removeprefix("./")] = values["group"]
-        return found
+        return found | self._unwritten
 
     def add(self, files: Sequence[str], group: str) -> None:
         """Say that photos belong together; of those without a class when they get one."""
@@ -47,6 +48,12 @@ class GroupFile:
         self._elsewhere |= {file: group for file in files if file.startswith(".")}
         if here:
             self._write({**self.read(), **here})
+
+    def write_missing(self) -> None:
+        """Write what could not be written when it was said."""
+        with self._lock:
+            if self._unwritten:
+                self._write(self._of_photos_there())
 
     def rename(self, files: Sequence[tuple[str, str]]) -> None:
         """Photos have moved: (old, new) of each."""
@@ -70,11 +77,8 @@ class GroupFile:
 
     def forget_missing(self) -> None:
         """Take out photos that are not there."""
-        known = self.read()
-        there = {
-            file: group for file, group in known.items() if (self.path.parent / file).is_file()
-        }
-        if there != known:
+        there = self._of_photos_there()
+        if there != self.read():
             self._write(there)
 
     def write_near(self, alike: Iterable[Sequence[str]]) -> None:
@@ -92,9 +96,15 @@ class GroupFile:
         if known or self.path.is_file():
             self._write(known)
 
+    def _of_photos_there(self) -> dict[str, str]:
+        home = self.path.parent
+        return {file: group for file, group in self.read().items() if (home / file).is_file()}
+
     def _write(self, groups: Mapping[str, str]) -> None:
         with self._lock, explain_os_errors(self.path):
+            self._unwritten = dict(groups)
             if groups:
                 write_atomic(self.path, csv_text([("file", "group"), *sorted(groups.items())]))
             else:
                 self.path.unlink(missing_ok=True)
+            self._unwritten = {}

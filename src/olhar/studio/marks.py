@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from olhar.check.finding import NOTE
+from olhar.studio.grouping import NEAR
 
 Findings = tuple[dict[str, list[dict[str, str]]], dict[str, list[dict[str, Any]]]]  # marks, notes
 
@@ -29,12 +30,20 @@ _MARKS = {
 }
 
 
-def sort_findings(findings: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Findings:
-    """Findings as marks of photos and as notes of classes."""
+def sort_findings(
+    findings: Sequence[Mapping[str, Any]], classes: Sequence[str], groups: Mapping[str, str]
+) -> Findings:
+    """Findings as marks of photos and as notes of classes.
+
+    Args:
+        findings: as `Finding.to_dict` gives them.
+        classes: their names.
+        groups: the group of each photo that has one (see `GroupFile.read`).
+    """
     marks: dict[str, list[dict[str, str]]] = defaultdict(list)
     notes: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for finding in findings:
-        if finding["severity"] == NOTE:
+        if finding["severity"] == NOTE or _is_expected(finding, groups):
             continue
         kind = _MARKS.get(finding["kind"])
         by_class: dict[str, list[str]] = defaultdict(list)
@@ -54,6 +63,15 @@ def sort_findings(findings: Sequence[Mapping[str, Any]], classes: Sequence[str])
                 same = notes[name][-1]
             same["files"] += files
     return dict(marks), dict(notes)
+
+
+def _is_expected(finding: Mapping[str, Any], groups: Mapping[str, str]) -> bool:
+    """Whether nobody has to look: the page says it itself, or photos of one recording look alike."""
+    recordings = {groups.get(file, NEAR) for file in finding["files"]}
+    alike = finding["kind"] == "near_duplicate" and len(recordings) == 1
+    return finding["kind"] == "cannot_train" or (
+        alike and not next(iter(recordings)).startswith(NEAR)
+    )
 
 
 def version_of(files: Sequence[str], said: Mapping[str, Any]) -> int:

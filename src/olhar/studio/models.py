@@ -14,6 +14,7 @@ from olhar.i18n import Text, _, number
 from olhar.locks import is_held
 from olhar.preprocess import Preprocess
 from olhar.run import Run, RunFolder
+from olhar.shown import quoted
 from olhar.studio.project import Project
 
 _OF = 20  # new photos, of which a sentence says how many are named rightly
@@ -44,7 +45,8 @@ class Models:
             }
             # A studio that was killed leaves the training of a run to its child process.
             busy = facts["unfinished"] and is_held(self._project.runs / name)
-            found.append(shown | {"older_than_photos": older, "busy": busy})
+            word = quoted(self._project.runs / name)  # in a command that is shown
+            found.append(shown | {"older_than_photos": older, "busy": busy, "word": word})
         return found
 
     def latest(self) -> str | None:
@@ -83,6 +85,7 @@ class Models:
             "run": name,
             "facts": self._shown_facts(run),
             "sentence": self._sentence(run),
+            "flatters": _flatters(run),
             "classes": names,
             "confusion": [] if report is None else report.confusion_matrix,
             "cells": {key: files[:_CELL] for key, files in cells.items()},
@@ -175,6 +178,12 @@ class Models:
         """When photos last came or went, in ns."""
         folders = [self._project.photos / name for name in self._project.classes()]
         return max(_stamps(*folders), default=0)
+
+
+def _flatters(run: Run) -> bool:
+    """Whether it was tested on photos that belong together with those that it learnt from."""
+    grouped = run.config.get("data", {}).get("grouped", {})
+    return any(grouped.get(key, {}).get("test", 0) for key in ("divided", "leaks"))
 
 
 def _is_drawn(preprocess: Preprocess) -> bool:

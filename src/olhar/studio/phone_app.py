@@ -25,7 +25,6 @@ from olhar.studio.requests import (
     check_header,
     page_routes,
     read_body,
-    taken_as_json,
 )
 from olhar.studio.studio import Studio
 from olhar.web_server.answers import Answer, json_answer, plain_answer, send_answer
@@ -106,6 +105,6 @@ async def _take(studio: Studio, bounds: _Places, request: Request) -> Answer:
             finally:
                 studio.changed()
             bounds.taken += len(taken.taken)
-            return taken_as_json(taken)
+            return taken.to_dict()
 
         return await as_json(request, take)

@@ -17,17 +17,16 @@ from olhar.errors import ConfigError
 from olhar.i18n import _
 from olhar.images import MAX_PIXELS, read_image
 from olhar.studio import zips
-from olhar.studio.project import Taken
 from olhar.studio.requests import (
     as_json,
     files_of,
     json_route,
     read_body,
     read_form,
-    taken_as_json,
     text_of,
 )
 from olhar.studio.studio import Studio
+from olhar.studio.taken import Taken
 from olhar.web_server.answers import Answer, content_answer, json_answer
 from olhar.web_server.request import Request
 from olhar.web_server.routes import Route, get
@@ -97,10 +96,8 @@ async def _take(studio: Studio, request: Request) -> Answer:
     def take() -> dict[str, Any]:
         total = Taken()
         for taken in zips.take_all(studio.project, given, class_name, burst):
-            total.taken += taken.taken
-            total.already += taken.already
-            total.refused += taken.refused
-        return taken_as_json(total)
+            total.add(taken)
+        return total.to_dict()
 
     return await as_json(request, lambda: studio.change(take))
 

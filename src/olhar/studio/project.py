@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from olhar.datasets.layout import GROUPS
@@ -31,23 +31,9 @@ from olhar.serving.corrections import check_label
 from olhar.studio.changes import Changes, Move
 from olhar.studio.grouping import GroupFile
 from olhar.studio.naming import free_path, photo_name
+from olhar.studio.taken import Taken
 
 PHOTOS, RUNS, BIN, TRAY = "photos", "runs", "bin", "tray"
-
-
-@dataclass
-class Taken:
-    """What became of photos that were given.
-
-    Attributes:
-        taken: those that are in the project now, as `class/name`.
-        already: (given name, file) of those that were there.
-        refused: (given name, why).
-    """
-
-    taken: list[str] = field(default_factory=list)
-    already: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -175,7 +161,6 @@ class Project:
 
         Raises:
             MissingFileError: there is no such class.
-            StorageError, NoPermissionError: groups.csv cannot be written; the photos are there.
         """
         found = Taken()
         self._find_all()
@@ -222,7 +207,10 @@ class Project:
                 _("{count} photo(s) added", count=len(moves)), moves, self.groups.forget_missing
             )
             if burst:
-                self.groups.add(found.taken, burst)
+                try:
+                    self.groups.add(found.taken, burst)
+                except OlharError as error:
+                    found.not_noted(error)
 
     def move(self, files: Sequence[str], class_name: str) -> None:
         """Move photos, of classes or of the tray, into a class."""

@@ -13,7 +13,6 @@ from typing import Any
 from olhar import i18n, looks
 from olhar.errors import ConfigError, OlharError
 from olhar.i18n import _
-from olhar.studio.project import Taken
 from olhar.web_server.answers import (
     OWN_CAMERA,
     OWN_PICTURES,
@@ -108,15 +107,6 @@ async def read_json(request: Request, most: int = MOST_BYTES) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(_("the body is no JSON object"))
     return values
-
-
-def taken_as_json(taken: Taken) -> dict[str, Any]:
-    """What became of photos, as pages are told."""
-    return {
-        "taken": [{"file": file} for file in taken.taken],
-        "already": [{"name": name, "file": file} for name, file in taken.already],
-        "refused": [{"name": name, "reason": reason} for name, reason in taken.refused],
-    }
 
 
 # What is asked

@@ -13,6 +13,7 @@ from typing import Any
 from olhar import i18n
 from olhar.errors import ConfigError, MissingFileError
 from olhar.i18n import _
+from olhar.shown import quoted
 from olhar.studio.marks import Findings, sort_findings, version_of
 from olhar.studio.models import Models
 from olhar.studio.project import Project
@@ -141,7 +142,7 @@ class Studio:
             "version": version,
             "project": project.path.resolve().name,
             "in_class": self._in_class,
-            "command": f"olhar train --data {project.photos}",
+            "command": f"olhar train --data {quoted(project.photos)}",
             "classes": [
                 {
                     "name": name,
@@ -239,9 +240,9 @@ class Studio:
                 total = event["total"]
                 self._looking = {"done": min(event["done"], total), "total": total}
             elif kind == "findings":
-                names = self.project.classes()
+                names, groups = self.project.classes(), self.project.groups.read()
                 self._found = {
-                    language: sort_findings(findings, names)
+                    language: sort_findings(findings, names, groups)
                     for language, findings in event["findings"].items()
                 }
             elif kind in {"done", "failed", "died", "stopped"}:
@@ -274,12 +275,14 @@ class Studio:
 
         Raises:
             ConfigError: nothing can be trained yet, or something is being trained.
+            StorageError: the disk is full, so that recordings would be divided.
         """
         files = {name: self.project.files(name) for name in self.project.classes()}
         reason = self._why_not(files)
         if reason:
             raise ConfigError(_("it is too early to train: {reason}", reason=reason))
         self.project.check_room()
+        self.project.groups.write_missing()
         settings: dict[str, Any] = {}
         if minutes is not None:
             settings["minutes"] = minutes

@@ -218,6 +218,11 @@ _TRY: dict[str, Text] = {
     "held_back": _(
         "It was tested on {n} photos that were held back; photos of one recording stay together."
     ),
+    "flatters": _(
+        "This flatters. It was tested on {n} photos that were held back, but they are of recordings that "
+        "it has learnt from, since there are too few. Record each class again, elsewhere or from another "
+        "side."
+    ),
     "matrix": _("What it takes for what"),
     "matrix_hint": _(
         "Rows are what the photos show, columns what the model said. Press a number to see its photos."

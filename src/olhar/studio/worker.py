@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar import i18n
 from olhar.children import answering_stream, write_line
-from olhar.errors import OlharError
+from olhar.errors import ConfigError, OlharError
 from olhar.i18n import Text
 from olhar.progress import Progress
 from olhar.run import RunFolder
@@ -145,7 +146,16 @@ def _train(task: Mapping[str, Any], say: Say) -> None:
         train(task["photos"], network, run=run, progress=progress, **settings)
     else:
         kept = {key: value for key, value in settings.items() if key in {"seed", "folds"}}
-        train(task["photos"], run=run, progress=progress, backbone="auto", mode="head", **kept)
+        head = partial(
+            train, task["photos"], run=run, progress=progress, backbone="auto", mode="head"
+        )
+        try:
+            head(**kept)
+        except ConfigError:
+            # What lies in too few recordings cannot be cross-validated; anything else is said again.
+            if settings.pop("folds", None) is None:
+                raise
+            head(**{key: value for key, value in kept.items() if key in settings})
     say({"event": "ended", "run": run.name})
     if not network:
         _improve(task, say, settings)

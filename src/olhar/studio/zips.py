@@ -13,7 +13,8 @@ from pathlib import Path
 from olhar.datasets.forms.archives import is_archive, unpack_to
 from olhar.datasets.photo_files import LeftOut, walk_photos
 from olhar.errors import ConfigError, OlharError
-from olhar.studio.project import Project, Taken
+from olhar.studio.project import Project
+from olhar.studio.taken import Taken
 
 
 def take_all(

@@ -13,7 +13,10 @@ export async function openCamera(video, taken) {
   if (holder && holder.video !== video) holder.taken();
   holder = { video, taken };
   try {
-    if (!stream?.active) stream = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, width: { ideal: 1280 } }, audio: false });
+    if (!stream?.active) {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, width: { ideal: 1280 } }, audio: false });
+      stream.getVideoTracks()[0].addEventListener("ended", lost);
+    }
     if (holder?.video !== video) return null;
     video.srcObject = stream;
     const { facingMode } = stream.getVideoTracks()[0].getSettings();
@@ -28,6 +31,14 @@ export async function openCamera(video, taken) {
     if (error.name === "NotReadableError") return say("camera_taken");
     return say("camera_none");
   }
+}
+
+// The camera was pulled out, or its permission taken back: the last picture must not stand there as if it went on.
+function lost() {
+  const last = holder;
+  if (!last) return;
+  closeCamera(last.video);
+  last.taken();
 }
 
 export function closeCamera(video) {

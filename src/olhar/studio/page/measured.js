@@ -29,14 +29,14 @@ export function measuredPart() {
 }
 
 function content(found, { test_images: held }) {
-  const { sentence, forecast, classes, confusion, cells, worst, facts, command } = found;
+  const { sentence, flatters, forecast, classes, confusion, cells, worst, facts, command } = found;
   const open = (label, predicted) => openAlbum({
     title: label === predicted ? say("rightly", { name: label }) : say("taken_for", { true: label, predicted }),
     home: label,
     load: async () => (cells[`${label}|${predicted}`] ?? []).map((file) => ({ file, name: file.split("/").at(-1) })),
   });
   const parts = [el("section", { class: "panel how", "aria-labelledby": "how-title" }, el("h2", { id: "how-title" }, say("how_good")),
-    el("p", { class: "sentence" }, sentence), held ? el("p", { class: "quiet" }, say("held_back", { n: number(held) })) : null,
+    el("p", { class: "sentence" }, sentence), held ? el("p", { class: flatters ? "notice" : "quiet" }, say(flatters ? "flatters" : "held_back", { n: number(held) })) : null,
     forecast ? el("p", { class: "quiet forecast" }, forecast) : null)];
   if (confusion?.length) {
     parts.push(el("section", { class: "panel", "aria-labelledby": "matrix-title" }, el("h2", { id: "matrix-title" }, say("matrix")),

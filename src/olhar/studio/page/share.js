@@ -54,13 +54,11 @@ function show(state) {
   if (parts.commands.textContent !== lines) parts.commands.replaceChildren(el("code", {}, lines));
 }
 
-// The same by hand; the folder of runs lies beside that of photos, which the server's own command names.
+// The same by hand.
 function commands({ command }, model) {
   if (!model) return command;
-  const run = command.match(/(?:--data )('?)(.*)photos\1$/)?.[2] ?? "";
-  const path = `${run}runs/${model.run}`;
-  const where = /^[\w./@%+:~-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
-  return [command, `olhar evaluate ${where}`, `olhar predict ${where} PHOTO.jpg`, `olhar serve ${where}`, `olhar export ${where} --format web --out model.html`].join("\n");
+  const { word } = model;
+  return [command, `olhar evaluate ${word}`, `olhar predict ${word} PHOTO.jpg`, `olhar serve ${word}`, `olhar export ${word} --format web --out model.html`].join("\n");
 }
 
 async function exportIt() {

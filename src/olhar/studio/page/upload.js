@@ -30,7 +30,7 @@ export function upload(items) {
   clearTimeout(timer);
   cancelled = false;
   hideToast();
-  round ??= { total: 0, done: 0, taken: [], already: [], refused: [] };
+  round ??= { total: 0, done: 0, taken: [], already: [], refused: [], trouble: null };
   round.total += items.length;
   const sent = packed(items).map((pack) => new Promise((done) => waiting.push({ ...pack, done })));
   show();
@@ -75,6 +75,7 @@ async function send(pack) {
     }
     round.already.push(...found.already);
     round.refused.push(...found.refused);
+    round.trouble = found.trouble ?? round.trouble;
   } catch (error) {
     if (pack.files.length > 1 && (!(error instanceof Refusal) || error.status === 413)) {
       for (const file of pack.files) await send({ ...pack, files: [file] }); // the others may well be taken
@@ -110,12 +111,12 @@ function body({ files, zip }) {
 }
 
 function finish() {
-  const { taken, already, refused } = round;
+  const { taken, already, refused, trouble } = round;
   const parts = [taken.length || !refused.length ? (taken.length === 1 ? say("came_one") : say("came", { n: number(taken.length) })) : null,
     already.length ? say("already", { n: number(already.length) }) : null,
-    refused.length ? say("refused", { n: number(refused.length) }) : null];
+    refused.length ? say("refused", { n: number(refused.length) }) : null, trouble];
   announce(parts.filter(Boolean).join(" "));
-  if (!refused.length) timer = setTimeout(close, QUIET_MS);
+  if (!refused.length && !trouble) timer = setTimeout(close, QUIET_MS);
 }
 
 function close() {
@@ -134,7 +135,7 @@ function cancel() {
 }
 
 function show() {
-  const { total, done, taken, already, refused } = round;
+  const { total, done, taken, already, refused, trouble } = round;
   const busy = waiting.length > 0 || running > 0;
   place.hidden = false;
   const head = busy ? say("coming", { done: number(done), total: number(total) })
@@ -146,6 +147,7 @@ function show() {
   if (busy) parts.push(el("progress", { max: total, value: done, "aria-label": say("progress") }));
   if (already.length) parts.push(el("p", { class: "quiet small" }, say("already", { n: number(already.length) })));
   if (refused.length) parts.push(el("p", { class: "small" }, say("refused", { n: number(refused.length) })), el("ul", { class: "refused small", tabindex: 0 }, ...reasons(refused)));
+  if (trouble) parts.push(el("p", { class: "small notice" }, trouble));
   place.replaceChildren(...parts);
 }
 
