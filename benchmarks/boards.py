@@ -154,7 +154,7 @@ def sizes_of_emx(source: Path, work: Path) -> Record:
     if shutil.which("qemu-system-arm"):
         board, count, program = SOURCES / "board", work / "count.c", work / "count.elf"
         count.write_text(_COUNT_C)
-        around = [count, board / "start.c", f"-Wl,-T{board / 'memory.ld'}"]
+        around: list[str | Path] = [count, board / "start.c", f"-Wl,-T{board / 'memory.ld'}"]
         run_command([*compiler, made, *around, *_LINK, "-o", program, "-lm"])
         emulator = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none"]
         emulator += ["-serial", "none", "-icount", "shift=0", "-kernel", str(program)]
@@ -271,4 +271,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
