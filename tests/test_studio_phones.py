@@ -45,7 +45,12 @@ def send(url: str, content: bytes, **query: str) -> Any:
 
 def test_a_photo_of_a_phone_is_in_the_project_at_once(page: Page, url: str) -> None:
     answer = send(url, photo(0, 1), name="image.jpg", **{"class": "rose"})
-    assert answer.json() == {"taken": [{"file": "rose/image.jpg"}], "already": [], "refused": []}
+    assert answer.json() == {
+        "taken": [{"file": "rose/image.jpg"}],
+        "already": [],
+        "refused": [],
+        "trouble": None,
+    }
     assert {c["name"]: c["count"] for c in page.state()["classes"]}["rose"] == 1
     assert send(url, photo(0, 1), name="image.jpg").json()["already"]
     assert len(send(url, photo(0, 2), name="image.jpg").json()["taken"]) == 1
