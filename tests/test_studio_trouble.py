@@ -215,7 +215,7 @@ def test_a_computer_that_sleeps_finds_its_studio_and_its_training_again(
             page.locator("#stopped").wait_for(state="hidden")
             card(page, "green").get_by_text("12 photos").wait_for()
             page.get_by_role("tab", name="Train").click()
-            page.locator("#step-train").get_by_text("Model 1", exact=True).wait_for()
+            page.locator("#step-train").get_by_role("heading", name="Model 1").wait_for()
     assert there.state()["message"] is None
 
 
