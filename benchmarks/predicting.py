@@ -205,7 +205,7 @@ def measure_memory(model: Path, count: int, folder: Path) -> Record:
     words = ["predict", model, photos, "--out", folder / f"memory-{count}.parquet"]
     begun = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "olhar", *map(str, words)], env=_environment()
+        [sys.executable, "-m", "olhar", *map(str, words)], env=_environment(), stdout=sys.stderr
     )
     peaks = {"own": 0.0, "largest_child": 0.0}
 
