@@ -500,6 +500,8 @@ def test_the_page_has_the_marked_tables() -> None:
     assert marks == [
         "peers",
         "",
+        "million",
+        "",
         "scaling",
         "",
         "loop",
