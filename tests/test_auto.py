@@ -54,7 +54,15 @@ def config_of(run: Path) -> dict[str, dict[str, object]]:
 def test_photos_get_a_backbone_and_things_told_apart_by_side_no_mirror(tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = olhar(
-        "train", "--data", arrows(tmp_path / "signs"), "--no-groups", "--run", run, "--json"
+        "train",
+        "--data",
+        arrows(tmp_path / "signs"),
+        "--no-groups",
+        "--minutes",
+        0.5,
+        "--run",
+        run,
+        "--json",
     )
     assert done.status == 0, done.err
     config = config_of(run)
