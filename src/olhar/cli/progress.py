@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from olhar.i18n import Text, _, number
 from olhar.progress import Progress
@@ -62,7 +62,34 @@ class LineProgress(Progress):
         print(_epoch_line(row, epochs, left_s), file=sys.stderr, flush=True)
 
 
-class BarProgress(LineProgress):
+class Drawn(Progress):
+    """Something of rich's that is drawn in place on a terminal, with sentences above it.
+
+    Attributes:
+        drawn: rich's Live or Progress.
+    """
+
+    drawn: Any
+
+    def __enter__(self) -> Self:
+        self.drawn.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take it away."""
+        self.drawn.stop()
+
+    def note(self, text: Text) -> None:
+        """Print the sentence above it."""
+        self.drawn.console.print(str(text), markup=False, highlight=False)
+
+
+class BarProgress(Drawn, LineProgress):
     """A bar for the stage under way; epochs scroll by above it."""
 
     def __init__(self) -> None:
@@ -71,7 +98,7 @@ class BarProgress(LineProgress):
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self._bars: Any = Bars(
+        self.drawn = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -83,36 +110,19 @@ class BarProgress(LineProgress):
         self._task: Any = None
         self._shown = 0.0
 
-    def __enter__(self) -> Progress:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the bar away."""
-        self._bars.stop()
-
-    def note(self, text: Text) -> None:
-        """Print the sentence above the bar."""
-        self._bars.console.print(str(text), markup=False, highlight=False)
-
     def pace(self, text: Text) -> None:
         """The bar shows it."""
 
     def start(self, title: Text, total: int) -> None:
         """A new bar in place of the old; 0 is a total that nobody knows."""
         if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(str(title), total=total or None, figures="")
+            self.drawn.remove_task(self._task)
+        self._task = self.drawn.add_task(str(title), total=total or None, figures="")
 
     def advance(self, done: int, text: str = "") -> None:
         """Move the bar."""
         if self._task is not None and time.monotonic() - self._shown > 0.1:
-            self._bars.update(self._task, completed=done, figures=text)
+            self.drawn.update(self._task, completed=done, figures=text)
             self._shown = time.monotonic()
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:

@@ -10,9 +10,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from olhar.cli.progress import Drawn
 from olhar.i18n import Text, _, number
 from olhar.run.report import short_name
 from olhar.shown import hide_secrets, quoted
@@ -54,7 +54,7 @@ class LineTable(Table):
                 self.note(_line(self._settings, one, f"{ended}/{len(trials)}"))
 
 
-class LiveTable(Table):
+class LiveTable(Drawn, Table):
     """The table of trials, drawn in place on a terminal."""
 
     def __init__(self, settings: SweepSettings) -> None:
@@ -62,27 +62,9 @@ class LiveTable(Table):
         from rich.live import Live
 
         self._settings = settings
-        self._console: Any = Console(stderr=True)
-        self._live: Any = Live(console=self._console, transient=True, auto_refresh=False)
+        self.drawn = Live(console=Console(stderr=True), transient=True, auto_refresh=False)
         self._grid: Any = ""
         self._title, self._total, self._shown = "", 0, 0.0
-
-    def __enter__(self) -> Table:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Take the table away."""
-        self._live.stop()
-
-    def note(self, text: Text) -> None:
-        """Print the sentence above the table."""
-        self._console.print(str(text), markup=False, highlight=False)
 
     def start(self, title: Text, total: int) -> None:
         """A stage has a line below the table, until a trial changes."""
@@ -95,7 +77,7 @@ class LiveTable(Table):
 
         if time.monotonic() - self._shown > 0.1:
             line = Cells(f"{self._title}  {text or f'{done}/{self._total}'}")
-            self._live.update(Group(self._grid, line), refresh=True)
+            self.drawn.update(Group(self._grid, line), refresh=True)
             self._shown = time.monotonic()
 
     def show(self, trials: Sequence[TrialRecord]) -> None:
@@ -104,7 +86,7 @@ class LiveTable(Table):
         from rich.table import Table as Grid
         from rich.text import Text as Cells
 
-        head, *rows = table_rows(self._settings, _fitting(trials, self._console.height - 7))
+        head, *rows = table_rows(self._settings, _fitting(trials, self.drawn.console.height - 7))
         title = Cells(str(_title(trials)))
         grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -114,7 +96,7 @@ class LiveTable(Table):
         for row in rows:
             grid.add_row(*map(Cells, row))
         self._grid = grid
-        self._live.update(grid, refresh=True)
+        self.drawn.update(grid, refresh=True)
 
 
 def table_rows(settings: SweepSettings, trials: Sequence[TrialRecord]) -> list[list[str]]:
