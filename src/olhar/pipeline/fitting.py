@@ -96,6 +96,7 @@ def fit_job(
         job.machine,
         training.normalise,
         batch_size=2 * batch_rows(job.spec.size),
+        shards=training.shards,
     )
     if share is not None:
         validate = share.validation(validate, len(own), len(val))

@@ -228,6 +228,7 @@ def fit_top(
         torch.from_numpy(pool.val),
         job.machine,
         training.normalise,
+        shards=training.shards,
     )
     state = fit(training, validate=validate, on_step=on_step, on_epoch=on_epoch, state=state)
     return dataclasses.replace(

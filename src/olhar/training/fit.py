@@ -31,6 +31,7 @@ from olhar.training.optimizers import (
     restore_optimizers,
 )
 from olhar.training.recipe import Recipe
+from olhar.training.shards import Shards, count_shards
 from olhar.training.unfreezing import Stages
 from olhar.training.windows import Windows
 
@@ -180,11 +181,17 @@ class Training:
         self.stages = stages
         self.optimizers = build_optimizers(network, recipe, stages.lr_shares() if stages else None)
         self.batch = min(recipe.batch_size, len(indices))
+        threads = machine.threads if self.device.type == "cpu" else 1
+        own = self.batch if share is None else self.batch // share.size
+        self.shards = Shards(
+            network, count_shards(network, own, threads, norms_learn=stages is None), threads
+        )
         self.steps = len(indices) // self.batch
         self.lr = 0.0
         self.small = False
         self.shown = 0.0
-        self.dropouts = [(m, m.p) for m in network.modules() if isinstance(m, nn.Dropout)]
+        modules = [module for each in self.shards.networks for module in each.modules()]
+        self.dropouts = [(m, m.p) for m in modules if isinstance(m, nn.Dropout)]
         self.share = share
         shares = class_shares(labels[indices])  # (K,)
         self.taught = (
@@ -217,6 +224,7 @@ class Training:
                 self.shown = time.perf_counter()
         loss, correct = (totals / self.steps).tolist()
         _check_finite(loss, epoch, self.steps, self.recipe)
+        self.shards.leave_epoch()
         if self.share is not None:
             self.share.align(self.network)
         return loss, correct / self.batch
@@ -226,6 +234,7 @@ class Training:
         self.network.train()
         if self.stages is not None:
             self.stages.enter(epoch)
+        self.shards.enter_epoch()
 
     def order(self, generator: torch.Generator) -> torch.Tensor:
         """An epoch's rows of the pool, (n,) int64."""
@@ -250,41 +259,60 @@ class Training:
 
     def step(self, members: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """One step on rows `members`; returns (loss, correct) without waiting for the device."""
-        batch, members = members, members if self.share is None else self.share.rows(members)
-        pixels = self.images[members.to(self.images.device)]  # (N, H, W, C) uint8
-        pixels = augment_pixels(pixels, self.recipe, generator)
-        pixels = (shrink(pixels) if self.small else pixels).to(self.device)
-        y = self.labels[members.to(self.device)]
-        x = self.normalise(pixels.permute(0, 3, 1, 2))  # (N, C, H, W), in channels-last order
-        if not self.machine.channels_last:
-            x = x.contiguous()
-        x = augment_normalised(x, self.recipe, generator)
-        with _autocast(self.machine):
-            logits = self.network(x)
-        logits = logits.float()
-        loss = self._loss(logits, y, batch)
-        if self.taught is not None:
-            loss = self.taught.mixed(loss, logits, members.to(self.device), len(batch))
-        self.network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        figures = torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+        rows = members if self.share is None else self.share.rows(members)
+        count, total = len(members), self._total(members)
+
+        def compute(
+            network: nn.Module, part: torch.Tensor, generator: torch.Generator
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            x, y = self._inputs(part, generator)
+            with _autocast(self.machine):
+                logits = network(x)
+            return self._loss(logits.float(), y, part, count, total)
+
+        figures = self.shards.gradients(compute, rows, generator)
         if self.share is not None:
             self.share.sum_gradients(self.network, figures)
         for optimizer in self.optimizers:
             optimizer.step()
         return figures
 
-    def _loss(self, logits: torch.Tensor, y: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy over `batch`; of a share, its part of that mean."""
+    def _inputs(
+        self, rows: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Augmented, normalised images (n, C, H, W) of some rows, and their labels (n,)."""
+        pixels = self.images[rows.to(self.images.device)]  # (n, H, W, C) uint8
+        pixels = augment_pixels(pixels, self.recipe, generator)
+        pixels = (shrink(pixels) if self.small else pixels).to(self.device)
+        x = self.normalise(pixels.permute(0, 3, 1, 2))  # in channels-last order
+        if not self.machine.channels_last:
+            x = x.contiguous()
+        x = augment_normalised(x, self.recipe, generator)
+        return x, self.labels[rows.to(self.device)]
+
+    def _loss(
+        self,
+        logits: torch.Tensor,
+        y: torch.Tensor,
+        rows: torch.Tensor,
+        count: int,
+        total: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some images' part of the mean over a batch of `count`, and (loss, correct) of them."""
         smoothing = self.recipe.label_smoothing
-        if self.share is None:
-            return F.cross_entropy(logits, y, self.class_weights, label_smoothing=smoothing)
-        total = F.cross_entropy(
+        loss = F.cross_entropy(
             logits, y, self.class_weights, reduction="sum", label_smoothing=smoothing
         )
+        loss = loss / total
+        if self.taught is not None:
+            loss = self.taught.mixed(loss, logits, rows.to(self.device), count)
+        return loss, torch.stack([loss.detach(), (logits.argmax(1) == y).sum().float()])
+
+    def _total(self, members: torch.Tensor) -> torch.Tensor:
+        """What the sum of a batch's losses is divided by: its images, or their classes' weights."""
         if self.class_weights is None:
-            return total / len(batch)
-        return total / self.class_weights[self.labels[batch.to(self.device)]].sum()
+            return torch.tensor(float(len(members)), device=self.device)
+        return self.class_weights[self.labels[members.to(self.device)]].sum()
 
 
 def measure_epoch_s(training: Training, seconds: float = 3.0, steps: int | None = None) -> float:
@@ -327,7 +355,9 @@ def class_shares(labels: torch.Tensor) -> torch.Tensor:
 
 def _autocast(machine: Machine) -> torch.autocast:
     kind = torch.device(machine.device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=machine.precision == "bf16")
+    return torch.autocast(
+        kind, torch.bfloat16, enabled=machine.precision == "bf16", cache_enabled=False
+    )
 
 
 def _batch(
@@ -391,21 +421,29 @@ def build_validation(
     normalise: nn.Module,
     *,
     batch_size: int = 512,
+    shards: Shards | None = None,
 ) -> Validate:
-    """A callable network → (mean cross-entropy, accuracy) on rows `indices` of the pool."""
+    """A callable network → (mean cross-entropy, accuracy) on rows `indices` of the pool.
+
+    Its batches are computed side by side by the threads of `shards`.
+    """
     device = torch.device(machine.device)
     on_device = labels.to(device)
 
-    @torch.inference_mode()
     def validate(network: nn.Module) -> tuple[float, float]:
         network.eval()
-        loss, correct = 0.0, 0
-        for members in torch.split(indices, batch_size):
+
+        @torch.inference_mode()
+        def measure(members: torch.Tensor) -> tuple[float, int]:
             x, y = _batch(images, on_device, members)
             with _autocast(machine):
                 logits = network(normalise(x))
-            loss += F.cross_entropy(logits.float(), y, reduction="sum").item()
-            correct += int((logits.argmax(1) == y).sum())
-        return loss / len(indices), correct / len(indices)
+            loss = F.cross_entropy(logits.float(), y, reduction="sum").item()
+            return loss, int((logits.argmax(1) == y).sum())
+
+        batches = torch.split(indices, batch_size)
+        found = list(shards.map(measure, batches) if shards else map(measure, batches))
+        count = len(indices)
+        return sum(loss for loss, _c in found) / count, sum(right for _l, right in found) / count
 
     return validate
