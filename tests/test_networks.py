@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from olhar.errors import ConfigError, NetworkSizeError, UnknownNameError
 from olhar.networks import cnn_names
-from olhar.networks.build import AvgPool, Dropout, Normalise, Whiten, build_network
+from olhar.networks.build import AvgPool, Normalise, Whiten, build_network
+from olhar.networks.dropout import Dropout
 from olhar.networks.specs import (
     LISTED,
     NetworkSpec,

@@ -24,7 +24,8 @@ from olhar.export import Deployed, export_network, open_features, open_module
 from olhar.export.deployed import ViewFeatures
 from olhar.networks.backbone_modules import BasicBlock
 from olhar.networks.backbones import BACKBONES
-from olhar.networks.build import AvgPool, Dropout, Normalise, build_network
+from olhar.networks.build import AvgPool, Normalise, build_network
+from olhar.networks.dropout import Dropout
 from olhar.networks.specs import LISTED, NetworkSpec, native_size, resolve_network
 from olhar.networks.weights import find_head
 from olhar.pipeline.exporting import export_model

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from olhar.classifier import GOLDEN_COUNT, open_session, run_session
+from olhar.classifier import GOLDEN_COUNT, open_many, open_session, run_session
 from olhar.errors import ExportError
 from olhar.export.deployed import Deployed, ViewFeatures, network_weights
 from olhar.export.drawing import draw_deployed, draw_module
@@ -89,8 +89,8 @@ def predict_network(
 ) -> NDArray[np.float32]:
     """Probabilities (n, K) at temperature 1 of rows of images (N, H, W, C), computed as its model is."""
     deployed = Deployed(network.to("cpu", torch.float32), preprocess, views=views).eval()
-    session = open_session(draw_deployed(deployed, _shape(preprocess)))
-    return compute_rows(lambda inputs: run_session(session, inputs), images, rows)
+    compute = open_many(draw_deployed(deployed, _shape(preprocess)))
+    return compute_rows(compute, images, rows)
 
 
 def open_features(
@@ -111,8 +111,7 @@ def open_module(
     """
     module = module.to(device).eval()
     if device == "cpu":
-        session = open_session(draw_module(module, shape), threads, alone=True)
-        return lambda images: run_session(session, np.ascontiguousarray(images))
+        return open_many(draw_module(module, shape), threads)
 
     @torch.inference_mode()
     def compute(images: NDArray[np.uint8]) -> NDArray[np.float32]:

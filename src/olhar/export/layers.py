@@ -19,6 +19,7 @@ from torch import nn
 from olhar.networks import backbone_modules as backbones
 from olhar.networks import build
 from olhar.networks.backbone_modules import ToSide
+from olhar.networks.dropout import Dropout
 
 Array = NDArray[Any]
 
@@ -345,7 +346,7 @@ _KINDS: Mapping[type[nn.Module], str] = {
     nn.Tanh: "tanh",
     nn.Sigmoid: "sigmoid",
     nn.SiLU: "silu",
-    build.Dropout: "dropout",
+    Dropout: "dropout",
 }
 _READERS: Mapping[type[nn.Module], Callable[[Any, str], Iterable[Layer]]] = {
     nn.Conv2d: _conv,
@@ -363,8 +364,7 @@ _READERS: Mapping[type[nn.Module], Callable[[Any, str], Iterable[Layer]]] = {
     nn.Tanh: _operator("Tanh"),
     nn.Sigmoid: _operator("Sigmoid"),
     nn.SiLU: _silu,
-    build.Dropout: _nothing,
-    nn.Dropout: _nothing,
+    Dropout: _nothing,
     nn.Identity: _nothing,
     ToSide: _to_side,
     backbones.SameConv2d: _same_conv,

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from olhar.networks.backbones import SMALLEST_SIZE
+from olhar.networks.dropout import Dropout
 
 _VGG_POOLED = 7
 # SqueezeNet: output channels of the fire modules' halves; 0 is a pooling.
@@ -91,7 +92,7 @@ class MobileNetV2(nn.Module):
                 inputs = channels
         layers.append(nn.Sequential(*_normed(inputs, 1280, 1, 1), nn.ReLU6()))
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, num_classes))
+        self.classifier = nn.Sequential(Dropout(0.2), nn.Linear(1280, num_classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""
@@ -202,7 +203,7 @@ class EfficientNetLite(nn.Module):
                 side, inputs = -(-side // step), out
         self._blocks = nn.Sequential(*blocks)
         self._conv_head, self._bn1 = _same_normed(side, inputs, 1280, 1, 1)
-        self._dropout = nn.Dropout(dropout)
+        self._dropout = Dropout(dropout)
         self._fc = nn.Linear(1280, num_classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -252,7 +253,7 @@ class SqueezeNet(nn.Module):
                 for conv in layer.children():
                     nn.init.kaiming_uniform_(conv.weight)  # type: ignore[arg-type]
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(inputs, num_classes))
+        self.classifier = nn.Sequential(Dropout(0.5), nn.Linear(inputs, num_classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""
@@ -324,10 +325,10 @@ class VGG16(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(512 * _VGG_POOLED**2, 4096),
             nn.ReLU(),
-            nn.Dropout(0.5),
+            Dropout(0.5),
             nn.Linear(4096, 4096),
             nn.ReLU(),
-            nn.Dropout(0.5),
+            Dropout(0.5),
             nn.Linear(4096, num_classes),
         )
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from olhar.networks.backbone_modules import BasicBlock, build_backbone
 from olhar.networks.backbones import BACKBONES, split_adapter
+from olhar.networks.dropout import Dropout
 from olhar.networks.specs import (
     Layer,
     NetworkSpec,
@@ -139,23 +140,6 @@ def _pool_first(modules: list[nn.Module]) -> list[nn.Module]:
         if isinstance(pair[0], nn.ReLU) and isinstance(pair[1], nn.MaxPool2d):
             ordered[index : index + 2] = reversed(pair)
     return ordered
-
-
-class Dropout(nn.Dropout):
-    """Dropout whose mask, on the CPU, takes a byte of randomness a number, so the rate is rounded to
-    256ths: torch's own takes a tenth of a step of a small network (docs/experiments.md).
-
-    Source: Srivastava et al. 2014, scaled while training.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Numbers of any shape → the same shape, a share of them 0 while training."""
-        kept = round(256 * (1 - self.p))
-        if not self.training or x.device.type != "cpu" or kept in {0, 256}:
-            return super().forward(x)
-        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        mask = (words.view(torch.uint8) < kept).to(x.dtype).mul_(256 / kept)
-        return x * mask.as_strided(x.shape, torch.empty_like(x, device="meta").stride())
 
 
 class Whiten(nn.Conv2d):

@@ -17,6 +17,7 @@ from olhar.training.updates import Group, Optimizer
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _STEPS = 5
+_BLOCK = 128
 _RMS_OF_ADAMW = 0.2
 
 
@@ -45,11 +46,24 @@ class Muon(Optimizer):
                 state["momentum"] = torch.zeros_like(gradient)
             state["momentum"].lerp_(gradient, 1 - self.momentum)
             updates.append(gradient.lerp(state["momentum"], self.momentum).flatten(1))
-        matrices = orthogonalise(torch.stack(updates))  # (n, rows, columns)
+        matrices = orthogonalise_blocks(torch.stack(updates))  # (n, rows, columns)
         scale = _RMS_OF_ADAMW * max(matrices.shape[1:]) ** 0.5
         for (weight, _gradient), matrix in zip(pairs, matrices, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(matrix.view(weight.shape), alpha=-group["lr"] * scale)
+
+
+def orthogonalise_blocks(matrices: torch.Tensor) -> torch.Tensor:
+    """`orthogonalise`, of a large matrix in blocks of at most 128 of its shorter side."""
+    count, rows, columns = matrices.shape
+    if rows > columns:
+        return orthogonalise_blocks(matrices.mT).mT
+    blocks = -(-rows // _BLOCK)
+    if rows % blocks:
+        return orthogonalise(matrices)
+    return orthogonalise(matrices.reshape(count * blocks, rows // blocks, columns)).view(
+        matrices.shape
+    )
 
 
 def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from olhar.networks.dropout import Dropout
+
 _MOST = 4
 _FEWEST_NORMED, _FEWEST = 16, 4  # images of a shard; the first where batch norms learn from them
 
@@ -102,7 +104,7 @@ class Shards:
         generators = [torch.Generator().manual_seed(seed + at) for at in range(self.count)]
         for network, own in zip(self.networks[1:], generators[1:], strict=True):
             for module in network.modules():
-                if isinstance(module, _Dropout):
+                if isinstance(module, Dropout):
                     module.generator = own
         return generators
 
@@ -137,30 +139,12 @@ def count_shards(network: nn.Module, batch: int, threads: int, *, norms_learn: b
 
 def _is_known(module: nn.Module) -> bool:
     is_ours = type(module).__module__.startswith(("torch.nn.", "olhar."))
-    return is_ours and (type(module) is nn.Dropout or not isinstance(module, _DropoutNd))
-
-
-class _Dropout(nn.Dropout):
-    """Dropout that draws from a generator of its own."""
-
-    generator: torch.Generator | None = None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The shape of `x`."""
-        if not self.training or self.p == 0:
-            return x
-        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.generator)
-        return x * kept / (1 - self.p)
+    return is_ours and (isinstance(module, Dropout) or not isinstance(module, _DropoutNd))
 
 
 def _replica(network: nn.Module) -> nn.Module:
     """A network with the same weights, and buffers of its own."""
-    shared = {id(weight): weight for weight in network.parameters()}
-    replica = copy.deepcopy(network, shared)
-    for name, module in list(replica.named_modules()):
-        if isinstance(module, nn.Dropout):
-            replica.set_submodule(name, _Dropout(module.p))
-    return replica
+    return copy.deepcopy(network, {id(weight): weight for weight in network.parameters()})
 
 
 def _open_pool(count: int, threads: int) -> ThreadPoolExecutor:
@@ -169,6 +153,7 @@ def _open_pool(count: int, threads: int) -> ThreadPoolExecutor:
 
     def begin() -> None:
         torch.set_num_threads(max(1, threads // count))
+        torch.get_num_threads()  # until it is asked, a new thread takes the number that was set last
         met.wait()
 
     pool = ThreadPoolExecutor(count)
