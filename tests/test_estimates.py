@@ -14,7 +14,7 @@ from olhar.evaluation.metrics import wilson_interval
 from olhar.evaluation.plots import plot_photo_curve
 from olhar.run.estimates import CrossValidation, PhotoCurve
 from olhar.training.estimates import cross_validate_head, head_curve
-from olhar.training.head import STRENGTHS, fit_head
+from olhar.training.head import STRENGTHS, Method, fit_head
 
 Features, Labels = NDArray[np.float32], NDArray[np.int64]
 
@@ -38,7 +38,7 @@ def test_every_row_is_predicted_once_by_a_head_that_has_not_seen_it() -> None:
     assert found.logits.shape == (120, 3)
     assert np.bincount(found.fold).tolist() == [30, 30, 30, 30]
     assert (found.predicted == labels).mean() > 0.9
-    assert set(found.strengths) <= set(STRENGTHS)
+    assert {method.strength for method in found.methods} <= {0.0, *STRENGTHS}
     rows = found.fold != 1
     head = fit_head(features[rows], labels[rows], 3, seed=0)
     expected = features[~rows] @ head.weight.T + head.bias
@@ -57,8 +57,8 @@ def test_copies_of_an_image_do_not_flatter_where_they_are_one_group() -> None:
     labels = np.random.default_rng(2).permutation(labels)
     features, twice = np.concatenate([once, once]), np.concatenate([labels, labels])
     groups = np.concatenate([np.arange(40), np.arange(40)])
-    apart = cross_validate_head(features, twice, groups, 5, 0, 1.0)
-    divided = cross_validate_head(features, twice, np.arange(80), 5, 0, 1.0)
+    apart = cross_validate_head(features, twice, groups, 5, 0, Method(1.0))
+    divided = cross_validate_head(features, twice, np.arange(80), 5, 0, Method(1.0))
     assert (apart.fold[:40] == apart.fold[40:]).all()
     assert (divided.predicted == twice).mean() > (apart.predicted == twice).mean() + 0.2
 
@@ -66,7 +66,7 @@ def test_copies_of_an_image_do_not_flatter_where_they_are_one_group() -> None:
 def test_a_class_that_only_one_fold_holds_is_missed_there() -> None:
     features, labels = clouds(40, 2, 9)
     groups = np.where(labels == 1, 99, np.arange(40))
-    found = cross_validate_head(features, labels, groups, 2, 0, 0.1)
+    found = cross_validate_head(features, labels, groups, 2, 0, Method(0.1))
     assert (found.predicted == 0).all()
 
 
@@ -78,7 +78,7 @@ def test_more_folds_than_groups_are_refused() -> None:
 
 def test_the_curve_has_a_quarter_a_half_and_all_of_what_a_fold_trains_on() -> None:
     features, labels = clouds(200, 4, 2)
-    points = head_curve(features, labels, alone(labels), 0, 0.1)
+    points = head_curve(features, labels, alone(labels), 0, Method(0.1))
     assert [point.photos for point in points] == [40, 80, 160]
     errors = [point.wrong.mean() for point in points]
     assert errors[0] > errors[1] > errors[2] > 0
@@ -89,8 +89,8 @@ def test_the_curve_has_a_quarter_a_half_and_all_of_what_a_fold_trains_on() -> No
 
 def test_its_last_point_is_the_cross_validation_of_as_many_folds() -> None:
     features, labels = clouds(150, 3, 2)
-    last = head_curve(features, labels, alone(labels), 3, 0.1)[-1]
-    found = cross_validate_head(features, labels, alone(labels), 5, 3, 0.1)
+    last = head_curve(features, labels, alone(labels), 3, Method(0.1))[-1]
+    found = cross_validate_head(features, labels, alone(labels), 5, 3, Method(0.1))
     assert last.wrong.mean() == pytest.approx((found.predicted != labels).mean(), abs=0.02)
 
 
@@ -98,11 +98,15 @@ def test_too_few_groups_of_a_class_give_no_curve() -> None:
     features, labels = clouds(60, 2, 5)
     assert (
         head_curve(
-            features, labels, np.where(labels == 1, 100 + alone(labels) % 4, alone(labels)), 0, 1.0
+            features,
+            labels,
+            np.where(labels == 1, 100 + alone(labels) % 4, alone(labels)),
+            0,
+            Method(1.0),
         )
         == []
     )
-    assert head_curve(features[:8], labels[:8], alone(labels[:8]), 0, 1.0) == []
+    assert head_curve(features[:8], labels[:8], alone(labels[:8]), 0, Method(1.0)) == []
 
 
 @settings(max_examples=15, deadline=None)
@@ -112,7 +116,7 @@ def test_whatever_the_groups_the_curve_is_whole_or_there_is_none(
 ) -> None:
     features, labels = clouds(classes * count, classes, 3, seed)
     groups = labels + classes * (alone(labels) // classes // together)
-    points = head_curve(features, labels, groups, seed, 0.1)
+    points = head_curve(features, labels, groups, seed, Method(0.1))
     assert len(points) in {0, 3}
     if points:
         assert points[0].photos < points[1].photos < points[2].photos < len(labels)

@@ -303,7 +303,7 @@ def test_a_photo_far_on_the_wrong_side_costs_much_and_warns_of_nothing() -> None
     labels = np.arange(40) % 2
     x += 3 * labels[:, None]
     x[0] += 10_000  # its probability is 0 in any floating point
-    losses = [loss for _strength, loss, _accuracy in fit_head(x, labels, 2, seed=0).candidates]
+    losses = [one.log_loss for one in fit_head(x, labels, 2, seed=0).candidates]
     assert np.isfinite(losses).all()
 
 
@@ -378,7 +378,7 @@ def test_a_head_is_a_run_like_any_other(head_run: Path, photos: Path, tmp_path: 
     assert config["preprocess"]["mean"] == list(backbones.IMAGENET_MEAN)
     rows = RunFolder(head_run).read_history()
     assert [row["epoch"] for row in rows] == [1]
-    assert (head_run / "head.csv").read_text().startswith("strength,log_loss,accuracy")
+    assert (head_run / "head.csv").read_text().startswith("strength,shrinkage,factor,log_loss")
     classifier = load_classifier(head_run)
     inputs, stored = read_golden(classifier)
     assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4

@@ -230,7 +230,7 @@ def _has_room(job: Job, features: NDArray[np.float32], trial: Trial, right: Righ
         return False
     train = job.splits.train[trial.rows]
     labels, groups = job.dataset.labels[train], job.splits.groups[train]
-    points = head_curve(features[trial.rows], labels, groups, job.recipe.seed, trial.strength)
+    points = head_curve(features[trial.rows], labels, groups, job.recipe.seed, trial.method)
     return bool(points) and exceeds_chance(points[-2].wrong - points[-1].wrong)
 
 
@@ -288,7 +288,7 @@ def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows
             head.features[train],
             job.dataset.labels[job.splits.train[train]],
             job.spec.num_classes,
-            head.trial.strength,
+            head.trial.method,
         )
         return top.try_fold(layer, train, held)
 

@@ -158,7 +158,7 @@ def _cross_validate(
 def _curve(job: Job, network: torch.nn.Module) -> PhotoCurve | None:
     """For photos, where there are not too many, nor too few of a class."""
     from olhar.training.estimates import CURVE_FOLDS, head_curve
-    from olhar.training.head import USUAL_STRENGTH
+    from olhar.training.head import USUAL_METHOD, Method
 
     train = job.splits.train
     if not job.dataset.files or len(train) > CURVE_UP_TO:
@@ -166,10 +166,11 @@ def _curve(job: Job, network: torch.nn.Module) -> PhotoCurve | None:
     features = frozen_features(job, network, Progress())[: len(train)]
     labels, groups = job.dataset.labels[train], job.splits.groups[train]
     rows = job.folder.read_head()
-    strength = min(rows, key=lambda row: row[1], default=(USUAL_STRENGTH, 0.0, 0.0))[0]
-    points = head_curve(
-        features, labels, groups, job.recipe.seed, strength, balanced=_balanced(job)
-    )
+    method = USUAL_METHOD
+    if rows:
+        best = min(rows, key=lambda row: row["log_loss"])
+        method = Method(best["strength"], best.get("shrinkage", 0.0), best.get("factor", 1.0))
+    points = head_curve(features, labels, groups, job.recipe.seed, method, balanced=_balanced(job))
     if not points:
         return None
     figures = [(point.photos, point.wrong) for point in points]

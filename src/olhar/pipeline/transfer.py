@@ -11,6 +11,7 @@ import json
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from olhar.datasets import Dataset
 from olhar.errors import ConfigError, ModelError, OlharError
 from olhar.files import sha256_file
-from olhar.i18n import _
+from olhar.i18n import Text, _, number
 from olhar.networks.backbones import split_adapter
 from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.backbone import PRETRAINED, Transfer, no_front
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from olhar.training.fit import FitState
-    from olhar.training.head import Head
+    from olhar.training.head import Head, Method
     from olhar.training.machine import Machine
 
 
@@ -143,7 +144,7 @@ def solve_head(
         job: its training labels count.
         network: whose last layer takes such features.
         features: (n, F) of the training images, then of the validation images.
-        progress: hears of the strength of regularisation that was chosen.
+        progress: hears of how the last layer is fitted.
 
     Returns:
         The state after a first epoch; `seconds` of its row is 0.
@@ -223,21 +224,38 @@ def _validated(job: Job, network: torch.nn.Module) -> dict[str, float]:
 
 def _tell(job: Job, head: Head, progress: Progress) -> None:
     """What was chosen, to the user and in head.csv."""
-    rows: list[tuple[object, ...]] = [("strength", "log_loss", "accuracy"), *head.candidates]
+    names = [field.name for field in fields(head.method)]
+    rows: list[tuple[object, ...]] = [(*names, "log_loss", "accuracy")]
+    for one in head.candidates:
+        rows.append((*astuple(one.method), one.log_loss, one.accuracy))
     job.folder.write_head(rows)
-    chosen = next((row for row in head.candidates if row[0] == head.strength), None)
+    chosen = next((one for one in head.candidates if one.method == head.method), None)
     if chosen is None:
         progress.note(_("too few images of a class to cross-validate; regularisation as usual"))
         return
     progress.note(
         _(
-            "last layer: regularisation C = {strength} has the lowest log loss of {count} strengths "
-            "in cross-validation, {loss}, with an accuracy of {accuracy}",
-            strength=f"{head.strength:g}",
+            "last layer: {method} has the lowest log loss of {count} ways in cross-validation, {loss}, "
+            "with an accuracy of {accuracy}",
+            method=describe_method(head.method),
             count=len(head.candidates),
-            loss=f"{chosen[1]:.3f}",
-            accuracy=f"{chosen[2]:.3f}",
+            loss=number(chosen.log_loss, 3),
+            accuracy=number(chosen.accuracy, 3),
         )
+    )
+
+
+def describe_method(method: Method) -> Text:
+    """How a head is fitted, in words."""
+    parts = {"strength": f"{method.strength:g}", "shrinkage": f"{method.shrinkage:g}"}
+    if not method.shrinkage:
+        return _("logistic regression with C = {strength}", **parts)
+    if not method.strength:
+        return _("discriminant analysis with a shrinkage of {shrinkage}", **parts)
+    return _(
+        "the mean of logistic regression with C = {strength} and discriminant analysis with a shrinkage "
+        "of {shrinkage}",
+        **parts,
     )
 
 

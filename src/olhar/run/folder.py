@@ -171,13 +171,13 @@ class RunFolder:
         """Write head.csv, how the last layer on a backbone was chosen; the first row is its header."""
         write_atomic(self.head, csv_text(rows))
 
-    def read_head(self) -> list[tuple[float, float, float]]:
-        """(strength, log loss, accuracy), the rows of head.csv; none where there is none."""
+    def read_head(self) -> list[dict[str, float]]:
+        """The rows of head.csv; none where there is none."""
         if not is_file(self.head):
             return []
         with damaged(self.head):
-            rows = list(csv.reader(_content(self.head).decode().splitlines()))[1:]
-            return [(float(row[0]), float(row[1]), float(row[2])) for row in rows]
+            rows = csv.DictReader(_content(self.head).decode().splitlines())
+            return [{name: float(value) for name, value in row.items()} for row in rows]
 
     def write_predictions(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write predictions.csv; the first row is its header."""

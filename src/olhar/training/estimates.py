@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets import group_folds
-from olhar.training.head import Features, Head, Labels, apply_head, fewest_groups, fit_at, fit_head
+from olhar.training.head import (
+    Features,
+    Head,
+    Labels,
+    Method,
+    apply_head,
+    fewest_groups,
+    fit_at,
+    fit_head,
+)
 
 CURVE_FOLDS = 5
 QUARTERS = 4
@@ -28,12 +37,12 @@ class HeldOut:
     Attributes:
         logits: (n, K) float32.
         fold: (n,) int64, which fold held each row out.
-        strengths: of regularisation, of each fold.
+        methods: of the head of each fold.
     """
 
     logits: NDArray[np.float32]
     fold: NDArray[np.int64]
-    strengths: list[float]
+    methods: list[Method]
 
     @property
     def predicted(self) -> Labels:
@@ -61,7 +70,7 @@ def cross_validate_head(
     groups: Labels,
     k: int,
     seed: int,
-    strength: float | None = None,
+    method: Method | None = None,
     *,
     num_classes: int | None = None,
     balanced: bool = False,
@@ -75,7 +84,7 @@ def cross_validate_head(
         groups: (n,) equal where images stay together.
         k: how many folds.
         seed: of the folds.
-        strength: of regularisation; None chooses it anew in each fold, by that fold's training rows
+        method: of the heads; None chooses it anew in each fold, by that fold's training rows
             alone, so that nothing of a held-out row is known to its head.
         num_classes: K; None takes the largest label.
         balanced: see `fit_head`.
@@ -87,15 +96,15 @@ def cross_validate_head(
     count = int(labels.max()) + 1 if num_classes is None else num_classes
     logits = np.empty((len(labels), count), np.float32)
     fold = np.empty(len(labels), np.int64)
-    strengths = []
+    methods = []
     for number, (train, held) in enumerate(group_folds(labels, groups, k, seed)):
         head = _fitted(
-            features[train], labels[train], groups[train], count, seed, strength, balanced=balanced
+            features[train], labels[train], groups[train], count, seed, method, balanced=balanced
         )
         logits[held], fold[held] = apply_head(head, features[held]), number
-        strengths.append(head.strength)
+        methods.append(head.method)
         on_fold(number + 1)
-    return HeldOut(logits, fold, strengths)
+    return HeldOut(logits, fold, methods)
 
 
 def head_curve(
@@ -103,14 +112,14 @@ def head_curve(
     labels: Labels,
     groups: Labels,
     seed: int,
-    strength: float,
+    method: Method,
     *,
     balanced: bool = False,
 ) -> list[CurvePoint]:
     """How a head does that is fitted on a quarter, a half and all of what a fold trains on.
 
     Each of `CURVE_FOLDS` folds is held out once. What is left is dealt out to quarters, by class
-    and with groups whole: four draws of a quarter, two of a half. One strength serves all, as the
+    and with groups whole: four draws of a quarter, two of a half. One method serves all, as the
     weights' prior does not depend on how many images there are.
 
     Args:
@@ -118,7 +127,7 @@ def head_curve(
         labels: (n,) from 0 to K - 1.
         groups: (n,) equal where images stay together.
         seed: of folds and draws.
-        strength: of regularisation, as it was chosen on all rows.
+        method: of the heads, as it was chosen on all rows.
         balanced: see `fit_head`.
 
     Returns:
@@ -142,7 +151,7 @@ def head_curve(
                     features[rows],
                     labels[rows],
                     count,
-                    strength,
+                    method,
                     balanced=balanced,
                     tolerance=_TOLERANCE,
                 )
@@ -158,10 +167,10 @@ def _fitted(
     groups: Labels,
     num_classes: int,
     seed: int,
-    strength: float | None,
+    method: Method | None,
     *,
     balanced: bool,
 ) -> Head:
-    if strength is None:
+    if method is None:
         return fit_head(features, labels, num_classes, seed=seed, balanced=balanced, groups=groups)
-    return fit_at(features, labels, num_classes, strength, balanced=balanced)
+    return fit_at(features, labels, num_classes, method, balanced=balanced)
