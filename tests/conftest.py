@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
+from olhar.cores import count_cores
 from warm import Forked, Warm
 
 pytest.register_assert_rewrite("pages")  # what it asserts is shown as that of a test
@@ -40,6 +41,11 @@ WARM = Warm()
 
 DATA = os.environ.get("OLHAR_DATA", "")
 needs_data = pytest.mark.skipif(not DATA, reason="OLHAR_DATA names no folder with real data")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as cores: tests of servers, clusters and signals wait for much of their time."""
+    return 3 * count_cores() // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
