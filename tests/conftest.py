@@ -30,8 +30,11 @@ pytest.register_assert_rewrite("pages")  # what it asserts is shown as that of a
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files of tests that take minutes; they are begun first, so that no process ends long after another.
-_LONG = ("train", "tutorials", "sweep", "sweep_kill", "ray", "distributed", "stores", "verify")
-_LONG += ("no_network", "page", "classroom", "deploy", "check", "transfer", "folders", "export")
+_LONG = ("studio", "train", "studio_page", "ray", "stores", "transfer", "tutorials", "sweep_kill")
+_LONG += ("distributed", "deploy", "addresses", "boards", "sweep", "trackers", "objects", "onnx")
+_LONG += ("web", "verify", "studio_class", "page", "no_network", "classroom", "studio_trouble")
+_LONG += ("bulk", "auto", "datasets_named", "teacher", "bulk_ray", "serving_load", "studio_phones")
+_LONG += ("benchmarks", "board", "check", "folders", "export")
 
 # Machines differ, and the first example of a test may load a library: no deadlines.
 hypothesis.settings.register_profile("olhar", deadline=None)
