@@ -57,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
+def pytest_configure() -> None:
+    """Where many tests will run, the warm process imports while these are collected."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        WARM.ready()
+
+
 def pytest_unconfigure() -> None:
     WARM.end()
 
