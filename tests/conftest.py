@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
+from olhar.cores import count_cores
 from warm import Forked, Warm
 
 pytest.register_assert_rewrite("pages")  # what it asserts is shown as that of a test
@@ -29,8 +30,11 @@ pytest.register_assert_rewrite("pages")  # what it asserts is shown as that of a
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Files of tests that take minutes; they are begun first, so that no process ends long after another.
-_LONG = ("train", "tutorials", "sweep", "sweep_kill", "ray", "distributed", "stores", "verify")
-_LONG += ("no_network", "page", "classroom", "deploy", "check", "transfer", "folders", "export")
+_LONG = ("studio", "train", "studio_page", "ray", "stores", "transfer", "tutorials", "sweep_kill")
+_LONG += ("distributed", "deploy", "addresses", "boards", "sweep", "trackers", "objects", "onnx")
+_LONG += ("web", "verify", "studio_class", "page", "no_network", "classroom", "studio_trouble")
+_LONG += ("bulk", "auto", "datasets_named", "teacher", "bulk_ray", "serving_load", "studio_phones")
+_LONG += ("benchmarks", "board", "check", "folders", "export")
 
 # Machines differ, and the first example of a test may load a library: no deadlines.
 hypothesis.settings.register_profile("olhar", deadline=None)
@@ -42,10 +46,21 @@ DATA = os.environ.get("OLHAR_DATA", "")
 needs_data = pytest.mark.skipif(not DATA, reason="OLHAR_DATA names no folder with real data")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as cores: tests of servers, clusters and signals wait for much of their time."""
+    return 3 * count_cores() // 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, each whole; the others as they were."""
     places = {f"test_{stem}": place for place, stem in enumerate(_LONG)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_configure() -> None:
+    """Where many tests will run, the warm process imports while these are collected."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        WARM.ready()
 
 
 def pytest_unconfigure() -> None:

@@ -9,6 +9,7 @@ Four processes: a proxy (s3api, tempauth), an account, a container and an object
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import socket
 import subprocess
@@ -51,6 +52,17 @@ _STORAGE = """
 pipeline = {kind}-server
 [app:{kind}-server]
 use = egg:swift#{kind}
+"""
+# What swift-ring-builder does in three processes for each ring.
+_RINGS = """
+import json, sys
+from swift.common.ring import RingBuilder
+for kind, port in json.loads(sys.argv[2]).items():
+    builder = RingBuilder(4, 1, 0)
+    device = {"id": 0, "region": 1, "zone": 1, "ip": "127.0.0.1", "port": port, "device": "d1"}
+    builder.add_dev({**device, "weight": 1.0, "replication_ip": "127.0.0.1", "replication_port": port})
+    builder.rebalance()
+    builder.get_ring().save(f"{sys.argv[1]}/{kind}.ring.gz")
 """
 
 
@@ -113,11 +125,9 @@ def build_swift(venv: Path, folder: Path) -> Swift:
         "[swift-hash]\nswift_hash_path_prefix = olhar\nswift_hash_path_suffix = olhar\n"
         "[storage-policy:0]\nname = one\ndefault = yes\n"
     )
-    for kind in ("account", "container", "object"):
-        ring = [programs / "swift-ring-builder", folder / f"{kind}.builder"]
-        device = f"r1z1-127.0.0.1:{ports[kind]}/d1"
-        for words in (["create", "4", "1", "0"], ["add", device, "1"], ["rebalance"]):
-            subprocess.run([*ring, *words], check=True, capture_output=True)
+    devices = {kind: ports[kind] for kind in ("account", "container", "object")}
+    words = [programs / "python", "-c", _RINGS, folder, json.dumps(devices)]
+    subprocess.run(words, check=True, capture_output=True)
     for kind, port in ports.items():
         body = _PROXY if kind == "proxy" else _STORAGE.format(kind=kind)
         (folder / f"{kind}.conf").write_text(

@@ -27,8 +27,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def fill(place: Place, photos: Path) -> str:
     address = place.new_store()
-    for path in sorted(path for path in photos.rglob("*") if path.is_file()):
-        put(address, path.relative_to(photos).as_posix(), path.read_bytes())
+    files = sorted(path for path in photos.rglob("*") if path.is_file())
+    put(address, {path.relative_to(photos).as_posix(): path.read_bytes() for path in files})
     return address
 
 
@@ -44,8 +44,8 @@ def test_a_prefix_gives_the_rows_of_the_folder(
     assert "1 other file(s) are no photos" in done.err
     expected = here.read_text().replace(f"{photos}/", f"{address}/")
     assert there.read_text() == expected
-    put(address, "0/00003.png", b"changed")
-    put(address, "9/new.png", (photos / "0" / "00003.png").read_bytes())
+    put(address, {"0/00003.png": b"changed"})
+    put(address, {"9/new.png": (photos / "0" / "00003.png").read_bytes()})
     done = olhar("predict", digits_run, f"{address}/", "--out", there, "--json")
     assert (done.json["new"], done.json["changed"]) == (1, 1)
     assert f"{address}/0/00003.png' has changed" in done.err
@@ -58,8 +58,8 @@ def test_shards_and_lists_of_a_bucket(digits_run: Path, place: Place, tmp_path: 
     with tarfile.open(fileobj=content, mode="w") as tar:
         for path in sorted(photos.rglob("0*.png")):
             tar.add(path, path.name)
-    put(address, "s/shard.tar", content.getvalue())
-    put(address, "s/torn.tar", content.getvalue()[:1500])
+    put(address, {"s/shard.tar": content.getvalue()})
+    put(address, {"s/torn.tar": content.getvalue()[:1500]})
     found = predict_many(digits_run, f"{address}/s/", out=tmp_path / "r.csv")
     rows = read_rows(found.out)
     assert names(rows)[0] == f"{address}/s/shard.tar/00000.png"

@@ -154,7 +154,7 @@ def test_cifar10_from_the_published_archive(monkeypatch, tmp_path):
 
 
 @needs_data
-@pytest.mark.slow
+@pytest.mark.soak
 def test_cifar10_unpacked_and_in_a_plain_tar(data, tmp_path):
     folder = data / "vision" / "cifar-10-batches-py"
     folder.mkdir(parents=True)

@@ -127,8 +127,6 @@ def test_the_model_is_explained_in_plain_words(trained: Page) -> None:
     assert "Von" not in found["sentence"]
     spoken = trained.get("api/models/1", params={"lang": "pt"}).json()["sentence"]
     assert "fotos novas" in spoken
-    heat = trained.send("api/explain", None, content=photo(1, 901)).json()
-    assert heat["image"].startswith("data:image/png;base64,")
 
 
 def test_the_tray_is_proposed_for_the_least_sure_first_and_answered_by_a_move(

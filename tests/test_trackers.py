@@ -387,6 +387,9 @@ def test_wandb_never_asks_at_a_terminal(tmp_path: Path) -> None:
 # --- MLflow
 
 
+_NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nobody asks
+
+
 class Server:
     """A real MLflow server on a free port, with its database and artifacts in a folder."""
 
@@ -404,7 +407,7 @@ class Server:
             cwd=folder,
             stdout=self._log,
             stderr=self._log,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **_NO_JOBS},
             start_new_session=True,
         )
         self._wait(folder / "log.txt")

@@ -551,32 +551,13 @@ def test_a_network_of_attention_has_no_front_of_maps() -> None:
 
 
 @needs_data
-def test_timm_is_needed_to_train_and_not_to_predict(photos: Path, tmp_path: Path) -> None:
-    if importlib.util.find_spec("timm") is None:
-        pytest.skip("timm is not installed")
-    from olhar.networks.timm_adapter import build_timm
-
-    torch.manual_seed(0)
-    torch.save(build_timm("mobilenetv3_small_050", 64, 9).state_dict(), tmp_path / "w.pth")
-    words = ["--backbone", "timm:mobilenetv3_small_050", "--weights", tmp_path / "w.pth"]
-    done = olhar("train", "--data", photos, *words, "--size", 64, "--run", tmp_path / "run")
-    assert done.status == 0, done.err
-    (tmp_path / "timm.py").write_text("raise RuntimeError('imported')\n", encoding="utf-8")
-    photo = next((photos / "val" / "ants").iterdir())
-    done = olhar("predict", tmp_path / "run", photo, PYTHONPATH=str(tmp_path))
-    assert done.status == 0, done.err
-    unknown = ["--backbone", "timm:mobilenetv3_smal_050", "--weights", tmp_path / "w.pth"]
-    done = olhar("train", "--data", photos, *unknown, "--run", tmp_path / "other")
-    assert done.status == 2
-    assert "mobilenetv3_small_050" in done.err
-
-
-@needs_data
 @pytest.mark.parametrize(
     "mode",
     ["top", *(pytest.param(mode, marks=pytest.mark.soak) for mode in ("finetune", "scratch"))],
 )
-def test_a_network_of_timm_is_trained_in_each_mode(mode: str, photos: Path, tmp_path: Path) -> None:
+def test_a_network_of_timm_is_trained_in_each_mode_and_predicts_without_timm(
+    mode: str, photos: Path, tmp_path: Path
+) -> None:
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
     from olhar.networks.timm_adapter import build_timm
@@ -591,6 +572,23 @@ def test_a_network_of_timm_is_trained_in_each_mode(mode: str, photos: Path, tmp_
     classifier = load_classifier(tmp_path / "run")
     inputs, stored = read_golden(classifier)
     assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4
+    (tmp_path / "timm.py").write_text("raise RuntimeError('imported')\n", encoding="utf-8")
+    photo = next((photos / "val" / "ants").iterdir())
+    done = olhar("predict", tmp_path / "run", photo, PYTHONPATH=str(tmp_path))
+    assert done.status == 0, done.err
+
+
+@needs_data
+def test_an_unknown_network_of_timm_is_told_with_what_is_like_it(
+    photos: Path, tmp_path: Path
+) -> None:
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    (tmp_path / "w.pth").write_bytes(b"never read")
+    unknown = ["--backbone", "timm:mobilenetv3_smal_050", "--weights", tmp_path / "w.pth"]
+    done = olhar("train", "--data", photos, *unknown, "--run", tmp_path / "other")
+    assert done.status == 2
+    assert "mobilenetv3_small_050" in done.err
 
 
 @needs_data

@@ -163,6 +163,51 @@ def test_what_it_has_read_already_makes_a_process_cold(warm: Warm, module: str) 
         assert process.wait() == 0
 
 
+BEGIN = """
+import json, subprocess
+from pathlib import Path
+from olhar.children import Child
+told = []
+for own, threads in ((True, 0), (True, 1), (True, 7), (False, 0)):
+    child = Child("code:interact", threads, own_session=own)
+    child.questions.write(f"exec({Path('tell_child.py').read_text()!r})\\n".encode())
+    child.questions.flush()
+    found = json.loads(child.answers.readline().removeprefix(b">>> "))
+    assert (found.pop("pid"), found.pop("leads")) == (child.process.pid, own)
+    is_forked = not isinstance(child.process, subprocess.Popen)
+    told.append([is_forked, found, child.kill(), child.process.poll()])
+    child.close()
+print(json.dumps(told))
+"""
+TELL_CHILD = """
+import json, os, sys, warnings
+warnings.warn("no error")
+told = {"argv": sys.argv, "path": sys.path[:2], "options": sys.warnoptions, "pid": os.getpid()}
+told |= {"leads": os.getsid(0) == os.getpid(), "file": hasattr(sys.modules["__main__"], "__file__")}
+told["env"] = {name: value for name, value in os.environ.items() if name[:4] != "KMP_"}
+print(json.dumps(told), flush=True)
+"""
+
+
+def test_what_a_command_starts_in_a_session_of_its_own_is_forked_too(
+    warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "begin.py").write_text(BEGIN, encoding="utf-8")
+    (tmp_path / "tell_child.py").write_text(TELL_CHILD, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    seen = {}
+    for cold in (True, False):
+        process = start(module="begin", cold=cold, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process.stdout as out:
+            seen[cold] = json.loads(out.read())
+        assert process.wait(20) == 0
+    assert [one[0] for one in seen[True]] == [False, False, False, False]
+    assert [one[0] for one in seen[False]] == [True, True, False, False]
+    assert [one[1:] for one in seen[False]] == [one[1:] for one in seen[True]]
+    assert all(one[2:] == [-9, -9] for one in seen[False])
+
+
 def test_another_user_gets_a_cold_process(warm: Warm, unprivileged: None) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can be another user")

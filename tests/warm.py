@@ -11,6 +11,9 @@ and it runs nothing but imports. Libraries that read an environment variable whi
 have read the warm process's: a command whose environment differs from that in more than the variables
 of `_READ_LATE` is not for it, nor is one of another user. `Warm.start` then gives None, as it does
 before all is imported and on systems other than Linux, and the caller starts a cold process.
+
+What a forked command starts by `olhar.children` as the leader of a session of its own, as a studio its
+workers, is forked in the same way: the command asks the warm process for it by a socket.
 """
 
 from __future__ import annotations
@@ -29,7 +32,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
+import types
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -70,7 +77,7 @@ class Forked:
     def __init__(self, report: int, pipes: Sequence[IO[bytes] | None]) -> None:
         self.stdin, self.stdout, self.stderr = pipes
         self.returncode: int | None = None
-        self._report = os.fdopen(report, "rb", buffering=0)
+        self._report, self._lock = os.fdopen(report, "rb", buffering=0), threading.Lock()
         self.pid: int = self._read()["pid"]
 
     def _read(self) -> Any:
@@ -88,9 +95,13 @@ class Forked:
                 selector.register(self._report, selectors.EVENT_READ)
                 if not selector.select(timeout):
                     raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
-            self.returncode = int(self._read()["status"])
-            self._report.close()
+            with self._lock:  # another thread that waits, too, may have read it
+                if self.returncode is None:
+                    self.returncode = int(self._read()["status"])
         return self.returncode
+
+    def __del__(self) -> None:
+        self._report.close()  # not before: who waits in another thread would never hear of it
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -120,7 +131,7 @@ class Warm:
         self._env, self._user = dict(os.environ), os.geteuid()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", __file__, str(theirs.fileno())],
+                [sys.executable, "-W", "error", __file__, str(theirs.fileno()), _address()],
                 env={**os.environ, **_NO_THREADS},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -166,33 +177,10 @@ class Warm:
         """
         if not self.ready() or os.geteuid() != self._user:
             return None
-        names = {*env, *self._env}
-        if any(
-            env.get(name) != self._env.get(name) and not _READ_LATE.fullmatch(name)
-            for name in names
-        ):
+        if not _reads_the_same(env, self._env):
             return None
-        asked = {
-            "module": module,
-            "words": list(words),
-            "env": dict(env),
-            "cwd": str(Path.cwd()),
-            "cores": sorted(os.sched_getaffinity(0)),
-        }
-        request = json.dumps(asked).encode()
-        if len(request) > _LARGEST_REQUEST:
-            return None
-        with contextlib.ExitStack() as theirs:
-            ours: list[IO[bytes] | None] = []
-            streams: list[int] = []
-            for number, given in enumerate((stdin, stdout, stderr)):
-                stream, pipe = _open_stream(number, given, streams, theirs)
-                streams.append(stream)
-                ours.append(pipe)
-            report, theirs_too = os.pipe()
-            theirs.callback(os.close, theirs_too)
-            socket.send_fds(self._socket, [request], [*streams, theirs_too])
-        return Forked(report, ours)
+        asked = {"module": module, "words": list(words), "env": dict(env)}
+        return _ask(self._socket, asked, stdin, stdout, stderr)
 
     def end(self) -> None:
         if self._process is not None:
@@ -200,6 +188,44 @@ class Warm:
             self._process.kill()
             self._process.wait()
             self._process, self._ready = None, False
+
+
+def _address() -> str:
+    """Where the warm process of this process listens for what its children ask: an abstract socket."""
+    return f"olhar-warm-{os.getpid()}-{time.monotonic_ns()}"
+
+
+def _reads_the_same(env: Mapping[str, str], before: Mapping[str, str]) -> bool:
+    """Whether libraries that were imported with `before` have read what `env` says."""
+    names = {*env, *before}
+    return not any(
+        env.get(name) != before.get(name) and not _READ_LATE.fullmatch(name) for name in names
+    )
+
+
+def _ask(
+    control: socket.socket,
+    asked: dict[str, Any],
+    stdin: int | IO[bytes] | None,
+    stdout: int | IO[bytes] | None,
+    stderr: int | IO[bytes] | None,
+) -> Forked | None:
+    """Send a request, with the streams of the process that it is to become."""
+    asked |= {"cwd": str(Path.cwd()), "cores": sorted(os.sched_getaffinity(0))}
+    request = json.dumps(asked).encode()
+    if len(request) > _LARGEST_REQUEST:
+        return None
+    with contextlib.ExitStack() as theirs:
+        ours: list[IO[bytes] | None] = []
+        streams: list[int] = []
+        for number, given in enumerate((stdin, stdout, stderr)):
+            stream, pipe = _open_stream(number, given, streams, theirs)
+            streams.append(stream)
+            ours.append(pipe)
+        report, theirs_too = os.pipe()
+        theirs.callback(os.close, theirs_too)
+        socket.send_fds(control, [request], [*streams, theirs_too])
+    return Forked(report, ours)
 
 
 def _open_stream(
@@ -239,32 +265,33 @@ def _import_libraries() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if before.get(name) != value}
 
 
-def _serve(control: socket.socket) -> dict[str, Any] | None:
+def _serve(control: socket.socket, listener: socket.socket) -> dict[str, Any] | None:
     """Fork for each request; a child returns with its request, the warm process with None."""
     running: dict[int, tuple[int, int]] = {}  # by the child's pidfd: its pid and its report
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
+    selector.register(listener, selectors.EVENT_READ)
     while True:
         for key, _events in selector.select():
-            if key.fileobj is not control:
+            if key.fileobj not in {control, listener}:
                 selector.unregister(key.fd)
                 _report_end(key.fd, *running.pop(key.fd))
                 continue
-            request, fds, _flags, _sender = socket.recv_fds(
-                control, _LARGEST_REQUEST, 4, socket.MSG_CMSG_CLOEXEC
-            )
-            if not request:
-                return None
+            if key.fileobj is control:
+                request, fds = _receive(control)
+                if not request:
+                    return None
+            else:
+                with listener.accept()[0] as asking:
+                    request, fds = _receive(asking)
+                if not request:
+                    continue
             *streams, report = fds
             pid = _fork_alone(report)
             if pid == 0:
                 selector.close()
-                for fd in (
-                    control.detach(),
-                    report,
-                    *running,
-                    *(r for _pid, r in running.values()),
-                ):
+                others = (*running, *(r for _pid, r in running.values()))
+                for fd in (control.detach(), listener.detach(), report, *others):
                     os.close(fd)
                 return {**json.loads(request), "streams": streams}
             for fd in streams:
@@ -273,6 +300,17 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
                 child = os.pidfd_open(pid)
                 running[child] = (pid, report)
                 selector.register(child, selectors.EVENT_READ)
+
+
+def _receive(stream: socket.socket) -> tuple[bytes, list[int]]:
+    """A request and its descriptors; nothing where whoever asks has gone."""
+    try:
+        request, fds, _flags, _sender = socket.recv_fds(
+            stream, _LARGEST_REQUEST, 4, socket.MSG_CMSG_CLOEXEC
+        )
+    except ConnectionResetError:
+        return b"", []
+    return request, fds
 
 
 def _fork_alone(report: int) -> int | None:
@@ -312,9 +350,11 @@ def _become(request: dict[str, Any], set_by_imports: dict[str, str]) -> None:
     os.sched_setaffinity(0, request["cores"])
     os.environ.clear()
     os.environ.update({**set_by_imports, **request["env"]})
-    sys.argv = ["", *request["words"]]
+    sys.argv = ["", *request.get("words", ())]
     sys.path[0] = request["cwd"]
     tempfile.tempdir = None
+    if "code" in request:
+        _become_child(request["env"])
     sys.modules["numpy"].random.seed()
 
 
@@ -333,19 +373,68 @@ def _open_anew(name: str) -> None:
     setattr(sys, f"__{name}__", stream)
 
 
+def _become_child(env: Mapping[str, str]) -> None:
+    """What `python -P -c` has: no folder of its own among the paths, warnings that are no errors."""
+    sys.argv = ["-c"]
+    sys.path[:1] = env["PYTHONPATH"].split(os.pathsep)
+    sys.warnoptions.clear()
+    warnings.resetwarnings()
+    for kind in (ResourceWarning, ImportWarning, PendingDeprecationWarning, DeprecationWarning):
+        warnings.simplefilter("ignore", kind)
+
+
+def _fork_children(address: str, before: Mapping[str, str]) -> None:
+    """From now on what this command starts by `olhar.children` in a session of its own is forked."""
+    threads = {"MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __new__(cls, args: Any, *rest: Any, **options: Any) -> Any:
+            is_ours = isinstance(args, list) and args[:3] == [sys.executable, "-P", "-c"]
+            if not is_ours or not options.get("start_new_session"):
+                return super().__new__(cls)
+            env = dict(options["env"])
+            read = {**env, "PYTHONPATH": before.get("PYTHONPATH")}
+            for name in threads & env.keys():  # no more than OpenMP's, which they follow
+                if env[name] == env.get("OMP_NUM_THREADS"):
+                    read[name] = before.get(name)
+            given = {name: value for name, value in read.items() if value is not None}
+            if not _reads_the_same(given, before):
+                return super().__new__(cls)
+            streams = [options.get(name) for name in ("stdin", "stdout", "stderr")]
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+                try:
+                    control.connect(f"\0{address}")
+                except OSError:  # the tests have ended, or it is another network's
+                    return super().__new__(cls)
+                return _ask(control, {"code": args[3], "env": env}, *streams)
+
+    subprocess.Popen = Popen  # type: ignore[misc]
+
+
 def _main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control, address = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
+    before = {name: value for name, value in os.environ.items() if name not in _NO_THREADS}
     try:
         set_by_imports = _import_libraries()
     except BaseException:
         control.send(traceback.format_exc().encode())
         raise
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(f"\0{address}")
+    listener.listen()
     control.send(b"ready")
-    with control:
-        request = _serve(control)
-    if request is not None:
-        _become(request, set_by_imports)
-        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    with control, listener:
+        request = _serve(control, listener)
+    if request is None:
+        return
+    _become(request, set_by_imports)
+    if "code" in request:
+        main = types.ModuleType("__main__")
+        sys.modules["__main__"] = main
+        exec(request["code"], main.__dict__)
+        return
+    _fork_children(address, before)
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
