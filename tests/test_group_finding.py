@@ -118,7 +118,6 @@ def test_copies_no_longer_answer_for_meaningless_labels(tmp_path: Path) -> None:
 
 
 @needs_data
-@pytest.mark.soak
 def test_a_backbone_no_longer_learns_meaningless_labels(tmp_path: Path) -> None:
     root = meaningless(tmp_path / "noise")
     assert DATA
