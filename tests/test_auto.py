@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from conftest import DATA, needs_data, olhar
 from olhar.data_settings import DataSettings
+from olhar.datasets import open_source
 from olhar.networks.backbones import BACKBONES
 from olhar.pipeline.auto import plan_auto, suits_auto
 from olhar.pipeline.backbone import DEFAULTS, find_weights
@@ -102,13 +103,13 @@ def test_settings_of_a_training_ask_for_a_mode_that_has_them(
 def test_what_speaks_against_a_backbone(tmp_path: Path) -> None:
     photos = str(arrows(tmp_path / "photos", count=2))
     small = str(arrows(tmp_path / "small", side=PHOTO_SIDE - 1, count=2))
-    assert suits_auto(DataSettings(photos), None, None, {}, Progress())
-    assert not suits_auto(DataSettings(small), None, None, {}, Progress())
-    assert not suits_auto(DataSettings(photos), "lenet5", None, {}, Progress())
-    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {}, Progress())
-    assert not suits_auto(DataSettings(photos), None, None, {"width": 1}, Progress())
-    assert not suits_auto(DataSettings(photos, channels=1), None, None, {}, Progress())
-    assert not suits_auto(DataSettings("digits"), None, None, {}, Progress())
+    assert suits_auto(DataSettings(photos), None, None, {}, open_source)
+    assert not suits_auto(DataSettings(small), None, None, {}, open_source)
+    assert not suits_auto(DataSettings(photos), "lenet5", None, {}, open_source)
+    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {}, open_source)
+    assert not suits_auto(DataSettings(photos), None, None, {"width": 1}, open_source)
+    assert not suits_auto(DataSettings(photos, channels=1), None, None, {}, open_source)
+    assert not suits_auto(DataSettings("digits"), None, None, {}, open_source)
 
 
 def test_several_processes_train_a_network_from_scratch(
@@ -116,7 +117,7 @@ def test_several_processes_train_a_network_from_scratch(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     photos = str(arrows(tmp_path / "photos", count=2))
-    assert not suits_auto(DataSettings(photos), None, None, {}, Progress())
+    assert not suits_auto(DataSettings(photos), None, None, {}, open_source)
 
 
 def test_without_weights_and_network_a_network_from_scratch_is_trained(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from olhar.data_settings import DataSettings
-from olhar.datasets import NAMED, PhotoFolder, mean_aspect, open_source
+from olhar.datasets import NAMED, PhotoFolder, mean_aspect
 from olhar.i18n import _
 from olhar.networks.specs import SETTINGS as NETWORK
-from olhar.pipeline.inputs import Job
-from olhar.pipeline.jobs import Inputs, open_plan, prepare_job
+from olhar.pipeline.backbone import OpenData
+from olhar.pipeline.inputs import Inputs, Job
+from olhar.pipeline.jobs import open_plan, prepare_job
 from olhar.pipeline.plan import Plan
 from olhar.preprocess import PHOTO_SIDE
 from olhar.progress import Progress
@@ -49,7 +50,7 @@ def suits_auto(
     network: str | None,
     recipe: object,
     settings: Mapping[str, Any],
-    progress: Progress,
+    open_data: OpenData,
 ) -> bool:
     """Whether a training that names no backbone is to have one: on photos, if nothing speaks against it.
 
@@ -64,7 +65,7 @@ def suits_auto(
         return False
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return False
-    source = open_source(wanted, progress)
+    source = open_data(wanted)
     return isinstance(source, PhotoFolder) and min(source.image_shape[1:]) >= PHOTO_SIDE
 
 
@@ -111,8 +112,8 @@ def choose_plan(
 
     if plan.data.resize == "auto":
         plan = _choose_resize(plan, inputs, progress)
-        if plan.data.resize != inputs[3].resize:
-            inputs = open_plan(plan, Progress())
+        if plan.data.resize != inputs.preprocess.resize:
+            inputs = open_plan(plan, inputs.source, Progress())
 
     def plan_for(mode: Mode, views: str = "") -> Plan:
         assert plan.origin is not None
@@ -135,7 +136,7 @@ def choose_plan(
     assert plan.origin is not None
     can_top = bool(plan.origin.front)
     if (
-        len(inputs[0]) >= MANY_IMAGES
+        len(inputs.dataset) >= MANY_IMAGES
     ):  # there is enough to learn from, and a comparison takes too long
         return plan_for(TOP if can_top else HEAD), inputs
     modes = [TOP, FINETUNE] if can_top else [FINETUNE]
@@ -147,10 +148,8 @@ def _choose_resize(plan: Plan, inputs: Inputs, progress: Progress) -> Plan:
     """The plan with how photos are resized: cut out where they are nearly square, else what is best."""
     from olhar.pipeline.choosing import choose_resize
 
-    dataset = inputs[0]
-    source = open_source(plan.data, progress)
-    resize = "crop"
-    if not dataset.files or not isinstance(source, PhotoFolder):
+    source, resize = inputs.source, "crop"
+    if not isinstance(source, PhotoFolder):
         pass  # arrays are framed by whoever made them
     elif mean_aspect(source.path, source.files) > _FAR_FROM_SQUARE:
         job = prepare_job(plan, inputs, Path(), Progress())
