@@ -124,6 +124,13 @@ def predict_fold(job: Job) -> NDArray[np.bool_]:
     return right
 
 
+def epoch_seconds(job: Job) -> float:
+    """Seconds that an epoch of a job takes on this machine, from some steps that are thrown away."""
+    from olhar.training.fit import measure_epoch_s
+
+    return measure_epoch_s(build_training(job), seconds=1.0)
+
+
 @contextmanager
 def explain_memory(job: Job) -> Iterator[None]:
     """Turn what torch and Python say of too little memory into MemoryLimitError."""

@@ -133,9 +133,9 @@ def train(
     again = _("stopped before the training began; give the same command again")
     with _said_when_stopped(again, progress):
         inputs = open_plan(plan, open_data(plan.data), progress)
-        path = run or free_run_path(f"{plain_name(plan.data.name)}-{plan.network}")
         if auto and auto.chooses:
             plan, inputs = choose_plan(plan, inputs, auto, started, progress)
+        path = run or free_run_path(f"{plain_name(plan.data.name)}-{plan.network}")
         job = fit_into_minutes(plan, prepare_job(plan, inputs, path, progress), progress)
         folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
@@ -212,7 +212,8 @@ def _plan(
         backbone is None and suits_auto(wanted, network, recipe, settings, open_data)
     ):
         backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
-        auto = plan_auto(mode, settings, progress) if backbone else None
+        unbound = start[0] is None
+        auto = plan_auto(mode, settings, progress, unbound=unbound) if backbone else None
     if auto:
         mode, settings = auto.mode.name, auto.settings
     origin = _origin(wanted, backbone, weights, mode, open_data, progress)
