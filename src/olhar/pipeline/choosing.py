@@ -131,7 +131,10 @@ def choose(
     for other in modes if head.has_room else ():
         candidate = job_for(other, head.views)
         needed_s = _needed_s(candidate, image_s)
-        if needed_s > latest - time.perf_counter():
+        left_s = latest - time.perf_counter()
+        if other is SCRATCH and not minutes:
+            left_s = 60 * AT_MOST  # of its own, at rest: it is what drawings and digits need
+        if needed_s > left_s:
             wanted_s = wanted_s or time.perf_counter() - begun + needed_s + _AFTER_S
             continue
         found = _try_mode(candidate, head, end, progress)
