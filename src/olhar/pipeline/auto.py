@@ -159,7 +159,8 @@ def choose_plan(
     if len(inputs.dataset) >= MANY_IMAGES:
         return plan_for(TOP if can_top else HEAD), inputs
     modes = [TOP, FINETUNE] if can_top else [FINETUNE]
-    if auto.unbound and _side(inputs.source) < PHOTO_SIDE:
+    # Folds are of a head alone (estimating.check_folds).
+    if auto.unbound and _side(inputs.source) < PHOTO_SIDE and (plan.data.folds or 1) == 1:
         modes = [SCRATCH, *modes]
     choice = choose(job_for, modes, auto.minutes, begun, progress)
     if choice.mode is SCRATCH:

@@ -341,7 +341,8 @@ def _story(head: _Head, tried: Sequence[_Tried], mode: Mode) -> dict[str, Any]:
                 "head": beside,
             }
         )
-    return {"taken": _called(mode), "views": head.views, "tried": rows}
+    views = {} if mode is SCRATCH else {"views": head.views}  # a network of its own has its own
+    return {"taken": _called(mode), **views, "tried": rows}
 
 
 def _called(mode: Mode) -> str:
