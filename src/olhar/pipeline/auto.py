@@ -59,8 +59,8 @@ def suits_auto(
 ) -> bool:
     """Whether a training that names no backbone is to have one: on photos, if nothing speaks against it.
 
-    Settings of a network, a recipe, grey images and several processes do. The data is opened, to look
-    at its size.
+    Settings of a network, a recipe, grey input and several processes do. The data is opened, to look
+    at how large the images are, and how many.
     """
     if network is not None or recipe is not None or wanted.channels == 1:
         return False
