@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -14,13 +15,15 @@ from PIL import Image, ImageDraw
 
 from conftest import DATA, needs_data, olhar
 from olhar.data_settings import DataSettings
+from olhar.datasets import Source, load_named, open_source
 from olhar.networks.backbones import BACKBONES
+from olhar.pipeline import training
 from olhar.pipeline.auto import plan_auto, suits_auto
 from olhar.pipeline.backbone import DEFAULTS, find_weights
 from olhar.pipeline.choosing import exceeds_chance
 from olhar.preprocess import PHOTO_SIDE, Framing, choose_side
 from olhar.progress import Progress
-from olhar.training.modes import FINETUNE, HEAD, TOP
+from olhar.training.modes import FINETUNE, HEAD, MANY_IMAGES, TOP
 
 PACKAGED = DEFAULTS[0]
 
@@ -101,14 +104,65 @@ def test_settings_of_a_training_ask_for_a_mode_that_has_them(
 
 def test_what_speaks_against_a_backbone(tmp_path: Path) -> None:
     photos = str(arrows(tmp_path / "photos", count=2))
-    small = str(arrows(tmp_path / "small", side=PHOTO_SIDE - 1, count=2))
-    assert suits_auto(DataSettings(photos), None, None, {}, Progress())
-    assert not suits_auto(DataSettings(small), None, None, {}, Progress())
-    assert not suits_auto(DataSettings(photos), "lenet5", None, {}, Progress())
-    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {}, Progress())
-    assert not suits_auto(DataSettings(photos), None, None, {"width": 1}, Progress())
-    assert not suits_auto(DataSettings(photos, channels=1), None, None, {}, Progress())
-    assert not suits_auto(DataSettings("digits"), None, None, {}, Progress())
+    tiny = str(arrows(tmp_path / "tiny", side=23, count=2))
+    assert suits_auto(DataSettings(photos), None, None, {}, open_source)
+    assert not suits_auto(DataSettings(tiny), None, None, {}, open_source)
+    assert not suits_auto(DataSettings(photos), "lenet5", None, {}, open_source)
+    assert not suits_auto(DataSettings(photos), None, {"epochs": 3}, {}, open_source)
+    assert not suits_auto(DataSettings(photos), None, None, {"width": 1}, open_source)
+    assert not suits_auto(DataSettings(photos, channels=1), None, None, {}, open_source)
+    assert not suits_auto(DataSettings("digits"), None, None, {}, open_source)
+
+
+@pytest.mark.parametrize("side", [24, PHOTO_SIDE - 1, PHOTO_SIDE])
+def test_small_images_get_a_backbone_where_they_are_few(tmp_path: Path, side: int) -> None:
+    few = arrows(tmp_path / "few", side=side, count=2)
+    for colour in ("RGB", "L"):
+        for path in few.rglob("*.png"):
+            Image.open(path).convert(colour).save(path)
+        assert suits_auto(DataSettings(str(few)), None, None, {}, open_source)
+    for row in range(MANY_IMAGES // 2):
+        for name in ("left", "right"):
+            os.link(few / name / "0.png", few / name / f"as-{row}.png")
+    is_photo = side >= PHOTO_SIDE
+    assert suits_auto(DataSettings(str(few)), None, None, {}, open_source) == is_photo
+
+
+@needs_data
+def test_small_drawings_get_the_network_that_is_better_on_the_same_folds(tmp_path: Path) -> None:
+    mnist = load_named("mnist")
+    for row in range(200):
+        folder = tmp_path / "drawings" / str(mnist.labels[row])
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mnist.images[row, :, :, 0]).convert("RGB").save(folder / f"{row}.png")
+    run = tmp_path / "run"
+    done = olhar("train", "--data", tmp_path / "drawings", "--no-groups", "--run", run, "--json")
+    assert done.status == 0, done.err
+    config = config_of(run)
+    tried = {one["mode"]: one for one in config["choice"]["tried"]}
+    assert config["choice"]["taken"] == config["network"]["name"] == "olhar-small"
+    assert tried["olhar-small"]["accuracy"] > tried["olhar-small"]["head"]
+    assert "transfer" not in config
+    assert "--network olhar-small" in str(config["command"])
+    assert "taking network olhar-small from scratch" in done.err
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert "cross-validation on training images: head" in card
+
+
+def test_a_folder_is_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def counted(wanted: DataSettings, progress: Progress) -> Source:
+        opened.append(wanted)
+        return open_source(wanted, progress)
+
+    monkeypatch.setattr(training, "open_source", counted)
+    photos = arrows(tmp_path / "photos", count=8)
+    for path in photos.rglob("*.png"):  # how they are resized is chosen, too
+        image = Image.open(path)
+        image.resize((2 * image.width, image.height)).save(path)
+    training.train(str(photos), run=tmp_path / "run", groups="none")
+    assert len(opened) == 1
 
 
 def test_several_processes_train_a_network_from_scratch(
@@ -116,7 +170,7 @@ def test_several_processes_train_a_network_from_scratch(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     photos = str(arrows(tmp_path / "photos", count=2))
-    assert not suits_auto(DataSettings(photos), None, None, {}, Progress())
+    assert not suits_auto(DataSettings(photos), None, None, {}, open_source)
 
 
 def test_without_weights_and_network_a_network_from_scratch_is_trained(tmp_path: Path) -> None:

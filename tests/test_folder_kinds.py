@@ -19,10 +19,18 @@ from PIL import Image
 from conftest import olhar
 from olhar.data_settings import DataSettings, SourceSettings
 from olhar.datasets import PhotoFolder, open_source
+from olhar.datasets.forms import archives
 from olhar.datasets.name_labels import guess_rule
 from olhar.datasets.part_folders import find_parts, part_of
 from olhar.datasets.photo_files import LeftOut, walk_photos
-from olhar.errors import ConfigError, DataError, ImageError, MissingFileError
+from olhar.errors import (
+    ChecksumError,
+    ConfigError,
+    DataError,
+    ImageError,
+    MissingExtraError,
+    MissingFileError,
+)
 from olhar.images import open_header, read_image
 from olhar.pipeline.inputs import source_of
 from olhar.signatures import HAS_HEIF, image_format, pointer_of
@@ -579,10 +587,57 @@ def test_a_method_that_is_not_read_is_named(tmp_path: Path) -> None:
     for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         parts = content.split(mark)
         content = mark.join(
-            [parts[0], *(p[: place - 4] + b"\x09\0" + p[place - 2 :] for p in parts[1:])]
+            [parts[0], *(p[: place - 4] + b"\x62\0" + p[place - 2 :] for p in parts[1:])]
         )
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"Deflate64.*7-Zip, and give the folder"):
+    with pytest.raises(DataError, match=r"PPMd.*7-Zip, and give the folder"):
+        open_source(str(path))
+
+
+def deflate64(path: Path, files: dict[str, bytes]) -> Path:
+    """A zip as Windows makes it of more than 2 GB."""
+    from inflate64 import Deflater
+
+    body, directory = b"", b""
+    for name, content in files.items():
+        deflater = Deflater()
+        packed = deflater.deflate(content) + deflater.flush()
+        sizes = (zlib.crc32(content), len(packed), len(content), len(name), 0)
+        made = (21, 0, 9, 0, 33)  # version, flags, method, time, date
+        directory += b"PK\1\2" + struct.pack("<6H3I5H2I", 21, *made, *sizes, 0, 0, 0, 0, len(body))
+        directory += name.encode()
+        body += b"PK\3\4" + struct.pack("<5H3I2H", *made, *sizes) + name.encode() + packed
+    end = struct.pack("<4H2IH", 0, 0, len(files), len(files), len(directory), len(body), 0)
+    path.write_bytes(body + directory + b"PK\5\6" + end)
+    return path
+
+
+def test_what_windows_packs_by_deflate64_is_read(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    files, pixels = {}, []
+    for n in range(4):
+        image = random.integers(0, 256, (60, 60, 3), np.uint8).repeat(3, axis=1)
+        out = io.BytesIO()
+        Image.fromarray(image).save(out, "BMP")
+        files[f"pets/{'ab'[n // 2]}/{n}.bmp"] = out.getvalue()
+        pixels.append(image)
+    photos = scan(deflate64(tmp_path / "x.zip", files))
+    assert photos.class_names == ("a", "b")
+    for file, image in zip(photos.files, pixels, strict=True):
+        assert np.array_equal(read_image(photos.path / file), image)
+    damaged = bytearray((tmp_path / "x.zip").read_bytes())
+    damaged[len(damaged) // 3] ^= 1
+    (tmp_path / "y.zip").write_bytes(damaged)
+    with pytest.raises(ChecksumError, match="copy or download it again"):
+        open_source(str(tmp_path / "y.zip"))
+
+
+def test_without_the_library_deflate64_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = deflate64(tmp_path / "x.zip", {"a/1.png": b"1", "b/1.png": b"2"})
+    monkeypatch.setattr(archives, "_METHODS", archives._METHODS - {9})
+    with pytest.raises(MissingExtraError, match=r"olhar\[photos\].*7-Zip, and give the folder"):
         open_source(str(path))
 
 

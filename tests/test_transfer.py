@@ -26,6 +26,8 @@ import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.classifier import load_classifier
 from olhar.cli import main
+from olhar.data_settings import DataSettings
+from olhar.datasets import open_source
 from olhar.datasets.dataset import Dataset
 from olhar.datasets.fetch import fetch_sha256
 from olhar.datasets.prepare import frame_lazily
@@ -480,7 +482,7 @@ def test_many_images_train_the_last_blocks(
         first = shutil.copy(photo, tmp_path / data / name / "0.jpg")
         for row in range(1, images // 2):
             os.link(first, tmp_path / data / name / f"{row}.jpg")
-    assert default_mode(backbone, data, Progress()) == mode
+    assert default_mode(backbone, DataSettings(data), open_source) == mode
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)

@@ -98,12 +98,12 @@ def _network(facts: Facts) -> Text | str:
 def _origin_rows(facts: Facts) -> list[Sequence[Block]]:
     """Which weights the training started from, and what was done with them."""
     given = facts.transfer
-    if not given:
-        return []
-    name = plain(given["backbone"], VALUE_LENGTH)
-    mode = MODES.get(given["mode"])
-    what = mode.done if mode else plain(given["mode"])
-    rows: list[Sequence[Block]] = [(_("backbone"), _("{name}; {what}", name=name, what=what))]
+    rows: list[Sequence[Block]] = []
+    if given:
+        name = plain(given["backbone"], VALUE_LENGTH)
+        mode = MODES.get(given["mode"])
+        what = mode.done if mode else plain(given["mode"])
+        rows.append((_("backbone"), _("{name}; {what}", name=name, what=what)))
     if facts.tried:
         tried = ", ".join(
             f"{plain(one)} {percent(share)} ({count})" for one, share, count in facts.tried
@@ -114,7 +114,7 @@ def _origin_rows(facts: Facts) -> list[Sequence[Block]]:
                 _("cross-validation on training images: {tried}", tried=tried),
             )
         )
-    if not given["sha256"]:
+    if not given or not given["sha256"]:
         return rows
     return [
         *rows,

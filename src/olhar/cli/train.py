@@ -86,9 +86,9 @@ def _add_backbone_flags(parser: argparse.ArgumentParser) -> None:
         help=str(
             _(
                 "a network with weights, instead of --network: auto (the best that can be had, which "
-                "photos get by default), efficientnet_lite0, _lite1, _lite2, mobilenet_v2, "
-                "squeezenet1_0, squeezenet1_1, resnet18, vgg16, a run or its address, timm:NAME, "
-                "transformers:NAME"
+                "photos get by default, and small images where it is better than a network from "
+                "scratch), efficientnet_lite0, _lite1, _lite2, mobilenet_v2, squeezenet1_0, "
+                "squeezenet1_1, resnet18, vgg16, a run or its address, timm:NAME, transformers:NAME"
             )
         ),
     )

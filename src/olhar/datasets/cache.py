@@ -28,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.cache_place import cache_folder
+from olhar.datasets.dataset import Dataset
 from olhar.errors import ConfigError, StorageError, explain_os_errors
 from olhar.files import folder_aside
-from olhar.i18n import _
+from olhar.i18n import Text, _
 from olhar.progress import Progress
 
 FORMAT = 1
@@ -73,6 +74,21 @@ class CacheEntry:
             indices[name] = np.arange(start, start + size, dtype=np.int64)
             start += size
         return indices
+
+    def as_dataset(self, name: str, notes: tuple[Text, ...] = ()) -> Dataset:
+        """The data set that it is, under the name that it was asked for by."""
+        return Dataset(
+            name=name,
+            images=self.images,
+            labels=self.labels,
+            class_names=self.class_names,
+            fingerprint=self.fingerprint,
+            parts=self.part_indices(),
+            files=self.files,
+            set_aside=self.set_aside,
+            notes=notes,
+            digests=self.digests,
+        )
 
 
 def fingerprint(
@@ -261,7 +277,7 @@ def remove_others(key: str, prefix: str) -> None:
             _remove_folder(folder)
 
 
-def stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -> tuple[str, str]:
+def _stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -> tuple[str, str]:
     """The key of what is made out of files, and its beginning, which stays when they change.
 
     Args:
@@ -274,9 +290,34 @@ def stamp_key(kind: str, source: Path, stamps: Sequence[tuple[str, int, int]]) -
     return f"{kind}-{place}-", f"{kind}-{place}-{content}"
 
 
-def tell_reading(progress: Progress, source: Path) -> None:
+def _tell_reading(progress: Progress, source: Path) -> None:
     """Tell that an entry is made out of a file or folder."""
     progress.start(_("reading {file}, this once", file=source.name), 0)
+
+
+def entry_of(
+    kind: str,
+    source: Path,
+    stamps: Sequence[tuple[str, int, int]],
+    fill: Callable[[Path], CacheEntry],
+    progress: Progress,
+) -> CacheEntry:
+    """The entry made out of `source`, once; made anew when it has changed.
+
+    Args:
+        kind: what is made.
+        source: the absolute path of a table, an array or a folder of them.
+        stamps: name, size in bytes and `files.change_mark` of every file that is read.
+        fill: see `save_cached`, which says what is raised.
+        progress: hears that it is made.
+    """
+    prefix, key = _stamp_key(kind, source, stamps)
+    entry = load_cached(key)
+    if entry is None:
+        _tell_reading(progress, source)
+        entry = save_cached(key, fill)
+        remove_others(key, prefix)
+    return entry
 
 
 def unpacked_folder(
@@ -297,10 +338,10 @@ def unpacked_folder(
         StorageError: the disk is full or failing.
         NoPermissionError: the cache may not be written.
     """
-    prefix, key = stamp_key("files", source, stamps)
+    prefix, key = _stamp_key("files", source, stamps)
     folder = cache_folder().absolute() / "unpacked" / key
     if not folder.is_dir():
-        tell_reading(progress, source)
+        _tell_reading(progress, source)
         _remove_abandoned(folder)
         with folder_aside(folder) as aside:
             fill(aside)

@@ -90,17 +90,7 @@ def decode_folder(
         entry = save_cached(key, partial(_fill, folder, framing, progress, workers))
         remove_others(key, f"photos-{place[:16]}-")
     _note_set_aside(entry, len(folder), progress)
-    return Dataset(
-        name=folder.name,
-        images=entry.images,
-        labels=entry.labels,
-        class_names=entry.class_names,
-        parts=entry.part_indices(),
-        fingerprint=entry.fingerprint,
-        files=entry.files,
-        set_aside=entry.set_aside,
-        digests=entry.digests,
-    )
+    return entry.as_dataset(folder.name)
 
 
 def _digest(value: Any) -> str:

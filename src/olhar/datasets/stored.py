@@ -154,17 +154,7 @@ def load_stored(address: str, progress: Progress | None = None) -> Dataset:
             return _read_arrays(folder, place)
 
         entry = load_cached(key) or save_cached(key, fill)
-    return Dataset(
-        name=place,
-        images=entry.images,
-        labels=entry.labels,
-        class_names=entry.class_names,
-        fingerprint=entry.fingerprint,
-        parts=entry.part_indices(),
-        translated_names={},
-        files=entry.files,
-        set_aside=entry.set_aside,
-    )
+    return entry.as_dataset(place)
 
 
 def _read_arrays(folder: Path, place: str) -> CacheEntry:

@@ -9,15 +9,15 @@ import dataclasses
 import importlib.util
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from olhar.cache_place import cache_folder
 from olhar.classifier import WEIGHTS, load_classifier
-from olhar.data_settings import SourceSettings
-from olhar.datasets import open_source
+from olhar.data_settings import DataSettings
+from olhar.datasets import Source
 from olhar.datasets.fetch import fetch_sha256
 from olhar.errors import (
     ChecksumError,
@@ -41,6 +41,7 @@ from olhar.shown import hide_secrets
 from olhar.stores.address import is_url
 from olhar.training.modes import HEAD, MANY_IMAGES, MODES, SCRATCH, TOP, Mode
 
+OpenData = Callable[[DataSettings], Source]  # datasets.open_source, with progress
 PRETRAINED, AUTO = "pretrained", "auto"
 DEFAULTS = (
     "efficientnet_lite1",
@@ -188,14 +189,14 @@ def no_front(name: str) -> ConfigError:
     )
 
 
-def default_mode(backbone: str, data: str | SourceSettings, progress: Progress) -> str:
+def default_mode(backbone: str, data: DataSettings, open_data: OpenData) -> str:
     """What is done with a backbone where nobody says: top where it can be and images are many, else head.
 
     The data is opened, to be counted.
     """
     known = BACKBONES.get(backbone.strip().lower())
     can_top = known is not None and bool(known.front)
-    is_top = can_top and len(open_source(data, progress)) >= MANY_IMAGES
+    is_top = can_top and len(open_data(data)) >= MANY_IMAGES
     return (TOP if is_top else HEAD).name
 
 

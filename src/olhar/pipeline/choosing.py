@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from olhar.datasets import spread
 from olhar.i18n import Text, _, number
-from olhar.pipeline.fitting import predict_fold
+from olhar.pipeline.fitting import epoch_seconds, predict_fold
 from olhar.pipeline.inputs import Job
+from olhar.pipeline.plan import DEFAULT_NETWORK
 from olhar.pipeline.top import Top
 from olhar.pipeline.transfer import (
     MIRRORED,
@@ -34,7 +35,7 @@ from olhar.preprocess import input_batches
 from olhar.progress import Progress
 from olhar.training.estimates import head_curve
 from olhar.training.head import Trial, fit_at, row_losses, try_heads
-from olhar.training.modes import HEAD, Mode
+from olhar.training.modes import HEAD, SCRATCH, Mode
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +45,9 @@ AT_MOST = 4.0  # minutes, where one comparison takes longer
 _ROOM = 0.01  # share of errors below which nothing more is tried
 _AFTER_S = 14.0  # saving, measuring, drawing
 _TIMED = 32  # images
+# A network from scratch is tried with a third of its epochs: where it is the better one, it is so by far,
+# and early (docs/transfer.md).
+_SHORTER = 3
 _RESIZED = 300  # photos that are looked at for how to resize all of them
 # What a step takes, as multiples of the time that the whole network takes for an image when it only
 # computes, on two cores (docs/experiments.md).
@@ -110,7 +114,8 @@ def choose(
 
     Args:
         job_for: a mode and views → the job with them; nothing of it is written.
-        modes: that may be tried beside the head, from the quickest to the slowest.
+        modes: that may be tried beside the head, in this order; `SCRATCH` is the usual network without
+            a backbone.
         minutes: for all of it, the training that follows included; 0 is `MINUTES`, and `AT_MOST` where
             one comparison needs it.
         begun: when the command began, by time.perf_counter().
@@ -126,9 +131,12 @@ def choose(
     for other in modes if head.has_room else ():
         candidate = job_for(other, head.views)
         needed_s = _needed_s(candidate, image_s)
-        if needed_s > latest - time.perf_counter():
-            wanted_s = time.perf_counter() - begun + needed_s + _AFTER_S
-            break
+        left_s = latest - time.perf_counter()
+        if other is SCRATCH and not minutes:
+            left_s = 60 * AT_MOST  # of its own, at rest: it is what drawings and digits need
+        if needed_s > left_s:
+            wanted_s = wanted_s or time.perf_counter() - begun + needed_s + _AFTER_S
+            continue
         found = _try_mode(candidate, head, end, progress)
         tried.append(found)
         if _is_better(found.right, head.right[found.rows]):
@@ -250,6 +258,8 @@ def _measure_image_s(job: Job, network: torch.nn.Module) -> float:
 
 def _needed_s(job: Job, image_s: float) -> float:
     """Seconds for one fold and for the training after it, with what both need."""
+    if not job.mode.uses_weights:
+        return (1 + 0.8 / _SHORTER) * job.recipe.epochs * epoch_seconds(job)
     count, epochs = len(job.splits.train), job.recipe.epochs - 1
     if job.mode.keeps_front:
         copies = (job.recipe.copies or 1) * count
@@ -271,7 +281,7 @@ def _try_mode(job: Job, head: _Head, end: float, progress: Progress) -> _Tried:
             break
         if at and end - time.perf_counter() < fold_s * (2 + 1 / len(trial.folds)):
             break
-        progress.start(_("trying mode {mode}", mode=job.mode.name), len(trial.folds))
+        progress.start(_("trying {mode}", mode=_called(job.mode)), len(trial.folds))
         progress.advance(at)
         begun = time.perf_counter()
         found = try_fold(trial.rows[train], trial.rows[held])
@@ -296,6 +306,10 @@ def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows
 
 
 def _open_all(job: Job) -> Callable[[Rows, Rows], Right]:
+    if not job.mode.uses_weights:
+        epochs = max(1, job.recipe.epochs // _SHORTER)
+        job = dataclasses.replace(job, recipe=dataclasses.replace(job.recipe, epochs=epochs))
+
     def try_fold(train: Rows, held: Rows) -> Right:
         splits = dataclasses.replace(
             job.splits, train=job.splits.train[train], val=job.splits.train[held]
@@ -320,9 +334,20 @@ def _story(head: _Head, tried: Sequence[_Tried], mode: Mode) -> dict[str, Any]:
     for one in tried:
         accuracy, beside = _share(one.right), _share(head.right[one.rows])
         rows.append(
-            {"mode": one.mode.name, "accuracy": accuracy, "images": len(one.rows), "head": beside}
+            {
+                "mode": _called(one.mode),
+                "accuracy": accuracy,
+                "images": len(one.rows),
+                "head": beside,
+            }
         )
-    return {"taken": mode.name, "views": head.views, "tried": rows}
+    views = {} if mode is SCRATCH else {"views": head.views}  # a network of its own has its own
+    return {"taken": _called(mode), **views, "tried": rows}
+
+
+def _called(mode: Mode) -> str:
+    """A mode's name; that of the network where there is no backbone."""
+    return DEFAULT_NETWORK if mode is SCRATCH else mode.name
 
 
 def _share(right: Right) -> float:
@@ -345,7 +370,7 @@ def _tell(
         *(
             _(
                 "{mode} {accuracy} on {count} of them, where the head has {head}",
-                mode=one.mode.name,
+                mode=_called(one.mode),
                 accuracy=number(float(one.right.mean()), 3),
                 count=len(one.rows),
                 head=number(float(head.right[one.rows].mean()), 3),
@@ -370,4 +395,7 @@ def _tell(
     more: Text | str = ""
     if wanted_s:
         more = _("; --minutes {minutes} would try more", minutes=math.ceil(wanted_s / 60))
-    progress.note(_("taking mode {mode}: {why}{more}", mode=mode.name, why=why, more=more))
+    taken: Text | str = _("mode {mode}", mode=mode.name)
+    if mode is SCRATCH:
+        taken = _("network {network} from scratch", network=DEFAULT_NETWORK)
+    progress.note(_("taking {what}: {why}{more}", what=taken, why=why, more=more))

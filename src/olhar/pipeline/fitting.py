@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +124,20 @@ def predict_fold(job: Job) -> NDArray[np.bool_]:
     )
     right: NDArray[np.bool_] = probs.argmax(axis=1) == job.dataset.labels[val]
     return right
+
+
+def epoch_seconds(job: Job) -> float:
+    """Seconds that an epoch of a job takes on this machine at rest, from some steps that are thrown away.
+
+    Where other work takes a part of the processor, the time is reduced to the part that was left.
+    """
+    from olhar.training.fit import measure_epoch_s
+
+    training = build_training(job)
+    begun, used = time.perf_counter(), time.process_time()
+    epoch_s = measure_epoch_s(training, seconds=1.0)
+    got = (time.process_time() - used) / (time.perf_counter() - begun) / job.machine.threads
+    return epoch_s * min(1.0, got) if job.machine.device == "cpu" else epoch_s
 
 
 @contextmanager

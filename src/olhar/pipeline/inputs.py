@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,18 @@ class Job:
         return mode_of(self.transfer)
 
 
+class Inputs(NamedTuple):
+    """Data divided and prepared for a network: what it was opened as, and all that follows from it."""
+
+    source: Source
+    dataset: Dataset
+    splits: Splits
+    spec: NetworkSpec
+    preprocess: Preprocess
+
+
 def open_inputs(
+    source: Source,
     wanted: DataSettings,
     network: str,
     network_settings: Mapping[str, Any],
@@ -96,11 +107,12 @@ def open_inputs(
     given: GivenPreprocess | None = None,
     *,
     lazily: bool = False,
-) -> tuple[Dataset, Splits, NetworkSpec, Preprocess]:
-    """Load, divide and prepare the data for a network; everything but torch can refuse here.
+) -> Inputs:
+    """Divide and prepare data for a network; everything but torch can refuse here.
 
     Args:
-        wanted: which data.
+        source: the data, as `datasets.open_source` gives it.
+        wanted: how it is divided and prepared.
         network: canonical name.
         network_settings: every setting of it.
         progress: hears of the progress.
@@ -109,7 +121,6 @@ def open_inputs(
             from the training images.
         lazily: see datasets.prepare_dataset.
     """
-    source = open_source(wanted, progress)
     channels, height, width = source.image_shape
     side = min(height, width)
     if given is not None:
@@ -132,13 +143,13 @@ def open_inputs(
         counts = splits.sizes()
         progress.note(_("photos: {train} to train, {val} to validate, {test} to test", **counts))
     if isinstance(framing, Preprocess):
-        return dataset, splits, spec, framing
+        return Inputs(source, dataset, splits, spec, framing)
     mean, std = channel_statistics(dataset.images, splits.train)
     border = border_range(dataset.images, splits.train)
     preprocess = Preprocess(
         framing.size, framing.channels, mean, std, resize=framing.resize, border=border
     )
-    return dataset, splits, spec, preprocess
+    return Inputs(source, dataset, splits, spec, preprocess)
 
 
 def _check_channels(network: str, asked: int | None, channels: int) -> None:

@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from olhar._version import __version__
 from olhar.data_settings import DataSettings
-from olhar.datasets import Dataset, Splits
+from olhar.datasets import Source, open_source
 from olhar.errors import ConfigError, ModelError
 from olhar.i18n import _
 from olhar.networks.specs import NetworkSpec, takes_any_size
 from olhar.pipeline.backbone import Transfer, mode_of
 from olhar.pipeline.continuing import check_classes
 from olhar.pipeline.estimating import check_pool
-from olhar.pipeline.inputs import Job, check_fingerprint, check_groups, data_table, open_inputs
+from olhar.pipeline.inputs import (
+    Inputs,
+    Job,
+    check_fingerprint,
+    check_groups,
+    data_table,
+    open_inputs,
+)
 from olhar.pipeline.launch import check_shareable, describe_group, note_other_size, own_machine
 from olhar.pipeline.plan import Plan, repeating_command
 from olhar.pipeline.suited import balanced_recipe, windowed_recipe
@@ -39,11 +46,13 @@ if TYPE_CHECKING:
     from olhar.training.fit import FitState
 
 
-Inputs = tuple[Dataset, Splits, NetworkSpec, Preprocess]
-
-
-def open_plan(plan: Plan, progress: Progress) -> Inputs:
+def open_plan(plan: Plan, source: Source, progress: Progress) -> Inputs:
     """The plan's data, divided and prepared for its network; its recipe suits the network.
+
+    Args:
+        plan: what was asked for.
+        source: its data, opened.
+        progress: hears of the progress.
 
     Raises:
         DataError: data that cannot be used.
@@ -53,6 +62,7 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
     if plan.origin is not None:
         given = partial(plan.origin.preprocess_for, data.size, data.resize)
     inputs = open_inputs(
+        source,
         data,
         plan.network,
         plan.network_settings,
@@ -61,7 +71,7 @@ def open_plan(plan: Plan, progress: Progress) -> Inputs:
         given,
         lazily=mode_of(plan.transfer).reads_once,
     )
-    _check_suits(plan.recipe, inputs[2])
+    _check_suits(plan.recipe, inputs.spec)
     return inputs
 
 
@@ -79,7 +89,7 @@ def prepare_job(
     """
     from olhar.training.machine import choose_machine
 
-    dataset, splits, spec, preprocess = inputs
+    _source, dataset, splits, spec, preprocess = inputs
     mode = mode_of(plan.transfer)
     precision = plan.recipe.precision if mode.has_steps else "fp32"
     machine = own_machine(choose_machine(spec, plan.resources.device, precision))
@@ -182,7 +192,8 @@ def load_job(
     machine = own_machine(machine)
     note_other_size(config["machine"], progress)
     folder.remove_asides()
-    dataset, splits, spec, prepared = open_inputs(
+    _source, dataset, splits, spec, prepared = open_inputs(
+        open_source(data_settings, progress),
         data_settings,
         network["name"],
         network["settings"],

@@ -6,14 +6,17 @@ The run folder appears once settings, data and machine are accepted.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from olhar.card import write_card
 from olhar.data_settings import DATA, DataSettings
+from olhar.datasets import open_source
 from olhar.datasets.addresses import path_of, plain_name
 from olhar.errors import ConfigError, explain_os_errors
 from olhar.i18n import Text, _
@@ -21,6 +24,7 @@ from olhar.pipeline.auto import Auto, choose_plan, plan_auto, suits_auto
 from olhar.pipeline.backbone import (
     AUTO,
     DEFAULTS,
+    OpenData,
     Origin,
     default_backbone,
     default_mode,
@@ -109,10 +113,10 @@ def train(
         return resume(begun, progress=progress)
     started = time.perf_counter()
     start = backbone, weights, mode
+    open_data = functools.cache(partial(open_source, progress=progress))  # a folder is listed once
     if from_run is not None:
         _check_from(network, start, recipe)
         wanted, origin, chosen = plan_continuing(from_run, data, settings, progress)
-        data = wanted.name
         plan: Plan = plan_training(wanted, None, {}, chosen, progress, origin)
         auto: Auto | None = None
     elif data is None:
@@ -120,18 +124,18 @@ def train(
             _("say what to train on: --data DATA; or which run to go on with: --from RUN")
         )
     else:
-        plan, auto = _plan(data, network, recipe, start, settings, progress)
+        plan, auto = _plan(data, network, recipe, start, settings, open_data, progress)
     require_training()
     trackers = open_trackers(track, progress.note)
     meter = measure_energy(energy, progress.note)
     if run is not None and check_run_path(run, overwrite=overwrite):
-        _check_apart(data, run)
+        _check_apart(plan.data.name, run)
     again = _("stopped before the training began; give the same command again")
     with _said_when_stopped(again, progress):
-        inputs = open_plan(plan, progress)
-        path = run or free_run_path(f"{plain_name(data)}-{plan.network}")
+        inputs = open_plan(plan, open_data(plan.data), progress)
         if auto and auto.chooses:
             plan, inputs = choose_plan(plan, inputs, auto, started, progress)
+        path = run or free_run_path(f"{plain_name(plan.data.name)}-{plan.network}")
         job = fit_into_minutes(plan, prepare_job(plan, inputs, path, progress), progress)
         folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
@@ -150,10 +154,11 @@ def improve(
     """
     progress = progress or Progress()
     started = time.perf_counter()
-    plan, auto = _plan(data, None, None, (AUTO, None, None), settings, progress)
+    open_data = partial(open_source, progress=progress)
+    plan, auto = _plan(data, None, None, (AUTO, None, None), settings, open_data, progress)
     if auto is None:  # no backbone's weights can be had
         return None
-    inputs = open_plan(plan, progress)
+    inputs = open_plan(plan, open_data(plan.data), progress)
     plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     if mode_of(plan.transfer) is HEAD:
         return None
@@ -191,24 +196,27 @@ def _plan(
     recipe: Path | str | Mapping[str, Any] | None,
     start: tuple[str | None, str | None, str | None],
     settings: Mapping[str, Any],
+    open_data: OpenData,
     progress: Progress,
 ) -> tuple[Plan, Auto | None]:
     """What was asked for, checked; and what is left to choose, where nobody named a network.
 
-    `start` is the backbone, its weights and the mode, as they were given.
+    `start` is the backbone, its weights and the mode, as they were given. The data is opened where
+    they leave to it what is done.
     """
     backbone, weights, mode = start
     wanted = DataSettings.pick({**settings, "name": data})
     settings = {key: value for key, value in settings.items() if key not in DATA}
     auto = None
     if backbone == AUTO or (
-        backbone is None and suits_auto(wanted, network, recipe, settings, progress)
+        backbone is None and suits_auto(wanted, network, recipe, settings, open_data)
     ):
         backbone = default_backbone(progress) if weights is None else DEFAULTS[0]
-        auto = plan_auto(mode, settings, progress) if backbone else None
+        unbound = start[0] is None
+        auto = plan_auto(mode, settings, progress, unbound=unbound) if backbone else None
     if auto:
         mode, settings = auto.mode.name, auto.settings
-    origin = _origin(wanted, backbone, weights, mode, progress)
+    origin = _origin(wanted, backbone, weights, mode, open_data, progress)
     return plan_training(wanted, network, recipe, settings, progress, origin), auto
 
 
@@ -233,6 +241,7 @@ def _origin(
     backbone: str | None,
     weights: str | None,
     mode: str | None,
+    open_data: OpenData,
     progress: Progress,
 ) -> Origin | None:
     """The backbone to start from, if one was named."""
@@ -241,7 +250,7 @@ def _origin(
             raise ConfigError(_("--weights and --mode belong to a backbone; add --backbone NAME"))
         return None
     require_training()  # other libraries' networks are described by torch
-    mode = mode or default_mode(backbone, data, progress)
+    mode = mode or default_mode(backbone, data, open_data)
     return open_backbone(backbone, weights, mode, progress)
 
 

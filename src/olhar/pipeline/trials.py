@@ -72,7 +72,7 @@ def run_trial(path: Path, plan: Plan, threads: int, on_epoch: OnEpoch) -> Report
     if folder.config.is_file():
         job, state = load_job(folder, Progress())
     else:
-        inputs = open_plan(plan, Progress())
+        inputs = open_plan(plan, open_source(plan.data), Progress())
         job, state = prepare_job(plan, inputs, path, Progress(), threads=threads), None
         create_run(path, describe_job(plan, job))
     try:

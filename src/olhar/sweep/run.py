@@ -16,6 +16,7 @@ import numpy as np
 import tomli_w
 
 from olhar.cores import count_cores
+from olhar.datasets import open_source
 from olhar.errors import ConfigError, MissingExtraError, ModelError, explain_os_errors
 from olhar.files import write_atomic
 from olhar.i18n import Text, _
@@ -102,10 +103,16 @@ def _survey(settings: SweepSettings, place: Place, progress: Progress) -> Ground
     plan = plan_trial(
         settings.data, settings.network, trial_settings(settings, first, settings.seed)
     )
-    dataset, splits, _spec, _preprocess = open_inputs(
-        plan.data, plan.network, plan.network_settings, progress, plan.resources.workers
+    inputs = open_inputs(
+        open_source(plan.data, progress),
+        plan.data,
+        plan.network,
+        plan.network_settings,
+        progress,
+        plan.resources.workers,
     )
-    counts = np.bincount(dataset.labels[splits.val])
+    splits = inputs.splits
+    counts = np.bincount(inputs.dataset.labels[splits.val])
     cores = count_cores()
     threads = max(1, cores // (place.workers or cores)) if place.engine == "local" else 1
     chance = float(counts.max() / counts.sum())

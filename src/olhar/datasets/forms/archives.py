@@ -18,9 +18,17 @@ from typing import IO
 from olhar.archives import DAMAGE, DAMAGED_HEADERS, is_plain_file, tar_members
 from olhar.cache_place import cache_folder
 from olhar.datasets.cache import unpacked_folder
+from olhar.datasets.forms.deflate64 import DEFLATE64, HAS_DEFLATE64, open_deflate64
 from olhar.datasets.forms.member_names import tidy_path, why_refused, zip_name
 from olhar.datasets.layout import is_hidden
-from olhar.errors import ChecksumError, DataError, OlharError, StorageError, explain_os_errors
+from olhar.errors import (
+    ChecksumError,
+    DataError,
+    MissingExtraError,
+    OlharError,
+    StorageError,
+    explain_os_errors,
+)
 from olhar.files import change_mark
 from olhar.i18n import _
 from olhar.progress import Progress
@@ -33,9 +41,9 @@ _PIECE_BYTES = 2**20
 _NAMES = 2  # counts how names in archives have been read, for what was unpacked before
 _METHODS = frozenset(
     {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+    | ({DEFLATE64} if HAS_DEFLATE64 else set())
 )
 _OTHER_METHODS = {  # APPNOTE 4.4.5
-    9: _("Deflate64 (as Windows packs more than 2 GB)"),
     93: "Zstandard",
     95: "xz",
     96: "JPEG",
@@ -66,6 +74,7 @@ def unpack_archive(name: str, path: Path, progress: Progress) -> Path:
 
     Raises:
         DataError: it holds links, encrypted files, paths that leave it, or grows beyond all measure.
+        MissingExtraError: it is packed by Deflate64, and the library that reads it is not installed.
         ChecksumError: it is damaged or cut off.
         StorageError: the disk has no place for it.
         NoPermissionError: it may not be read.
@@ -210,10 +219,19 @@ def _zip_members(name: str, file: IO[bytes]) -> Iterator[_Member]:
                     info.orig_filename,
                     _("its name is in a code page that the archive does not tell"),
                 )
-            yield member, info.file_size, partial(archive.open, info)
+            opened = open_deflate64 if info.compress_type == DEFLATE64 else zipfile.ZipFile.open
+            yield member, info.file_size, partial(opened, archive, info)
 
 
-def _packed_otherwise(name: str, method: int) -> DataError:
+def _packed_otherwise(name: str, method: int) -> OlharError:
+    if method == DEFLATE64:
+        return MissingExtraError(
+            _(
+                "'{path}' is packed by Deflate64, as Windows packs more than 2 GB; to read it: "
+                'pip install "olhar[photos]"; or unpack it with 7-Zip, and give the folder',
+                path=name,
+            )
+        )
     return DataError(
         _(
             "'{path}' is packed by a method that is not read here: {method}; unpack it with the program "

@@ -23,15 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.cache import (
-    CacheEntry,
-    allocate_images,
-    load_cached,
-    remove_others,
-    save_cached,
-    stamp_key,
-    tell_reading,
-)
+from olhar.datasets.cache import CacheEntry, allocate_images, entry_of
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.fetch import md5_bytes
 from olhar.datasets.forms.array_labels import index_labels
@@ -132,25 +124,11 @@ def open_idx(name: str, root: Path, paths: Sequence[Path], progress: Progress) -
     mappings = sorted({f for path in paths for f in path.parent.glob("*mapping.txt")})
     with explain_os_errors(name):
         facts = [(str(path), path.stat()) for path in [*paths, *mappings]]
-    prefix, key = stamp_key("idx", root, [(f, s.st_size, change_mark(s)) for f, s in facts])
+    stamps = [(f, s.st_size, change_mark(s)) for f, s in facts]
     pairs = _pairs(name, [_describe(path) for path in paths])
-    entry = load_cached(key)
-    if entry is None:
-        tell_reading(progress, root)
-        entry = save_cached(key, partial(_fill, name, pairs, mappings))
-        remove_others(key, prefix)
-    turned = _is_turned(pairs)
-    return Dataset(
-        name=name,
-        images=entry.images,
-        labels=entry.labels,
-        class_names=entry.class_names,
-        parts=entry.part_indices(),
-        fingerprint=entry.fingerprint,
-        notes=(_("EMNIST's images lie on their side in its files; they are turned upright"),)
-        if turned
-        else (),
-    )
+    entry = entry_of("idx", root, stamps, partial(_fill, name, pairs, mappings), progress)
+    turned = _("EMNIST's images lie on their side in its files; they are turned upright")
+    return entry.as_dataset(name, (turned,) if _is_turned(pairs) else ())
 
 
 def _describe(path: Path) -> _File:

@@ -20,22 +20,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from olhar.datasets.cache import (
-    CacheEntry,
-    allocate_images,
-    load_cached,
-    remove_others,
-    save_cached,
-    stamp_key,
-    tell_reading,
-)
+from olhar.datasets.cache import CacheEntry, allocate_images, entry_of
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels, texts, wrong
 from olhar.datasets.forms.rows import listed
@@ -215,21 +206,14 @@ def _open(name: str, place: Path, files: Sequence[Path], read: Any, progress: Pr
     """The data set, from the cache or through it."""
     with explain_os_errors(name):
         facts = [(str(file), file.stat()) for file in files]
-    prefix, key = stamp_key("arrays", place, [(f, s.st_size, change_mark(s)) for f, s in facts])
-    entry = load_cached(key)
-    if entry is None:
-        tell_reading(progress, place)
-        with _explain(name), read() as arrays:
-            entry = save_cached(key, partial(_fill, name, _sort_out(name, arrays)))
-        remove_others(key, prefix)
-    return Dataset(
-        name=name,
-        images=entry.images,
-        labels=entry.labels,
-        class_names=entry.class_names,
-        parts=entry.part_indices(),
-        fingerprint=entry.fingerprint,
-    )
+    stamps = [(f, s.st_size, change_mark(s)) for f, s in facts]
+
+    def fill(folder: Path) -> CacheEntry:
+        with read() as arrays:
+            return _fill(name, _sort_out(name, arrays), folder)
+
+    with _explain(name):
+        return entry_of("arrays", place, stamps, fill, progress).as_dataset(name)
 
 
 @contextmanager

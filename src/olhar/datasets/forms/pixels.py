@@ -19,15 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.data_settings import SourceSettings
-from olhar.datasets.cache import (
-    CacheEntry,
-    allocate_images,
-    load_cached,
-    remove_others,
-    save_cached,
-    stamp_key,
-    tell_reading,
-)
+from olhar.datasets.cache import CacheEntry, allocate_images, entry_of
 from olhar.datasets.dataset import PARTS, Dataset
 from olhar.datasets.forms.array_labels import index_labels
 from olhar.datasets.forms.columns import refuse_settings
@@ -78,23 +70,9 @@ def open_pixels(
         facts = [(table, table.path.stat()) for table in tables]
     stamps = [(f"{t.path} {t.part}", s.st_size, change_mark(s)) for t, s in facts]
     stamps += [(f"label_column {settings.label_column}", 0, 0)] if settings.label_column else []
-    prefix, key = stamp_key("pixels", origin, stamps)
-    entry = load_cached(key)
-    if entry is None:
-        tell_reading(progress, origin)
-        entry = save_cached(key, partial(_fill, name, tables, layouts))
-        remove_others(key, prefix)
-    return Dataset(
-        name=name,
-        images=entry.images,
-        labels=entry.labels,
-        class_names=entry.class_names,
-        parts=entry.part_indices(),
-        fingerprint=entry.fingerprint,
-        notes=()
-        if origin.is_file()
-        else (_("read from: {files}", files=listed(t.path.name for t in tables)),),
-    )
+    entry = entry_of("pixels", origin, stamps, partial(_fill, name, tables, layouts), progress)
+    read = _("read from: {files}", files=listed(t.path.name for t in tables))
+    return entry.as_dataset(name, () if origin.is_file() else (read,))
 
 
 def _fill(
