@@ -1,8 +1,8 @@
 """The published backbones as torch modules, their weights named as torchvision names them.
 
 The last layer is dense everywhere and takes `Backbone.features` numbers, so that one fitted on those
-is put in its place. Some take the means of earlier modules before them, `taps`. SqueezeNet's own is a convolution before the pooling, which without its ReLU
-is the same arithmetic as a dense layer after it.
+is put in its place; before them may stand the means of earlier modules, `taps`. SqueezeNet's own is a
+convolution before the pooling, which without its ReLU is the same arithmetic as a dense layer after it.
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ class MobileNetV2(Tapped):
         layers.append(nn.Sequential(*_normed(inputs, 1280, 1, 1), nn.ReLU6()))
         self.features = nn.Sequential(*layers)
         self.chain = tuple(f"features.{index}" for index in range(len(layers)))
-        self.classifier = nn.Sequential(
-            nn.Dropout(0.2), nn.Linear(self.beside + 1280, num_classes)
-        )
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(self.beside + 1280, num_classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""

@@ -195,7 +195,11 @@ BACKBONES: Mapping[str, Backbone] = {
         any_size=True,
         front=_features(14),
         source=_("Sandler et al. 2018, table 2; a backbone"),
-        taps={"features.10": Tap(64, 0.2), "features.13": Tap(96, 0.2), "features.16": Tap(160, 0.2)},
+        taps={
+            "features.10": Tap(64, 0.47),
+            "features.13": Tap(96, 0.6),
+            "features.16": Tap(160, 0.42),
+        },
     ),
     "squeezenet1_0": Backbone(
         features=512,

@@ -393,7 +393,9 @@ def _count_published(spec: NetworkSpec) -> tuple[int, int]:
     if known:
         beside = sum(tap.channels for tap in find_taps(spec.name, spec.settings).values())
         features, parameters, statistics = (
-            known.features + beside, known.parameters, known.statistics
+            known.features + beside,
+            known.parameters,
+            known.statistics,
         )
     else:
         features, parameters, statistics = (
