@@ -259,8 +259,13 @@ def with_taps(name: str, settings: Mapping[str, Any], *, taken: bool) -> dict[st
 
 
 def find_taps(name: str, settings: Mapping[str, Any]) -> dict[str, Tap]:
-    """The taps that the settings of a network of `BACKBONES` name."""
+    """The taps that the settings of a network name; those of `BACKBONES` alone have any."""
     return {tap: BACKBONES[name].taps[tap] for tap in settings.get(_TAPS, ())}
+
+
+def count_beside(name: str, settings: Mapping[str, Any]) -> int:
+    """How many numbers of the taps stand before the features of any network."""
+    return sum(tap.channels for tap in find_taps(name, settings).values())
 
 
 ADAPTERS = ("timm", "transformers")  # NAME in timm:NAME belongs to the library
