@@ -127,6 +127,9 @@ def test_published_weights_fit_and_know_imagenet(name: str) -> None:
 def test_names_and_sizes_of_backbones() -> None:
     assert resolve_network("MobileNet_V2") == ("mobilenet_v2", {}, None)
     assert [native_size("resnet18", side) for side in (32, 95, 96, 500)] == [128, 128, 224, 224]
+    for name in ("mobilenet_v2", "resnet18"):  # as a later version may have recorded them
+        with pytest.raises(ConfigError, match=r"features\.99"):
+            build_network(NetworkSpec(name, {"taps": ["features.99"]}, 64, 3, 2))
     with pytest.raises(ConfigError, match="--backbone timm:resnet18"):
         resolve_network("timm:resnet18")
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from olhar.errors import MissingExtraError
+from olhar.errors import MissingExtraError, unknown_name
 from olhar.i18n import Text, _
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -259,8 +259,17 @@ def with_taps(name: str, settings: Mapping[str, Any], *, taken: bool) -> dict[st
 
 
 def find_taps(name: str, settings: Mapping[str, Any]) -> dict[str, Tap]:
-    """The taps that the settings of a network name; those of `BACKBONES` alone have any."""
-    return {tap: BACKBONES[name].taps[tap] for tap in settings.get(_TAPS, ())}
+    """The taps that the settings of a network name; those of `BACKBONES` alone have any.
+
+    Raises:
+        UnknownNameError: one that this version does not know.
+    """
+    known = BACKBONES[name].taps if name in BACKBONES else {}
+    named = settings.get(_TAPS, ())
+    for tap in named:
+        if tap not in known:
+            raise unknown_name(_TAPS, tap, known)
+    return {tap: known[tap] for tap in named}
 
 
 def count_beside(name: str, settings: Mapping[str, Any]) -> int:
