@@ -229,7 +229,7 @@ def test_the_packaged_network_knows_ants_and_bees_of_imagenet() -> None:
     from olhar.networks.weights import read_weights
     from olhar.preprocess import to_inputs
 
-    network = EfficientNetLite(PACKAGED, 224, 1000).eval()
+    network = EfficientNetLite(PACKAGED, 224, 1000, {}).eval()
     path = find_weights(PACKAGED)
     assert path is not None
     network.load_state_dict(read_weights(path))

@@ -22,6 +22,7 @@ from olhar.native.integer_stepping import compute_integers, softmax_integers
 from olhar.native.quantise import observe, quantise
 from olhar.native.stepping import compute_values
 from olhar.native.steps import TABLES, Network
+from olhar.networks.backbones import with_taps
 from olhar.networks.build import build_network
 from olhar.networks.specs import LISTED, NetworkSpec, native_size, resolve_network
 from olhar.preprocess import Preprocess
@@ -35,6 +36,8 @@ def drawn(
 ) -> bytes:
     """`model.onnx` of an untrained network whose batch norms are as a training might leave them."""
     canonical, values, _typed = resolve_network(name)
+    # A head on a published network takes what its taps give, too.
+    values = with_taps(canonical, values, taken=features)
     spec = NetworkSpec(canonical, values, size or native_size(canonical, 32), channels, 7)
     torch.manual_seed(0)
     network = build_network(spec)

@@ -23,7 +23,7 @@ from olhar.classifier import load_classifier, open_session
 from olhar.export import Deployed, export_network, open_features, open_module
 from olhar.export.deployed import ViewFeatures
 from olhar.networks.backbone_modules import BasicBlock
-from olhar.networks.backbones import BACKBONES
+from olhar.networks.backbones import BACKBONES, with_taps
 from olhar.networks.build import AvgPool, Normalise, build_network
 from olhar.networks.dropout import Dropout
 from olhar.networks.specs import LISTED, NetworkSpec, native_size, resolve_network
@@ -55,8 +55,11 @@ def shake(network: nn.Module, *, negative: bool = False) -> nn.Module:
     return network.eval()
 
 
-def make_network(name: str, size: int = 0, *, channels: int = 3) -> tuple[nn.Module, Preprocess]:
+def make_network(
+    name: str, size: int = 0, *, channels: int = 3, taps: bool = False
+) -> tuple[nn.Module, Preprocess]:
     canonical, values, _typed = resolve_network(name)
+    values = with_taps(canonical, values, taken=taps)
     spec = NetworkSpec(canonical, values, size or native_size(canonical, 32), channels, 7)
     torch.manual_seed(0)
     means, stds = (0.5, 0.4, 0.3)[:channels], (0.2, 0.25, 0.3)[:channels]
@@ -177,7 +180,24 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "size"), CASES)
 def test_every_network_is_proved_with_every_view_and_with_features(name: str, size: int) -> None:
-    network, preprocess = make_network(name, size)
+    prove_every_view(*make_network(name, size))
+
+
+@pytest.mark.parametrize("name", [name for name, known in BACKBONES.items() if known.taps])
+def test_a_head_on_several_layers_is_proved_with_every_view(name: str) -> None:
+    network, preprocess = make_network(name, 32, taps=True)
+    prove_every_view(network, preprocess)
+    content, _golden = export_network(network, preprocess, pixels(16, 3, 32, 32))
+    model = onnx.load_from_string(content)
+    places = {node.name: at for at, node in enumerate(model.graph.node)}
+    for tap in BACKBONES[name].taps:  # a mean is taken where its map is, which then is let go
+        following = [
+            at for part, at in places.items() if part.startswith(tap) and at < places[f"{tap}.pool"]
+        ]
+        assert places[f"{tap}.pool"] == max(following) + 1
+
+
+def prove_every_view(network: nn.Module, preprocess: Preprocess) -> None:
     shape = (3, preprocess.size, preprocess.size)
     samples, others = pixels(16, *shape), pixels(3, *shape)
     for views in VIEWS:

@@ -25,7 +25,7 @@ RAW = {"content-type": "application/octet-stream"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ants and bees by a backbone, 16 photos of a class to train."""
+    """Ants and bees by a backbone, whose head takes earlier layers too; 16 photos of a class to train."""
     folder = tmp_path_factory.mktemp("photos")
     for split, count in (("train", 16), ("val", 4)):
         for name in ("ants", "bees"):
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for photo in sorted(Path(DATA, "hymenoptera_data", split, name).iterdir())[:count]:
                 shutil.copy(photo, folder / split / name)
     path = tmp_path_factory.mktemp("runs") / "ants"
-    package.train(str(folder), backbone="squeezenet1_0", size=160, run=path, views="none")
+    package.train(str(folder), backbone="mobilenet_v2", size=160, run=path, views="none")
     return path
 
 
@@ -47,12 +47,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"bee": bee, "noise": folder / "noise.png"}
 
 
-@given(rows=st.integers(5, 30), columns=st.integers(2, 8), seed=st.integers(0, 999))
+@given(
+    rows=st.integers(5, 30),
+    columns=st.integers(2, 8),
+    before=st.integers(0, 3),
+    seed=st.integers(0, 999),
+)
 @settings(max_examples=30)
-def test_distances_are_those_to_the_nearest(rows: int, columns: int, seed: int) -> None:
+def test_distances_are_those_to_the_nearest(
+    rows: int, columns: int, before: int, seed: int
+) -> None:
     train, others = np.random.default_rng(seed).normal(size=(2, rows, columns)).astype(np.float32)
     unit = train / np.linalg.norm(train, axis=1, keepdims=True)
-    found = Neighbours(unit, 5, 0.0).distances(others)
+    earlier = np.ones((rows, before), np.float32)  # layers that do not count
+    found = Neighbours(unit, 5, 0.0).distances(np.concatenate([earlier, others], axis=1))
     for row, distance in zip(others, found, strict=True):
         cosines = sorted((float(row @ one / np.linalg.norm(row)) for one in unit), reverse=True)
         assert distance == pytest.approx(1 - cosines[4], abs=1e-5)

@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ from olhar.datasets.prepare import frame_lazily
 from olhar.errors import ChecksumError, ConfigError, MissingFileError, ModelError, OlharError
 from olhar.evaluation.compare import compare_runs
 from olhar.networks import backbones
-from olhar.networks.backbones import BACKBONES
+from olhar.networks.backbones import BACKBONES, with_taps
 from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec, count_parameters, native_size, resolve_network
 from olhar.networks.weights import find_head, hash_body, load_body, read_weights
@@ -87,8 +88,11 @@ def head_run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("size", [64, 224])
-def test_a_backbone_is_what_its_table_says(name: str, size: int) -> None:
-    spec = NetworkSpec(name, {}, size, 3, 5)
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_backbone_is_what_its_table_says(name: str, size: int, *, taken: bool) -> None:
+    settings = with_taps(name, {}, taken=taken)
+    assert with_taps(name, settings, taken=False) == {}
+    spec = NetworkSpec(name, settings, size, 3, 5)
     with torch.device("meta"):  # shapes alone: a VGG-16 has half a gigabyte of weights
         network = build_network(spec).eval()
         assert network(torch.zeros(2, 3, size, size)).shape == (2, 5)
@@ -97,7 +101,9 @@ def test_a_backbone_is_what_its_table_says(name: str, size: int) -> None:
     trainable = sum(p.numel() for p in network.parameters())
     assert count_parameters(spec) == (stored, trainable)
     assert find_head(network) == BACKBONES[name].head
-    assert state[BACKBONES[name].head + ".weight"].shape == (5, BACKBONES[name].features)
+    known = BACKBONES[name]
+    beside = sum(tap.channels for tap in known.taps.values()) if taken else 0
+    assert state[known.head + ".weight"].shape == (5, beside + known.features)
 
 
 @needs_data
@@ -123,6 +129,9 @@ def test_published_weights_fit_and_know_imagenet(name: str) -> None:
 def test_names_and_sizes_of_backbones() -> None:
     assert resolve_network("MobileNet_V2") == ("mobilenet_v2", {}, None)
     assert [native_size("resnet18", side) for side in (32, 95, 96, 500)] == [128, 128, 224, 224]
+    for name in ("mobilenet_v2", "resnet18"):  # as a later version may have recorded them
+        with pytest.raises(ConfigError, match=r"features\.99"):
+            build_network(NetworkSpec(name, {"taps": ["features.99"]}, 64, 3, 2))
     with pytest.raises(ConfigError, match="--backbone timm:resnet18"):
         resolve_network("timm:resnet18")
 
@@ -509,6 +518,41 @@ class _Notes(Progress):
 
     def note(self, text) -> None:
         self.heard += f"{text}\n"
+
+
+@needs_data
+def test_a_head_takes_earlier_layers_too(photos: Path, tmp_path: Path) -> None:
+    """A run that names none, as those of before do, is what it was, and a backbone."""
+    options: dict[str, Any] = {"size": 64, "val": 4}
+    taps = list(BACKBONES["mobilenet_v2"].taps)
+    expected = {"head": taps, "top": [], "finetune": [], "scratch": [], "continue": taps}
+    head = package.train(
+        str(photos), backbone="mobilenet_v2", mode="head", run=tmp_path / "head", **options
+    )
+    assert head.path == tmp_path / "head"
+    before = package.train(  # its one epoch is the head's
+        str(photos),
+        backbone="mobilenet_v2",
+        mode="finetune",
+        epochs=1,
+        run=tmp_path / "b",
+        **options,
+    )
+    for run, found in ((head, expected), (before, {**expected, "continue": []})):
+        classifier = load_classifier(run.path)
+        assert classifier.config.network["settings"].get("taps", []) == found["continue"]
+        inputs, stored = read_golden(classifier)
+        assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4
+        for mode, names in found.items():
+            origin = open_backbone(str(run.path), None, mode, Progress())
+            assert list(origin.settings.get("taps", [])) == names, mode
+        again = package.train(
+            str(photos), backbone=str(run.path), mode="head", run=run.path / "again", **options
+        )
+        assert load_classifier(again.path).config.network["settings"] == {"taps": taps}
+    weights = load_file(head.path / "model" / "model.safetensors")["classifier.1.weight"]
+    old = load_file(before.path / "model" / "model.safetensors")["classifier.1.weight"]
+    assert (weights.shape[1], old.shape[1]) == (1600, 1280)
 
 
 # Other libraries

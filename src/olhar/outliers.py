@@ -28,7 +28,9 @@ class Neighbours:
     """Training images as a network sees them, to compare others with.
 
     Attributes:
-        features: (M, F), each row of length 1; numbers that float16 holds, as it is in the file.
+        features: (M, L), each row of length 1; numbers that float16 holds, as it is in the file. They
+            are the last L of what the network gives: those of earlier layers (`backbones.Tap`), which
+            come before, tell worse what shows none of the classes (docs/experiments.md).
         neighbour: k: which of the nearest counts.
         threshold: an image at a greater distance is an outlier.
     """
@@ -38,8 +40,9 @@ class Neighbours:
     threshold: float
 
     def distances(self, features: Floats) -> Floats:
-        """Features (N, F) → 1 - cosine to the k-th nearest training image, (N,), from 0 to 2."""
-        similar = _unit(features) @ self.features.T  # (N, M)
+        """Features (N, F), F ≥ L → 1 - cosine to the k-th nearest training image, (N,), from 0 to 2."""
+        last = features[:, -self.features.shape[1] :]
+        similar = _unit(last) @ self.features.T  # (N, M)
         nearest: Floats = np.partition(similar, -self.neighbour, axis=1)[:, -self.neighbour]
         return 1 - nearest
 
@@ -52,8 +55,8 @@ def choose_neighbours(train: Floats, val: Floats, *, frozen: bool) -> Neighbours
     """Training images to compare with, and a threshold that 95 of 100 held-out images pass.
 
     Args:
-        train: (n, F), features of training images.
-        val: (m, F), of validation images.
+        train: (n, L), the last features of training images.
+        val: (m, L) or more, of validation images.
         frozen: whether the features were not trained on the training images. These then help to
             choose the threshold, each measured by the others.
 

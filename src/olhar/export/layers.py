@@ -7,7 +7,7 @@ not build are not read here (see foreign).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -284,14 +284,31 @@ def _widening_block(module: Any, name: str) -> Iterator[Layer]:
         yield from chain
 
 
-def _efficientnet(module: nn.Module, name: str) -> Iterator[Layer]:
-    yield from _children(module, name, "_conv_stem", "_bn0", "_relu0", "_blocks")
-    yield from _children(module, name, "_conv_head", "_bn1", "_relu1")
+def _pooled(module: backbones.Tapped, name: str, chain: Sequence[str]) -> Iterator[Layer]:
+    """What is left of a chain, and the means; those of a tap are drawn before what follows it."""
+    for at, part in enumerate(chain):
+        yield from _children(module, name, part)
+        if part in module.scales:
+            tap = _join(name, part)
+            scale = {f"{tap}.scale": np.array(module.scales[part], np.float32)}
+            means = (*_mean_of_places(tap), Operator(f"{tap}.scaled", "Mul", constants=scale))
+            rest = tuple(_pooled(module, name, chain[at + 1 :]))
+            yield Branches(f"{tap}.beside", "Concat", (means, rest), {"axis": 1})
+            return
     yield from _mean_of_places(name)
+
+
+def _efficientnet(module: backbones.EfficientNetLite, name: str) -> Iterator[Layer]:
+    yield from _pooled(module, name, module.chain)
     yield from _children(module, name, "_fc")
 
 
-def _features_and_classifier(module: nn.Module, name: str) -> Iterator[Layer]:
+def _mobilenet(module: backbones.MobileNetV2, name: str) -> Iterator[Layer]:
+    yield from _pooled(module, name, module.chain)
+    yield from _children(module, name, "classifier")
+
+
+def _squeezenet(module: nn.Module, name: str) -> Iterator[Layer]:
     yield from _children(module, name, "features")
     yield from _mean_of_places(name)
     yield from _children(module, name, "classifier")
@@ -371,9 +388,9 @@ _READERS: Mapping[type[nn.Module], Callable[[Any, str], Iterable[Layer]]] = {
     backbones.WideningBlock: _widening_block,
     backbones.EfficientNetLite: _efficientnet,
     backbones.InvertedResidual: _inverted_residual,
-    backbones.MobileNetV2: _features_and_classifier,
+    backbones.MobileNetV2: _mobilenet,
     backbones.Fire: _fire,
-    backbones.SqueezeNet: _features_and_classifier,
+    backbones.SqueezeNet: _squeezenet,
     backbones.BasicBlock: _basic_block,
     backbones.ResNet18: _resnet,
     backbones.VGG16: _vgg,

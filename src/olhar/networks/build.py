@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from olhar.networks.backbone_modules import BasicBlock, build_backbone
-from olhar.networks.backbones import BACKBONES, split_adapter
+from olhar.networks.backbones import BACKBONES, find_taps, split_adapter
 from olhar.networks.dropout import Dropout
 from olhar.networks.specs import (
     Layer,
@@ -44,7 +44,8 @@ def build_network(spec: NetworkSpec) -> nn.Module:
 
 def _published(spec: NetworkSpec) -> nn.Module:
     if spec.name in BACKBONES:
-        return build_backbone(spec.name, spec.size, spec.num_classes)
+        taps = find_taps(spec.name, spec.settings)
+        return build_backbone(spec.name, spec.size, spec.num_classes, taps)
     library, name = split_adapter(spec.name)
     if library == "timm":
         from olhar.networks.timm_adapter import build_timm

@@ -14,7 +14,7 @@ from typing import Any
 from olhar.errors import ConfigError, NetworkSizeError, unknown_name
 from olhar.i18n import Text, _
 from olhar.networks import cnn_names
-from olhar.networks.backbones import BACKBONES, SMALLEST_SIZE, split_adapter
+from olhar.networks.backbones import BACKBONES, SMALLEST_SIZE, count_beside, split_adapter
 from olhar.settings import Name, Number, Setting, Table, Whole
 
 Settings = Mapping[str, Any]
@@ -391,7 +391,12 @@ def _count_published(spec: NetworkSpec) -> tuple[int, int]:
     """`count_parameters` of a network without a table of layers here."""
     known = BACKBONES.get(spec.name)
     if known:
-        features, parameters, statistics = known.features, known.parameters, known.statistics
+        beside = count_beside(spec.name, spec.settings)
+        features, parameters, statistics = (
+            known.features + beside,
+            known.parameters,
+            known.statistics,
+        )
     else:
         features, parameters, statistics = (
             int(spec.settings[key]) for key in ("features", "parameters", "statistics")

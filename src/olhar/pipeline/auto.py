@@ -136,11 +136,12 @@ def choose_plan(
         if views == "none":
             changes["flip"] = False
         changes = {key: value for key, value in changes.items() if key not in plan.asked}
-        transfer = dataclasses.replace(plan.origin.transfer, mode=mode)
+        origin = plan.origin.in_mode(mode)
         recipe = Recipe.pick({**(mode.recipe or {}), **plan.asked, **changes})
         return dataclasses.replace(
             plan,
-            origin=dataclasses.replace(plan.origin, transfer=transfer),
+            network_settings=origin.settings,
+            origin=origin,
             recipe=recipe,
             asked={**plan.asked, **changes},
         )

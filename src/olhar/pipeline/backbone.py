@@ -33,6 +33,7 @@ from olhar.networks.backbones import (
     BACKBONES,
     Backbone,
     split_adapter,
+    with_taps,
 )
 from olhar.preprocess import Preprocess, choose_side
 from olhar.progress import Progress
@@ -95,6 +96,14 @@ class Origin:
     sizes: tuple[int, ...]  # native ones, in rising order
     front: tuple[str, ...] = ()  # of its table; those of others are found (networks.fronts)
 
+    def in_mode(self, mode: Mode) -> Origin:
+        """The same, with what `mode` does: a run that goes on keeps what its last layer takes."""
+        settings = self.settings
+        if not mode.continues:
+            settings = with_taps(self.network, settings, taken=mode.takes_taps)
+        transfer = dataclasses.replace(self.transfer, mode=mode)
+        return dataclasses.replace(self, settings=settings, transfer=transfer)
+
     def preprocess_for(self, size: int | None, resize: str, image_size: int) -> Preprocess:
         """Its preprocess for images of this side, with what was asked for."""
         native = choose_side(self.sizes, image_size)
@@ -135,7 +144,10 @@ def open_backbone(
         raise ConfigError(
             _("--mode scratch begins without weights; leave --weights out, or take another mode")
         )
-    name = backbone.strip()
+    return _find_origin(backbone.strip(), weights, chosen, progress).in_mode(chosen)
+
+
+def _find_origin(name: str, weights: str | None, chosen: Mode, progress: Progress) -> Origin:
     if name.lower() in BACKBONES:
         if chosen.continues:
             raise _no_continuing(name)

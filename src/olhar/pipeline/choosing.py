@@ -295,7 +295,7 @@ def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows
 
     def try_fold(train: Rows, held: Rows) -> Right:
         layer = fit_at(
-            head.features[train],
+            head.features[train, -top.width :],  # without those of the taps, which come first
             job.dataset.labels[job.splits.train[train]],
             job.spec.num_classes,
             head.trial.method,

@@ -18,7 +18,7 @@ from olhar.datasets import spread
 from olhar.errors import MemoryLimitError
 from olhar.evaluation.calibration import apply_temperature, choose_threshold, fit_temperature
 from olhar.i18n import _, number
-from olhar.networks.backbones import SMALL_SIZE
+from olhar.networks.backbones import SMALL_SIZE, count_beside
 from olhar.outliers import MOST_NEIGHBOURS, Neighbours, choose_neighbours, tells_apart
 from olhar.pipeline.continuing import warns_of_outliers
 from olhar.pipeline.inputs import Job
@@ -278,7 +278,7 @@ def _predict_and_compare(
     if not job.mode.has_steps:  # the features of its first epoch still hold
         features = frozen_features(job, network, Progress())
         count = len(job.splits.train)
-        train = features[spread(np.arange(count), MOST_NEIGHBOURS)]
+        train = features[spread(np.arange(count), MOST_NEIGHBOURS), _beside(job) :]
         neighbours = choose_neighbours(train, features[count:], frozen=True)
         return head_probs(network, features[count:]), neighbours
     return _predict_anew(job, network)
@@ -291,7 +291,12 @@ def _predict_anew(
     compute, images = _outputs(job, network), job.dataset.images
     _probs, train = compute(images, spread(job.splits.train, MOST_NEIGHBOURS))
     probs, val = compute(images, job.splits.val)
-    return probs, choose_neighbours(train, val, frozen=False)
+    return probs, choose_neighbours(train[:, _beside(job) :], val, frozen=False)
+
+
+def _beside(job: Job) -> int:
+    """How many features come first that are of earlier layers; neighbours are found without them."""
+    return count_beside(job.spec.name, job.spec.settings)
 
 
 def _predict_and_try(

@@ -89,7 +89,8 @@ def prepare_job(
     """
     from olhar.training.machine import choose_machine
 
-    _source, dataset, splits, spec, preprocess = inputs
+    _source, dataset, splits, opened, preprocess = inputs
+    spec = dataclasses.replace(opened, settings=plan.network_settings)  # another mode has others
     mode = mode_of(plan.transfer)
     precision = plan.recipe.precision if mode.has_steps else "fp32"
     machine = own_machine(choose_machine(spec, plan.resources.device, precision))

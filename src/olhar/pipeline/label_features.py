@@ -13,6 +13,7 @@ from olhar.cores import count_threads
 from olhar.datasets import Source, frame_lazily
 from olhar.errors import ConfigError
 from olhar.i18n import _
+from olhar.networks.backbones import with_taps
 from olhar.networks.specs import NetworkSpec
 from olhar.pipeline.backbone import PRETRAINED, open_backbone
 from olhar.preprocess import Preprocess, compute_rows
@@ -51,7 +52,8 @@ def label_features(
     _channels, height, width = source.image_shape
     preprocess = origin.preprocess_for(None, "auto", min(height, width))
     size, channels = preprocess.size, preprocess.channels
-    spec = NetworkSpec(origin.network, origin.settings, size, channels, source.num_classes)
+    settings = with_taps(origin.network, origin.settings, taken=False)
+    spec = NetworkSpec(origin.network, settings, size, channels, source.num_classes)
     return partial(_compute, source, spec, preprocess, Path(file), progress)
 
 

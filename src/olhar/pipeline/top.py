@@ -115,6 +115,13 @@ class Top:
         for name in front:
             self.network.set_submodule(name, torch.nn.Identity())
 
+    @property
+    def width(self) -> int:
+        """How many numbers the last layer takes."""
+        from olhar.networks.weights import count_body
+
+        return count_body(self.network)["features"]
+
     def features(self, rows: Rows) -> Floats:
         """What the last layer takes, (n, F), of rows of the pool."""
         import torch

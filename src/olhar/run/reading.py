@@ -17,7 +17,7 @@ from olhar import i18n
 from olhar.errors import MissingFileError, OlharError, explain_os_errors
 from olhar.files import sha256_file
 from olhar.i18n import Text, _
-from olhar.networks.specs import NetworkSpec, count_parameters, resolve_network
+from olhar.networks.specs import NetworkSpec, count_parameters, is_published, resolve_network
 from olhar.run.answers import Answer
 from olhar.run.estimates import CrossValidation, PhotoCurve
 from olhar.run.exports import ExportRecord
@@ -87,8 +87,10 @@ class Run:
     def _counts(self) -> tuple[int, int] | None:
         try:
             spec = self.network
-            name, settings, _typed = resolve_network(spec.name, spec.settings)
-            return count_parameters(dataclasses.replace(spec, name=name, settings=settings))
+            if not is_published(spec.name):
+                name, settings, _typed = resolve_network(spec.name, spec.settings)
+                spec = dataclasses.replace(spec, name=name, settings=settings)
+            return count_parameters(spec)
         except (OlharError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
             return None  # made by another olhar, or by hand
 

@@ -35,6 +35,7 @@ class Mode:
         keeps_front: only the last blocks are trained, on what the blocks before them give.
         thaws: all blocks are trained, one more part of them each epoch.
         continues: a run's own weights go on, its last layer's too; no head is solved for.
+        takes_taps: the last layer takes what earlier layers give beside the features (`Backbone.taps`).
         reads_once: each image goes through the backbone once.
         takes: the settings that have a meaning; None where all do but `refuses`.
         refuses: those that have none.
@@ -51,6 +52,7 @@ class Mode:
     keeps_front: bool = False
     thaws: bool = False
     continues: bool = False
+    takes_taps: bool = False
     reads_once: bool = False
     takes: frozenset[str] | None = None
     refuses: frozenset[str] = frozenset()
@@ -94,6 +96,7 @@ HEAD = Mode(
     _("its last layer was fitted, all else stayed as it was"),
     {"epochs": 1, "views": "mirror"},
     has_steps=False,
+    takes_taps=True,
     reads_once=True,
     takes=_OF_HEAD,
     because=_(

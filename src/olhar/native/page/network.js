@@ -70,10 +70,11 @@ export class Network {
   // 1 - cosine to the k-th nearest of the training images that are kept.
   distance(features) {
     const { rows, scales, width } = this.neighbours;
-    const length = Math.max(1e-12, Math.hypot(...features));
+    const last = features.slice(features.length - width); // those of earlier layers come before
+    const length = Math.max(1e-12, Math.hypot(...last));
     const near = Array.from(scales, (scale, row) => {
       let sum = 0;
-      for (let at = 0; at < width; at += 1) sum += features[at] * rows[row * width + at];
+      for (let at = 0; at < width; at += 1) sum += last[at] * rows[row * width + at];
       return (sum * scale) / length;
     });
     near.sort((one, other) => other - one);
