@@ -74,7 +74,8 @@ def training_step(name: str) -> tuple[Callable[[], None], int]:
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
-        training.step(torch.randint(0, 10_000, (training.batch,)), generator)
+        with training.shards.alone():
+            training.step(torch.randint(0, 10_000, (training.batch,)), generator)
 
     return step, training.batch
 

@@ -7,6 +7,7 @@ machine whose speed wanders slows both alike; the ratio is of each round's pair.
     python benchmarks/training_loop.py [--rounds 7] [--seconds 2] [--json | --markdown]
 """
 
+# ruff: noqa: I001 - olhar before torch: it decides how threads wait for each other before torch is loaded.
 from __future__ import annotations
 
 import argparse
@@ -17,9 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import olhar  # noqa: F401
 import torch
 import torch.nn.functional as F
-
 from here import describe_here, machine_text
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
@@ -75,7 +76,8 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Row
         torch.autograd.backward(F.cross_entropy(logits.float(), labels[:batch]))
 
     def ours() -> None:
-        training.step(torch.randint(0, 50_000, (batch,)), generator)
+        with training.shards.alone():
+            training.step(torch.randint(0, 50_000, (batch,)), generator)
 
     pairs = [
         (images_per_s(ours, batch, seconds), images_per_s(bare, batch, seconds))

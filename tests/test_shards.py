@@ -143,3 +143,18 @@ def test_layers_of_other_libraries_are_not_computed_side_by_side() -> None:
     assert count_shards(ours, 64, 2, norms_learn=True) == 2
     assert count_shards(nn.Sequential(ours, foreign), 64, 2, norms_learn=True) == 1
     assert count_shards(nn.Sequential(ours, nn.Dropout2d(0.5)), 64, 2, norms_learn=True) == 1
+
+
+def test_the_caller_computes_alone_while_shards_do() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        shards = Shards(make("lenet5"), 2, 2)
+        with pytest.raises(ValueError), shards.alone():  # noqa: PT012
+            assert torch.get_num_threads() == 1
+            raise ValueError
+        assert torch.get_num_threads() == 2
+        with Shards(make("lenet5"), 1, 2).alone():
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

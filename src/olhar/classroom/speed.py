@@ -90,7 +90,8 @@ def measure_training(seconds: float = _SECONDS) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
-        training.step(torch.randint(0, 5_000, (training.batch,)), generator)
+        with training.shards.alone():
+            training.step(torch.randint(0, 5_000, (training.batch,)), generator)
 
     return {
         "images_per_s": round(_rate(step, seconds) * training.batch, 1),

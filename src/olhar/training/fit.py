@@ -95,7 +95,7 @@ def fit(
         restore_optimizers(training.optimizers, state.optimizer)
     if training.share is not None:
         training.share.align(training.network)
-    with training.windows or nullcontext():
+    with training.windows or nullcontext(), training.shards.alone():
         for epoch in range(state.epoch + 1, recipe.epochs + 1):
             if recipe.patience and state.epoch - state.best_epoch >= recipe.patience:
                 break
@@ -274,7 +274,7 @@ class Training:
         if self.share is not None:
             self.share.sum_gradients(self.network, figures)
         for optimizer in self.optimizers:
-            optimizer.step()
+            optimizer.step(self.shards.map)
         return figures
 
     def _inputs(

@@ -28,19 +28,19 @@ class Muon(Optimizer):
         super().__init__(groups, lr=lr)
         self.momentum = momentum
 
+    def divide(self, weights: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+        """Weights of one shape are made orthogonal in one batch; the largest come first."""
+        alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
+        for weight in weights:
+            alike[weight.shape].append(weight)
+        return sorted(alike.values(), key=lambda part: -len(part) * part[0].numel())
+
     def update(
         self, weights: list[nn.Parameter], gradients: list[torch.Tensor], group: Group
     ) -> None:
-        """One update. Weights of one shape are made orthogonal in one batch."""
-        alike: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = defaultdict(list)
-        for weight, gradient in zip(weights, gradients, strict=True):
-            alike[weight.shape].append((weight, gradient))
-        for pairs in alike.values():
-            self._update_alike(pairs, group)
-
-    def _update_alike(self, pairs: list[tuple[nn.Parameter, torch.Tensor]], group: Group) -> None:
+        """One update of weights of one shape."""
         updates = []
-        for weight, gradient in pairs:
+        for weight, gradient in zip(weights, gradients, strict=True):
             state = self.state[weight]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(gradient)
@@ -48,7 +48,7 @@ class Muon(Optimizer):
             updates.append(gradient.lerp(state["momentum"], self.momentum).flatten(1))
         matrices = orthogonalise_blocks(torch.stack(updates))  # (n, rows, columns)
         scale = _RMS_OF_ADAMW * max(matrices.shape[1:]) ** 0.5
-        for (weight, _gradient), matrix in zip(pairs, matrices, strict=True):
+        for weight, matrix in zip(weights, matrices, strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])
             weight.add_(matrix.view(weight.shape), alpha=-group["lr"] * scale)
 

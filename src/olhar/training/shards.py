@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -54,6 +55,17 @@ class Shards:
         self.count = count
         self.networks = [network, *(_replica(network) for _ in range(count - 1))]
         self._pool = _open_pool(count, threads) if count > 1 else None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The calling thread computes alone in this block: others of its own would be in the way."""
+        before = torch.get_num_threads()
+        if self.count > 1:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def enter_epoch(self) -> None:
         """Give all shards the first one's running statistics, and its layers' state (train or eval)."""

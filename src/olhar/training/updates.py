@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
 Group = dict[str, Any]
+Part = tuple[list[nn.Parameter], Group]  # weights of a group that are updated by one call
+Run = Callable[[Callable[[Part], None], Iterable[Part]], Iterable[None]]
 
 
 class Optimizer(ABC):
@@ -34,13 +37,27 @@ class Optimizer(ABC):
         self.param_groups: list[Group] = [{**group, "lr": lr} for group in groups]
         self.state: dict[nn.Parameter, dict[str, torch.Tensor]] = defaultdict(dict)
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update every weight that has a gradient."""
+    def step(self, run: Run = map) -> None:
+        """Update every weight that has a gradient.
+
+        Args:
+            run: calls a function for each of some parts, in any order, perhaps side by side.
+        """
+        parts = []
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
-            if weights:
-                self.update(weights, [weight.grad for weight in weights], group)
+            parts += [(part, group) for part in self.divide(weights) if part]
+        for _done in run(self._update_part, parts):
+            pass
+
+    def divide(self, weights: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+        """Weights of a group in parts, each of which is updated by one call."""
+        return [weights]
+
+    @torch.no_grad()
+    def _update_part(self, part: Part) -> None:
+        weights, group = part
+        self.update(weights, [weight.grad for weight in weights if weight.grad is not None], group)
 
     @abstractmethod
     def update(
