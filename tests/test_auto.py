@@ -129,9 +129,10 @@ def test_small_images_get_a_backbone_where_they_are_few(tmp_path: Path, side: in
 
 
 @needs_data
+@pytest.mark.soak  # of fewer drawings a head knows as much
 def test_small_drawings_get_the_network_that_is_better_on_the_same_folds(tmp_path: Path) -> None:
     mnist = load_named("mnist")
-    for row in range(500):
+    for row in range(1000):
         folder = tmp_path / "drawings" / str(mnist.labels[row])
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mnist.images[row, :, :, 0]).convert("RGB").save(folder / f"{row}.png")
