@@ -181,11 +181,8 @@ class Training:
         self.stages = stages
         self.optimizers = build_optimizers(network, recipe, stages.lr_shares() if stages else None)
         self.batch = min(recipe.batch_size, len(indices))
-        threads = machine.threads if self.device.type == "cpu" else 1
         own = self.batch if share is None else self.batch // share.size
-        self.shards = Shards(
-            network, count_shards(network, own, threads, norms_learn=stages is None), threads
-        )
+        self.shards = _open_shards(network, own, machine, norms_learn=stages is None)
         self.steps = len(indices) // self.batch
         self.lr = 0.0
         self.small = False
@@ -313,6 +310,12 @@ class Training:
         if self.class_weights is None:
             return torch.tensor(float(len(members)), device=self.device)
         return self.class_weights[self.labels[members.to(self.device)]].sum()
+
+
+def _open_shards(network: nn.Module, batch: int, machine: Machine, *, norms_learn: bool) -> Shards:
+    """Shards for a batch of this process; one on a GPU."""
+    threads = machine.threads if torch.device(machine.device).type == "cpu" else 1
+    return Shards(network, count_shards(network, batch, threads, norms_learn=norms_learn), threads)
 
 
 def measure_epoch_s(training: Training, seconds: float = 3.0, steps: int | None = None) -> float:

@@ -9,6 +9,7 @@ A set is one description (see named_set.NamedSet) in a file of its own, and a li
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -64,14 +65,10 @@ def load_named(name: str, progress: Progress | None = None) -> Dataset:
     wanted = _find(name)
     fill = partial(wanted.fill, progress=progress or Progress())
     entry = load_cached(name) or save_cached(name, fill)
-    return Dataset(
-        name=name,
-        images=entry.images,
-        labels=entry.labels,
+    return dataclasses.replace(
+        entry.as_dataset(name),
         class_names=wanted.class_names,
         translated_names=wanted.translated_names,
-        parts=entry.part_indices(),
-        fingerprint=entry.fingerprint,
     )
 
 
