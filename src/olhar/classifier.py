@@ -99,8 +99,9 @@ class Classifier:
         shown = name or (str(source) if isinstance(source, str | Path) else "-")
         inputs, inverted = self.preprocess.read_input(source)
         found = self.predict_outputs(inputs[None])
-        prediction = self.describe(found.probs[0], shown, top_k=top_k, distance=found.distances[0])
-        return replace(prediction, inverted=inverted)
+        return self.describe(
+            found.probs[0], shown, top_k=top_k, distance=found.distances[0], inverted=inverted
+        )
 
     def predict_probs(self, inputs: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Network inputs (N, C, size, size) uint8 → probabilities (N, K) float32."""
@@ -152,18 +153,31 @@ class Classifier:
         *,
         top_k: int = 3,
         distance: float | np.floating[Any] = np.nan,
+        threshold: float | None = None,
+        inverted: bool = False,
     ) -> Prediction:
-        """Probabilities (K,) of one image, and its distance from those trained on → its `Prediction`."""
+        """Probabilities (K,) of one image → its `Prediction`.
+
+        Args:
+            probs: of the K classes.
+            name: of the image.
+            top_k: how many classes are listed.
+            distance: from the images trained on; NaN where the model cannot tell.
+            threshold: a lower top probability is "not sure"; by default the model's own.
+            inverted: whether the image was read so.
+        """
+        threshold = self.config.threshold if threshold is None else threshold
         order = np.argsort(-probs, kind="stable")[: max(1, top_k)]
         best = int(order[0])
         return Prediction(
             file=name,
             label=self.class_names[best],
             probability=float(probs[best]),
-            sure=bool(probs[best] >= self.config.threshold),
+            sure=bool(probs[best] >= threshold),
             top=tuple((self.class_names[i], float(probs[i])) for i in order),
             shown_label=self.shown_name(self.class_names[best]),
             outlier=self._is_outlier(float(distance)),
+            inverted=inverted,
         )
 
     def _is_outlier(self, distance: float) -> bool | None:

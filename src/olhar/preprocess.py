@@ -167,7 +167,7 @@ class Preprocess(Framing):
         """
         if invert not in {None, *INVERT}:
             raise unknown_name("--invert", str(invert), INVERT)
-        return self if invert is None else replace(self, invert=invert)
+        return self if invert in {None, self.invert} else replace(self, invert=invert)
 
     def inverts(self, pixels: Pixels) -> NDArray[np.bool_]:
         """Which of some framed images (n, size, size, C) uint8 are inverted: (n,) bool.

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,7 @@ from olhar.serving.guard import Guard
 from olhar.serving.metrics import Metrics
 from olhar.serving.served import ServedModel
 from olhar.serving.settings import ServeState
-from olhar.web_server.answers import Answer, redirect, send_answer
+from olhar.web_server.answers import Answer, json_content, redirect, send_answer
 from olhar.web_server.hosts import HostNames
 from olhar.web_server.prefix import redirect_of, without_prefix
 from olhar.web_server.refusals import (
@@ -282,8 +281,7 @@ def _describe(model: ServedModel) -> dict[str, Any]:
 
 
 def _json(value: Any, status: int = 200) -> Answer:
-    # A file's name may hold half a surrogate pair, which UTF-8 cannot.
-    return Answer(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return Answer(status, json_content(value))
 
 
 def _route(path: str) -> str:

@@ -7,7 +7,6 @@ its answer is `Prediction.to_dict()`, as `olhar predict --json` prints it.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -93,13 +92,14 @@ async def predict_photo(
         ImageError: it cannot be read as an image.
     """
     found, inverted = await photo_outputs(state, model, name, photo, invert)
-    prediction = model.classifier.describe(
-        found.probs[0], name, top_k=top_k, distance=found.distances[0]
-    )
-    prediction = dataclasses.replace(prediction, inverted=inverted)
-    if threshold is not None:
-        prediction = dataclasses.replace(prediction, sure=prediction.probability >= threshold)
-    return prediction.to_dict()
+    return model.classifier.describe(
+        found.probs[0],
+        name,
+        top_k=top_k,
+        distance=found.distances[0],
+        threshold=threshold,
+        inverted=inverted,
+    ).to_dict()
 
 
 async def predict_images(
