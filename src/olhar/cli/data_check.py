@@ -100,24 +100,8 @@ def run(source: Source, args: argparse.Namespace) -> int:
     fixes = _fixes(args, parse_fixes)
     if args.html:
         check_replaceable(args.html)
-    name = source.name
-    if fixes and is_url(name) and not name.lower().startswith("file:"):
-        raise ConfigError(
-            _(
-                "--fix moves files, and olhar changes nothing at '{name}'; bring it here first: olhar data "
-                "export {quoted} --to folder --out FOLDER",
-                name=name,
-                quoted=quoted(name),
-            )
-        )
-    if fixes and not (isinstance(source, PhotoFolder) and source.origin is None):
-        raise ConfigError(
-            _(
-                "--fix moves files, and '{name}' is no folder of photos with a folder for each class; "
-                "leave it out",
-                name=name,
-            )
-        )
+    if fixes:
+        _check_movable(source)
     # The record's sentences are for programs, and so in English, with --json; the page is not.
     with build_progress() as progress, using("en" if args.json else language()):
         for note in source.notes:
@@ -139,9 +123,9 @@ def run(source: Source, args: argparse.Namespace) -> int:
         print_json({**record, "moved": moves})
         return 0
     print_facts(report.facts)
-    print_findings(report, name)
+    print_findings(report, source.name)
     if fixes:
-        _print_moves(name, len(moved))
+        _print_moves(source.name, len(moved))
     if args.html:
         print(_("The page: {path}", path=args.html))
     return 0
@@ -164,6 +148,30 @@ def _fixes(args: argparse.Namespace, parse: Any) -> frozenset[str]:
             _("--fix=labels and --no-labels exclude each other; leave one of them out")
         )
     return kinds
+
+
+def _check_movable(source: Source) -> None:
+    """Refuse to move files that are not in folders of classes here."""
+    from olhar.datasets import PhotoFolder
+
+    name = source.name
+    if is_url(name) and not name.lower().startswith("file:"):
+        raise ConfigError(
+            _(
+                "--fix moves files, and olhar changes nothing at '{name}'; bring it here first: olhar data "
+                "export {quoted} --to folder --out FOLDER",
+                name=name,
+                quoted=quoted(name),
+            )
+        )
+    if not (isinstance(source, PhotoFolder) and source.origin is None):
+        raise ConfigError(
+            _(
+                "--fix moves files, and '{name}' is no folder of photos with a folder for each class; "
+                "leave it out",
+                name=name,
+            )
+        )
 
 
 def _print_moves(name: str, count: int) -> None:

@@ -72,6 +72,53 @@ def evaluate(
     if split not in SPLITS:
         raise unknown_name(_("split"), split, SPLITS)
     classifier = load(model, progress).reading(invert)
+    opened = _open_to_measure(model, classifier, data, reading, progress)
+    dataset, is_own = opened.dataset, opened.is_own
+    indices, splits = np.arange(len(dataset)), None
+    if split != "all":
+        split, indices, splits = _split_indices(opened, split, progress)
+    dataset = dataclasses.replace(
+        dataset, labels=opened.order[dataset.labels], class_names=classifier.class_names
+    )
+    seen = {}
+    if classifier.seen is not None and split != "train":
+        found = classifier.seen.find(dataset.images, indices, dataset.side)
+        out = found.any if split != "val" else found.trained
+        if keep_seen or (is_own and split != "all"):
+            out = np.zeros(len(indices), bool)
+        seen = _counts(found, split, splits if is_own else None, left_out=int(out.sum()))
+        indices = _without(indices, out, split)
+    probs = predict_split(classifier, dataset, indices, progress)
+    return report_split(dataset, indices, probs, split, classifier.config, seen)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """Data that a model is measured on.
+
+    Attributes:
+        source: where it is read from.
+        dataset: prepared as the model wants it, its classes in an order of its own.
+        order: (K,) int64, the model's index of each of them.
+        table: the model's own data, as its config has it, found from here.
+        is_own: whether it is the data that the model was trained on.
+    """
+
+    source: Source
+    dataset: Dataset
+    order: NDArray[np.int64]
+    table: Mapping[str, Any]
+    is_own: bool
+
+
+def _open_to_measure(
+    model: Path | str,
+    classifier: Classifier,
+    data: str | None,
+    reading: Mapping[str, Any],
+    progress: Progress,
+) -> _Opened:
+    """The data that was named, or else the model's own where it is now."""
     table = classifier.config.data
     place, own = "", table
     if data is None:
@@ -90,13 +137,6 @@ def evaluate(
                 name=table["name"],
             )
         )
-    dataset = dataclasses.replace(dataset, name=data or own["name"])
-    indices, splits = np.arange(len(dataset)), None
-    if split != "all":
-        split, indices, splits = _split_indices(source, dataset, table, split, progress)
-    dataset = dataclasses.replace(
-        dataset, labels=order[dataset.labels], class_names=classifier.class_names
-    )
     if classifier.seen is None and not is_own:
         progress.note(
             _(
@@ -104,16 +144,8 @@ def evaluate(
                 "of them are among these, the figures flatter"
             )
         )
-    seen = {}
-    if classifier.seen is not None and split != "train":
-        found = classifier.seen.find(dataset.images, indices, dataset.side)
-        out = found.any if split != "val" else found.trained
-        if keep_seen or (is_own and split != "all"):
-            out = np.zeros(len(indices), bool)
-        seen = _counts(found, split, splits if is_own else None, left_out=int(out.sum()))
-        indices = _without(indices, out, split)
-    probs = predict_split(classifier, dataset, indices, progress)
-    return report_split(dataset, indices, probs, split, classifier.config, seen)
+    dataset = dataclasses.replace(dataset, name=data or own["name"])
+    return _Opened(source, dataset, order, table, is_own)
 
 
 def _counts(found: Found, split: str, splits: Splits | None, left_out: int = 0) -> dict[str, int]:
@@ -146,19 +178,19 @@ def _without(indices: NDArray[np.int64], out: NDArray[np.bool_], split: str) -> 
 
 
 def _split_indices(
-    source: Source, dataset: Dataset, table: Mapping[str, Any], split: str, progress: Progress
+    opened: _Opened, split: str, progress: Progress
 ) -> tuple[str, NDArray[np.int64], Splits | None]:
     """A split, its rows (n,) int64, and all splits; all rows of other data that cannot be divided.
 
     What is only measured may have one class, or a single photo of it.
     """
-    is_own = dataset.fingerprint == table["fingerprint"]
-    if not is_own and split in dataset.parts:
+    dataset = opened.dataset
+    if not opened.is_own and split in dataset.parts:
         return split, dataset.parts[split], None
     try:
-        splits = splits_of(source, dataset, table, progress)
+        splits = splits_of(opened.source, dataset, opened.table, progress)
     except DataError:
-        if is_own or dataset.parts:
+        if opened.is_own or dataset.parts:
             raise
         progress.note(_("it has too few photos or classes to be divided, so all of it is measured"))
         return "all", np.arange(len(dataset)), None

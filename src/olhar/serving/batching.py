@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +149,7 @@ def _run(classifier: Classifier, items: list[tuple[_Job, NDArray[np.uint8]]]) ->
         found = classifier.predict_outputs(np.concatenate([inputs for _, inputs in items]))
     except Exception as error:  # noqa: BLE001  it is raised where the jobs were given
         return [(job, error) for job, _ in items]
-    ends = np.cumsum([len(inputs) for _, inputs in items])
+    ends = accumulate(len(inputs) for _, inputs in items)
     return [
         (job, Outputs(*(part[end - len(inputs) : end] for part in found)))
         for (job, inputs), end in zip(items, ends, strict=True)

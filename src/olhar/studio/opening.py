@@ -72,6 +72,11 @@ def _check(path: Path, ask: Callable[[Text], bool]) -> Path:
                 other=DEFAULT_PROJECT,
             )
         )
+    return _copied(path, ask)
+
+
+def _copied(path: Path, ask: Callable[[Text], bool]) -> Path:
+    """A project beside a folder of classes, with copies of its photos, where that is wanted."""
     classes = sorted(_classes(path))
     if not classes:
         raise ConfigError(

@@ -7,6 +7,7 @@ whoever started the server has allowed. The board is guarded in the same way.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -53,11 +54,16 @@ class HostNames:
         return same or _matches(name, self._allowed)
 
     def _is_ours(self, name: str) -> bool:
-        try:
-            ipaddress.ip_address(name.partition("%")[0])
-        except ValueError:
-            return _matches(name, (*_LOCAL, *self._allowed))
-        return True
+        return _is_address(name) or _matches(name, (*_LOCAL, *self._allowed))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def bare_name(host: str) -> str:
