@@ -87,7 +87,7 @@ def call(env: dict[str, str], *words: str, cwd: Path | None = None) -> str:
     return done.stdout + done.stderr
 
 
-def wait_for(ready: Callable[[], object], seconds: float = 90) -> None:
+def wait_for(ready: Callable[[], object], seconds: float = 240) -> None:
     """Until it is so."""
     end = time.monotonic() + seconds
     while not ready():
