@@ -19,6 +19,7 @@ from torch import nn
 from olhar.networks import backbone_modules as backbones
 from olhar.networks import build
 from olhar.networks.backbone_modules import ToSide
+from olhar.networks.depthwise import DepthwiseConv2d
 from olhar.networks.dropout import Dropout
 
 Array = NDArray[Any]
@@ -350,6 +351,7 @@ def _vgg(module: nn.Module, name: str) -> Iterator[Layer]:
 
 _KINDS: Mapping[type[nn.Module], str] = {
     nn.Conv2d: "conv",
+    DepthwiseConv2d: "conv",
     build.Whiten: "whiten",
     nn.Linear: "dense",
     nn.BatchNorm2d: "norm",
@@ -367,6 +369,7 @@ _KINDS: Mapping[type[nn.Module], str] = {
 }
 _READERS: Mapping[type[nn.Module], Callable[[Any, str], Iterable[Layer]]] = {
     nn.Conv2d: _conv,
+    DepthwiseConv2d: _conv,
     build.Whiten: _conv,
     nn.Linear: read_dense,
     nn.BatchNorm2d: _batch_norm,

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from olhar.networks.backbones import SMALLEST_SIZE, Tap
+from olhar.networks.depthwise import DepthwiseConv2d, depthwise_conv2d
 from olhar.networks.dropout import Dropout
 
 _VGG_POOLED = 7
@@ -50,7 +51,11 @@ def build_backbone(
 
 def _normed(inputs: int, out: int, kernel: int, stride: int, groups: int = 1) -> list[nn.Module]:
     """A convolution that keeps the side (up to its stride), and its batch norm."""
-    conv = nn.Conv2d(inputs, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv = (
+        nn.Conv2d(inputs, out, kernel, stride, kernel // 2, bias=False)
+        if groups == 1
+        else DepthwiseConv2d(out, kernel, stride, kernel // 2)
+    )
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     return [conv, nn.BatchNorm2d(out)]
 
@@ -151,10 +156,13 @@ class SameConv2d(nn.Conv2d):
         """(N, inputs, H, W) → (N, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
         (top, bottom), (left, right) = self._pads(x.shape[2]), self._pads(x.shape[3])
         if top == bottom and left == right:
-            return F.conv2d(x, self.weight, None, self.stride, (top, left), groups=self.groups)
-        padded = F.pad(x, (left, right, top, bottom))
-        out: torch.Tensor = F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
-        return out
+            return self._filtered(x, (top, left))
+        return self._filtered(F.pad(x, (left, right, top, bottom)), (0, 0))
+
+    def _filtered(self, x: torch.Tensor, padding: tuple[int, int]) -> torch.Tensor:
+        if self.groups > 1:
+            return depthwise_conv2d(x, self.weight, self.stride[0], padding)
+        return F.conv2d(x, self.weight, None, self.stride, padding)
 
 
 class WideningBlock(nn.Module):

@@ -1,0 +1,132 @@
+"""A convolution of each channel by itself, whose backward pass is quick on a processor with bf16.
+
+Torch 2.13 computes three of its gradients in bf16 by loops that take 15 to 150 times as long as the forward
+pass (docs/experiments.md): of the input where the stride is 2, which is computed in fp32 here, and of
+weights of 5 x 5, which are put together of gradients of 3 x 3, for which there is quick code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+_QUICK = 3  # the side of weights whose gradient is quick
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """Filters each channel by itself."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → (N, C, H', W')."""
+        return depthwise_conv2d(x, self.weight, self.stride[0], (self.padding[0], self.padding[0]))  # type: ignore[arg-type]
+
+
+def depthwise_conv2d(
+    x: torch.Tensor, weight: torch.Tensor, stride: int, padding: tuple[int, int]
+) -> torch.Tensor:
+    """As `F.conv2d` with as many groups as channels.
+
+    Args:
+        x: (N, C, H, W).
+        weight: (C, 1, k, k), k odd.
+        stride: down and across.
+        padding: (at top and bottom, at both sides).
+    """
+    if torch.is_grad_enabled() and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        kind = torch.get_autocast_dtype("cpu")
+        if kind is torch.bfloat16 and (stride > 1 or weight.shape[2] > _QUICK):
+            found: torch.Tensor = _Quick.apply(x.to(kind), weight.to(kind), stride, padding)  # type: ignore[no-untyped-call]
+            return found
+    return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
+
+
+class _Quick(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, stride: int, padding: tuple[int, int]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        how = ctx.stride, ctx.padding
+        wanted = ctx.needs_input_grad
+        of_input = _of_input(gradient, x, weight, *how) if wanted[0] else None
+        return of_input, _of_weight(gradient, x, weight, *how) if wanted[1] else None, None, None
+
+
+def _of_input(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: tuple[int, int],
+) -> torch.Tensor:
+    if stride == 1:
+        return _native(gradient, x, weight, stride, padding, of_input=True)
+    like = torch.empty_like(x, dtype=torch.float32)  # its shape counts alone
+    found = _native(gradient.float(), like, weight.float(), stride, padding, of_input=True)
+    return found.to(x.dtype)
+
+
+def _of_weight(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: tuple[int, int],
+) -> torch.Tensor:
+    """Each 3 x 3 part of it is that of a smaller convolution, which begins further down and right."""
+    side = weight.shape[2]
+    if side <= _QUICK:
+        return _native(gradient, x, weight, stride, padding, of_input=False)
+    down, across = padding
+    padded = F.pad(x, (across, across, down, down))
+    height, width = ((places - 1) * stride + _QUICK for places in gradient.shape[2:])
+    found = torch.empty_like(weight)
+    for top in range(0, side - 2, 2):
+        for left in range(0, side - 2, 2):
+            seen = padded[:, :, top : top + height, left : left + width]
+            seen = seen.contiguous(memory_format=torch.channels_last)
+            part = found[:, :, top : top + _QUICK, left : left + _QUICK]
+            part.copy_(_native(gradient, seen, part.contiguous(), stride, (0, 0), of_input=False))
+    return found
+
+
+def _native(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: tuple[int, int],
+    *,
+    of_input: bool,
+) -> torch.Tensor:
+    """Torch's own gradient, of the input or of the weights."""
+    found: tuple[torch.Tensor, torch.Tensor, None] = torch.ops.aten.convolution_backward(
+        gradient,
+        x,
+        weight,
+        None,
+        (stride, stride),
+        padding,
+        (1, 1),
+        False,  # noqa: FBT003  transposed
+        (0, 0),
+        len(weight),
+        (of_input, not of_input, False),
+    )
+    return found[0] if of_input else found[1]
