@@ -51,7 +51,7 @@ _SHORTER = 3
 _RESIZED = 300  # photos that are looked at for how to resize all of them
 # What a step takes, as multiples of the time that the whole network takes for an image when it only
 # computes, on two cores (docs/experiments.md).
-_TRAINED_TOP, _FRONT, _TRAINED_ALL = 1.6, 0.8, 8.0
+_TRAINED_TOP, _FRONT, _TRAINED_ALL = 0.8, 0.8, 8.0
 
 Rows = NDArray[np.int64]
 Right = NDArray[np.bool_]
