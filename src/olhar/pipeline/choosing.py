@@ -11,6 +11,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from olhar.datasets import spread
+from olhar.given_images import to_image
 from olhar.i18n import Text, _, number
 from olhar.pipeline.fitting import epoch_seconds, predict_fold
 from olhar.pipeline.inputs import Job
@@ -48,6 +50,7 @@ _TIMED = 32  # images
 # A network from scratch is tried with a third of its epochs: where it is the better one, it is so by far,
 # and early (docs/transfer.md).
 _SHORTER = 3
+_WAYS = ("crop", "squash", "pad")
 _RESIZED = 300  # photos that are looked at for how to resize all of them
 # What a step takes, as multiples of the time that the whole network takes for an image when it only
 # computes, on two cores (docs/experiments.md).
@@ -160,9 +163,7 @@ def choose_resize(job: Job, root: Path, progress: Progress) -> str:
     rows = spread(job.splits.train, _RESIZED)
     labels, groups = job.dataset.labels[rows], job.splits.groups[rows]
     losses: dict[str, NDArray[np.floating[Any]]] = {}
-    for resize in ("crop", "squash", "pad"):
-        framed = dataclasses.replace(job.preprocess, resize=resize)
-        images = np.stack([framed.read_pixels(root / job.dataset.files[row]) for row in rows])
+    for resize, images in _framed(job, root, rows).items():
         features = _features_of(job, network, images, progress)
         trial = try_heads(
             features, labels, job.spec.num_classes, seed=job.recipe.seed, groups=groups
@@ -183,6 +184,19 @@ def choose_resize(job: Job, root: Path, progress: Progress) -> str:
         )
     )
     return best
+
+
+def _framed(job: Job, root: Path, rows: Rows) -> dict[str, NDArray[np.uint8]]:
+    """Some photos, each decoded once and resized in all ways: (r, size, size, C) uint8 by way."""
+    ways = {way: dataclasses.replace(job.preprocess, resize=way) for way in _WAYS}
+
+    def frame(row: int) -> list[NDArray[np.uint8]]:
+        image = to_image(root / job.dataset.files[row], shrink_to=2 * job.preprocess.size)
+        return [way.read_pixels(image) for way in ways.values()]
+
+    with ThreadPoolExecutor(job.machine.threads) as threads:
+        framed = zip(*threads.map(frame, rows.tolist()), strict=True)
+    return {name: np.stack(images) for name, images in zip(ways, framed, strict=True)}
 
 
 def _features_of(
