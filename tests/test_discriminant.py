@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from olhar.training.discriminant import fit_discriminant
-from olhar.training.head import SHRINKAGES, Method, apply_head, fit_at, fit_head, log_loss
+from olhar.training.head import (
+    SHRINKAGES,
+    Method,
+    apply_head,
+    fit_at,
+    fit_head,
+    log_loss,
+    try_heads,
+)
 
 
 @given(
@@ -61,6 +69,13 @@ def test_a_head_takes_it_where_classes_are_normal_and_photos_few() -> None:
     regression = fit_at(x[:160], labels, 4, Method(0.1))
     losses = [log_loss(apply_head(one, x[160:]), np.arange(480) % 4) for one in (head, regression)]
     assert losses[0] < losses[1]
+    # Where the network is trained further it is not taken: such a training ends worse.
+    beginning = fit_head(x[:160], labels, 4, seed=0, trained_further=True)
+    assert not any(one.method.shrinkage for one in beginning.candidates)
+    assert not beginning.method.shrinkage
+    trial = try_heads(x[:160], labels, 4, seed=0)
+    assert trial.method == head.method
+    assert trial.regression == beginning.method
 
 
 @pytest.mark.parametrize("balanced", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import csv
 import hashlib
 import http.server
 import importlib.util
@@ -450,6 +451,8 @@ def test_the_last_blocks_are_trained_on_what_the_first_give(photos: Path, tmp_pa
     whole = package.train(str(photos), run=tmp_path / "whole", **TOP)  # type: ignore[arg-type]
     assert len(whole.history) == 3
     assert whole.history[-1]["train_loss"] < whole.history[1]["train_loss"]
+    ways = csv.DictReader((whole.path / "head.csv").read_text().splitlines())
+    assert not any(float(way["shrinkage"]) for way in ways)  # it begins from a regression
     classifier = load_classifier(whole.path)
     inputs, stored = read_golden(classifier)
     assert np.abs(network_probs(classifier, inputs) - stored).max() < 1e-4

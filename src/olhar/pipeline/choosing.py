@@ -312,7 +312,7 @@ def _open_top(job: Job, head: _Head, progress: Progress) -> Callable[[Rows, Rows
             head.features[train, -top.width :],  # without those of the taps, which come first
             job.dataset.labels[job.splits.train[train]],
             job.spec.num_classes,
-            head.trial.method,
+            head.trial.regression,
         )
         return top.try_fold(layer, train, held)
 

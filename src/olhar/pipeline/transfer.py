@@ -29,6 +29,7 @@ from olhar.pipeline.feature_cache import cached_features
 from olhar.pipeline.inputs import Job
 from olhar.preprocess import Preprocess, batch_rows, compute_rows
 from olhar.progress import Progress
+from olhar.training.modes import HEAD
 
 if TYPE_CHECKING:
     import torch
@@ -163,6 +164,7 @@ def solve_head(
         seed=job.recipe.seed,
         balanced=balanced,
         groups=splits.groups[splits.train],
+        trained_further=job.mode is not HEAD,
     )
     _tell(job, head, progress)
     put_head(network, head)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,12 @@ class Trial:
     folds: list[tuple[Labels, Labels]]
     logits: Features
 
+    @property
+    def regression(self) -> Method:
+        """The best of those in which only a regression has a part."""
+        there = [one for one in self.candidates if not one.method.shrinkage]
+        return min(there, key=lambda one: one.log_loss).method
+
 
 @dataclass(frozen=True)
 class Head:
@@ -112,6 +119,7 @@ def fit_head(
     seed: int,
     balanced: bool = False,
     groups: Labels | None = None,
+    trained_further: bool = False,
 ) -> Head:
     """Choose the method, and fit on all rows.
 
@@ -122,8 +130,18 @@ def fit_head(
         seed: of the folds.
         balanced: whether a class counts the same however few images it has.
         groups: (n,) equal where images stay in one fold; by default each is its own group.
+        trained_further: it begins a training of the network, and so must be a regression: from a
+            discriminant analysis such a training ends worse (docs/experiments.md).
     """
-    trial = try_heads(features, labels, num_classes, seed=seed, balanced=balanced, groups=groups)
+    trial = try_heads(
+        features,
+        labels,
+        num_classes,
+        seed=seed,
+        balanced=balanced,
+        groups=groups,
+        shrinkages=() if trained_further else SHRINKAGES,
+    )
     head = fit_at(features, labels, num_classes, trial.method, balanced=balanced)
     return dataclasses.replace(head, candidates=trial.candidates)
 
@@ -192,11 +210,12 @@ def try_heads(
     seed: int,
     balanced: bool = False,
     groups: Labels | None = None,
+    shrinkages: Sequence[float] = SHRINKAGES,
 ) -> Trial:
     """Cross-validate heads of each method; see `fit_head`.
 
-    Regressions of rising strength are tried until the log loss has risen twice; then discriminant analyses,
-    each alone and in a mean with the best regression.
+    Regressions of rising strength are tried until the log loss has risen twice; then discriminant analyses
+    with each of `shrinkages`, alone and in a mean with the best regression.
     """
     rows = np.arange(len(labels))
     if len(labels) > _CHOSEN_ON:
@@ -226,7 +245,7 @@ def try_heads(
         if len(losses) > 2 and min(losses[-2:]) > min(losses[:-2]):
             break
     regression, logits = min(tried, key=lambda one: one[0].log_loss)
-    for shrinkage in SHRINKAGES:
+    for shrinkage in shrinkages:
         found = predict(Method(0.0, shrinkage))
         factor = min(_FACTORS, key=lambda factor: log_loss(found * np.float32(factor), labels))
         found *= np.float32(factor)
