@@ -7,7 +7,7 @@ weights of 5 x 5, which are put together of gradients of 3 x 3, for which there 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -62,71 +62,63 @@ class _Quick(torch.autograd.Function):
         ctx: Any, gradient: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
-        how = ctx.stride, ctx.padding
+        step = _Step(gradient, x, weight, ctx.stride, ctx.padding)
         wanted = ctx.needs_input_grad
-        of_input = _of_input(gradient, x, weight, *how) if wanted[0] else None
-        return of_input, _of_weight(gradient, x, weight, *how) if wanted[1] else None, None, None
+        of_input = step.of_input() if wanted[0] else None
+        return of_input, step.of_weight() if wanted[1] else None, None, None
 
 
-def _of_input(
-    gradient: torch.Tensor,
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    stride: int,
-    padding: tuple[int, int],
-) -> torch.Tensor:
-    if stride == 1:
-        return _native(gradient, x, weight, stride, padding, of_input=True)
-    like = torch.empty_like(x, dtype=torch.float32)  # its shape counts alone
-    found = _native(gradient.float(), like, weight.float(), stride, padding, of_input=True)
-    return found.to(x.dtype)
+class _Step(NamedTuple):
+    """What gradients follow from: that of the output, and what the output was computed from."""
 
+    gradient: torch.Tensor
+    x: torch.Tensor
+    weight: torch.Tensor
+    stride: int
+    padding: tuple[int, int]
 
-def _of_weight(
-    gradient: torch.Tensor,
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    stride: int,
-    padding: tuple[int, int],
-) -> torch.Tensor:
-    """Each 3 x 3 part of it is that of a smaller convolution, which begins further down and right."""
-    side = weight.shape[2]
-    if side <= _QUICK:
-        return _native(gradient, x, weight, stride, padding, of_input=False)
-    down, across = padding
-    padded = F.pad(x, (across, across, down, down))
-    height, width = ((places - 1) * stride + _QUICK for places in gradient.shape[2:])
-    found = torch.empty_like(weight)
-    for top in range(0, side - 2, 2):
-        for left in range(0, side - 2, 2):
-            seen = padded[:, :, top : top + height, left : left + width]
-            seen = seen.contiguous(memory_format=torch.channels_last)
-            part = found[:, :, top : top + _QUICK, left : left + _QUICK]
-            part.copy_(_native(gradient, seen, part.contiguous(), stride, (0, 0), of_input=False))
-    return found
+    def of_input(self) -> torch.Tensor:
+        """The gradient of the input."""
+        if self.stride == 1:
+            return self._native(of_input=True)
+        precise = self._replace(
+            gradient=self.gradient.float(),
+            x=torch.empty_like(self.x, dtype=torch.float32),  # its shape counts alone
+            weight=self.weight.float(),
+        )
+        return precise._native(of_input=True).to(self.x.dtype)
 
+    def of_weight(self) -> torch.Tensor:
+        """Each 3 x 3 part of it is that of a smaller convolution, which begins further down and right."""
+        side = self.weight.shape[2]
+        if side <= _QUICK:
+            return self._native(of_input=False)
+        down, across = self.padding
+        padded = F.pad(self.x, (across, across, down, down))
+        height, width = ((n - 1) * self.stride + _QUICK for n in self.gradient.shape[2:])
+        found = torch.empty_like(self.weight)
+        for top in range(0, side - 2, 2):
+            for left in range(0, side - 2, 2):
+                seen = padded[:, :, top : top + height, left : left + width]
+                seen = seen.contiguous(memory_format=torch.channels_last)
+                part = found[:, :, top : top + _QUICK, left : left + _QUICK]
+                smaller = self._replace(x=seen, weight=part.contiguous(), padding=(0, 0))
+                part.copy_(smaller._native(of_input=False))
+        return found
 
-def _native(
-    gradient: torch.Tensor,
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    stride: int,
-    padding: tuple[int, int],
-    *,
-    of_input: bool,
-) -> torch.Tensor:
-    """Torch's own gradient, of the input or of the weights."""
-    found: tuple[torch.Tensor, torch.Tensor, None] = torch.ops.aten.convolution_backward(
-        gradient,
-        x,
-        weight,
-        None,
-        (stride, stride),
-        padding,
-        (1, 1),
-        False,  # noqa: FBT003  transposed
-        (0, 0),
-        len(weight),
-        (of_input, not of_input, False),
-    )
-    return found[0] if of_input else found[1]
+    def _native(self, *, of_input: bool) -> torch.Tensor:
+        """Torch's own gradient, of the input or of the weights."""
+        found: tuple[torch.Tensor, torch.Tensor, None] = torch.ops.aten.convolution_backward(
+            self.gradient,
+            self.x,
+            self.weight,
+            None,
+            (self.stride, self.stride),
+            self.padding,
+            (1, 1),
+            False,  # noqa: FBT003  transposed
+            (0, 0),
+            len(self.weight),
+            (of_input, not of_input, False),
+        )
+        return found[0] if of_input else found[1]
