@@ -9,6 +9,7 @@ from torch import nn
 
 from olhar.networks.backbone_modules import BasicBlock, build_backbone
 from olhar.networks.backbones import BACKBONES, find_taps, split_adapter
+from olhar.networks.depthwise import quicken_depthwise
 from olhar.networks.dropout import Dropout
 from olhar.networks.specs import (
     Layer,
@@ -50,10 +51,13 @@ def _published(spec: NetworkSpec) -> nn.Module:
     if library == "timm":
         from olhar.networks.timm_adapter import build_timm
 
-        return build_timm(name, spec.size, spec.num_classes)
-    from olhar.networks.transformers_adapter import build_transformers
+        network = build_timm(name, spec.size, spec.num_classes)
+    else:
+        from olhar.networks.transformers_adapter import build_transformers
 
-    return build_transformers(spec.settings["config"], spec.num_classes)
+        network = build_transformers(spec.settings["config"], spec.num_classes)
+    quicken_depthwise(network)
+    return network
 
 
 def _module(layer: Layer, inputs: int, side: int) -> nn.Module:

@@ -25,11 +25,30 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → (N, C, H', W')."""
-        return depthwise_conv2d(x, self.weight, self.stride[0], (self.padding[0], self.padding[0]))  # type: ignore[arg-type]
+        return depthwise_conv2d(x, self.weight, self.stride[0], self.padding, self.bias)  # type: ignore[arg-type]
+
+
+def quicken_depthwise(network: nn.Module) -> None:
+    """Make the convolutions of another library's network that can be one a `DepthwiseConv2d`, in place."""
+    for module in network.modules():
+        if type(module) is nn.Conv2d and _is_depthwise(module):
+            module.__class__ = DepthwiseConv2d
+
+
+def _is_depthwise(module: nn.Conv2d) -> bool:
+    (height, width), (down, across) = module.kernel_size, module.stride
+    by_itself = module.groups == module.in_channels == module.out_channels > 1
+    is_square = height == width and height % 2 == 1 and down == across
+    is_plain = module.dilation == (1, 1) and module.padding_mode == "zeros"
+    return by_itself and is_square and is_plain and isinstance(module.padding, tuple)
 
 
 def depthwise_conv2d(
-    x: torch.Tensor, weight: torch.Tensor, stride: int, padding: tuple[int, int]
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: tuple[int, int],
+    bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """As `F.conv2d` with as many groups as channels.
 
@@ -38,13 +57,14 @@ def depthwise_conv2d(
         weight: (C, 1, k, k), k odd.
         stride: down and across.
         padding: (at top and bottom, at both sides).
+        bias: (C,).
     """
     if torch.is_grad_enabled() and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         kind = torch.get_autocast_dtype("cpu")
         if kind is torch.bfloat16 and (stride > 1 or weight.shape[2] > _QUICK):
             found: torch.Tensor = _Quick.apply(x.to(kind), weight.to(kind), stride, padding)  # type: ignore[no-untyped-call]
-            return found
-    return F.conv2d(x, weight, None, stride, padding, groups=len(weight))
+            return found if bias is None else found + bias.to(kind).view(-1, 1, 1)
+    return F.conv2d(x, weight, bias, stride, padding, groups=len(weight))
 
 
 class _Quick(torch.autograd.Function):
