@@ -13,9 +13,10 @@ from torch import nn
 from conftest import needs_data, olhar
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec
-from olhar.training.fit import FitState, Training, build_validation, fit
+from olhar.training.fit import FitState, Training, fit
 from olhar.training.machine import choose_machine
 from olhar.training.recipe import build_recipe
+from olhar.training.validation import build_validation
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="PyTorch finds no CUDA GPU on this machine"

@@ -29,11 +29,12 @@ from olhar.pipeline.suited import balanced_recipe
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder, create_run
 from olhar.training.checkpoint import load_checkpoint
-from olhar.training.fit import FitState, Training, build_validation, class_shares, fit
+from olhar.training.fit import FitState, Training, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import build_optimizers, lr_at
 from olhar.training.recipe import Recipe
+from olhar.training.validation import build_validation
 
 TRAIN = ("train", "--data", "digits", "--network", "gmnet")
 

@@ -17,9 +17,10 @@ from olhar.networks.build import build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
 from olhar.preprocess import Preprocess
 from olhar.training.augment import shrink
-from olhar.training.fit import FitState, Training, build_validation, fit
+from olhar.training.fit import FitState, Training, fit
 from olhar.training.machine import Machine
 from olhar.training.recipe import VIEWS, build_recipe, suited_recipe
+from olhar.training.validation import build_validation
 
 PREPROCESS = Preprocess(32, 3, (0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
 

@@ -61,7 +61,8 @@ def fit_job(
     import torch
 
     from olhar.training.checkpoint import save_checkpoint
-    from olhar.training.fit import build_validation, fit
+    from olhar.training.fit import fit
+    from olhar.training.validation import build_validation
 
     epochs = job.recipe.epochs
 

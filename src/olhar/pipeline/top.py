@@ -217,7 +217,8 @@ def fit_top(
     """
     import torch
 
-    from olhar.training.fit import build_validation, fit
+    from olhar.training.fit import fit
+    from olhar.training.validation import build_validation
 
     begun = time.perf_counter()
     top = Top(job, progress)

@@ -208,7 +208,7 @@ def _validated(job: Job, network: torch.nn.Module) -> dict[str, float]:
     import torch
 
     from olhar.networks.build import Normalise
-    from olhar.training.fit import build_validation
+    from olhar.training.validation import build_validation
 
     images = np.ascontiguousarray(job.dataset.images[job.splits.val])
     device = torch.device(job.machine.device)

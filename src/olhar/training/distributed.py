@@ -30,8 +30,7 @@ from olhar.i18n import Text, _
 from olhar.progress import Progress
 from olhar.training.machine import Machine, check_device
 from olhar.training.torchrun import read_place, read_timeout
-
-Validate = Callable[[nn.Module], tuple[float, float]]
+from olhar.training.validation import Validate
 
 _CONNECT_S = 60.0
 _READY_S = 3600.0  # another machine may have all photos to decode

@@ -33,13 +33,13 @@ from olhar.training.optimizers import (
 from olhar.training.recipe import Recipe
 from olhar.training.shards import Shards, count_shards
 from olhar.training.unfreezing import Stages
+from olhar.training.validation import Validate
 from olhar.training.windows import Windows
 
 if TYPE_CHECKING:
     from olhar.training.distributed import Share
 
 Weights = dict[str, torch.Tensor]
-Validate = Callable[[nn.Module], tuple[float, float]]
 OnStep = Callable[[int, float, float], None]
 
 _SECONDS_BETWEEN_STEPS_SHOWN = 0.2
@@ -263,7 +263,7 @@ class Training:
             network: nn.Module, part: torch.Tensor, generator: torch.Generator
         ) -> tuple[torch.Tensor, torch.Tensor]:
             x, y = self._inputs(part, generator)
-            with _autocast(self.machine):
+            with self.machine.autocast():
                 logits = network(x)
             return self._loss(logits.float(), y, part, count, total)
 
@@ -356,21 +356,6 @@ def class_shares(labels: torch.Tensor) -> torch.Tensor:
     return torch.where(present, shares, 1)
 
 
-def _autocast(machine: Machine) -> torch.autocast:
-    kind = torch.device(machine.device).type
-    return torch.autocast(
-        kind, torch.bfloat16, enabled=machine.precision == "bf16", cache_enabled=False
-    )
-
-
-def _batch(
-    images: torch.Tensor, labels: torch.Tensor, members: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows `members` of the pool: (n, C, H, W) uint8 in channels-last order, and (n,) int64."""
-    x = images[members.to(images.device)].permute(0, 3, 1, 2)
-    return x.to(labels.device, non_blocking=True), labels[members.to(labels.device)]
-
-
 def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
     """Seed dropout, and a generator for order and augmentation, from (seed, epoch)."""
     number = seed * 1_000_003 + epoch
@@ -414,39 +399,3 @@ def _after_epoch(state: FitState, training: Training, row: Row) -> FitState:
         best_epoch=int(row["epoch"]) if better else state.best_epoch,
         history=history,
     )
-
-
-def build_validation(
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    indices: torch.Tensor,
-    machine: Machine,
-    normalise: nn.Module,
-    *,
-    batch_size: int = 512,
-    shards: Shards | None = None,
-) -> Validate:
-    """A callable network → (mean cross-entropy, accuracy) on rows `indices` of the pool.
-
-    Its batches are computed side by side by the threads of `shards`.
-    """
-    device = torch.device(machine.device)
-    on_device = labels.to(device)
-
-    def validate(network: nn.Module) -> tuple[float, float]:
-        network.eval()
-
-        @torch.inference_mode()
-        def measure(members: torch.Tensor) -> tuple[float, int]:
-            x, y = _batch(images, on_device, members)
-            with _autocast(machine):
-                logits = network(normalise(x))
-            loss = F.cross_entropy(logits.float(), y, reduction="sum").item()
-            return loss, int((logits.argmax(1) == y).sum())
-
-        batches = torch.split(indices, batch_size)
-        found = list(shards.map(measure, batches) if shards else map(measure, batches))
-        count = len(indices)
-        return sum(loss for loss, _c in found) / count, sum(right for _l, right in found) / count
-
-    return validate

@@ -43,6 +43,12 @@ class Machine:
         """As plain values, for config.toml."""
         return asdict(self)
 
+    def autocast(self) -> torch.autocast:
+        """Within it, layers compute in this precision."""
+        kind = torch.device(self.device).type
+        enabled = self.precision == "bf16"
+        return torch.autocast(kind, torch.bfloat16, enabled=enabled, cache_enabled=False)
+
 
 def choose_machine(spec: NetworkSpec, device: str = "auto", precision: str = "auto") -> Machine:
     """The device, precision, memory format and threads for a network.
