@@ -40,6 +40,13 @@ _LONG += ("benchmarks", "board", "check", "folders", "export")
 hypothesis.settings.register_profile("olhar", deadline=None)
 hypothesis.settings.load_profile("olhar")
 
+# nohup and a shell's "&" have signals ignored, and so would the commands of the tests.
+for _number in (signal.SIGHUP, signal.SIGQUIT) if os.name == "posix" else ():
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 WARM = Warm()
 
 DATA = os.environ.get("OLHAR_DATA", "")
