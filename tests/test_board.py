@@ -413,7 +413,7 @@ def test_a_card_opens_and_closes(browser: Any, board: Board) -> None:
         loaded = (
             "[...document.images].filter((one) => one.complete && one.naturalWidth > 300).length"
         )
-        page.wait_for_function(f"{loaded} >= 2")
+        page.wait_for_function(f"() => {loaded} >= 2")  # a bare expression would be eval's
         page.screenshot(path=ARTEFACTS / "board-card-open.png")
         page.keyboard.press("Escape")
         assert not page.locator("dialog").is_visible()
