@@ -424,7 +424,7 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "olhar", "data", str(root), "--fix", "--no-labels"]
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         quarantine = quarantine_folder(root)
-        while not (quarantine / "files" / "a").exists() and process.poll() is None:
+        while not (quarantine / "log.jsonl").exists() and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     away = len(tree(quarantine)) - 1
