@@ -23,8 +23,9 @@ import torch
 import olhar as package
 from conftest import DATA, needs_data, olhar
 from olhar.errors import DivergedError
+from olhar.i18n import Text
 from olhar.networks.build import Normalise, build_network
-from olhar.networks.specs import NetworkSpec
+from olhar.networks.specs import NetworkSpec, resolve_network
 from olhar.pipeline.suited import balanced_recipe
 from olhar.progress import Progress
 from olhar.run import HISTORY_COLUMNS, RunFolder, create_run
@@ -33,7 +34,7 @@ from olhar.training.fit import FitState, Training, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import build_optimizers, lr_at
-from olhar.training.recipe import Recipe
+from olhar.training.recipe import Recipe, kept_recipe, longer_recipe
 from olhar.training.validation import build_validation
 
 TRAIN = ("train", "--data", "digits", "--network", "gmnet")
@@ -367,6 +368,40 @@ def test_minutes_choose_the_epochs_and_are_recorded(tmp_path: Path) -> None:
     both = olhar("train", *words, "--minutes", "1", "--epochs", "2")
     assert both.status == 2
     assert "minutes" in both.err
+
+
+def test_a_wider_network_is_taken_where_minutes_allow_many_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from olhar.pipeline import plan, train
+
+    said: list[str] = []
+
+    class Heard(Progress):
+        def note(self, text: Text) -> None:
+            said.append(str(text))
+
+    def width(name: str, **settings: object) -> int:
+        where = {"run": tmp_path / name, "minutes": 0.26, "progress": Heard()}
+        train("digits", "olhar-small", **where, **settings)
+        return int(RunFolder(tmp_path / name).read_config()["network"]["settings"]["width"])
+
+    monkeypatch.setattr(plan, "longer_recipe", lambda *_names: {"epochs": 1, "width": 8})
+    assert width("wider") == 8
+    assert any("with so much time width=8 is better" in one for one in said)
+    words = shlex.split(RunFolder(tmp_path / "wider").read_config()["command"])
+    assert "width=8" in words
+    assert width("asked", width=4) == 4
+    monkeypatch.setattr(plan, "longer_recipe", lambda *_names: {"epochs": 1000, "width": 8})
+    assert width("short") == 16
+
+
+def test_a_kept_longer_recipe_can_be_followed() -> None:
+    longer = longer_recipe("olhar-small", "cifar10")
+    epochs = kept_recipe("olhar-small", "cifar10")["epochs"]
+    assert longer.pop("epochs") > epochs
+    assert resolve_network("olhar-small", longer)[1]["width"] > 32
+    assert longer_recipe("olhar-small", "mnist") == {}
 
 
 @pytest.mark.parametrize("balance", ["weights", "sampling"])

@@ -35,7 +35,7 @@ from olhar.pipeline.continuing import plan_continuing
 from olhar.pipeline.estimating import estimate
 from olhar.pipeline.fitting import explain_memory, preview_images, save_model
 from olhar.pipeline.group import fit_in_group
-from olhar.pipeline.inputs import Job, require_training
+from olhar.pipeline.inputs import Inputs, Job, require_training
 from olhar.pipeline.jobs import describe_job, load_job, open_plan, prepare_job
 from olhar.pipeline.launch import run_to_go_on_with
 from olhar.pipeline.measuring import draw, measure
@@ -136,7 +136,7 @@ def train(
         if auto and auto.chooses:
             plan, inputs = choose_plan(plan, inputs, auto, started, progress)
         path = run or free_run_path(f"{plain_name(plan.data.name)}-{plan.network}")
-        job = fit_into_minutes(plan, prepare_job(plan, inputs, path, progress), progress)
+        plan, job = _prepare(plan, inputs, path, progress)
         folder = create_run(path, describe_job(plan, job), overwrite=overwrite)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
 
@@ -162,10 +162,19 @@ def improve(
     plan, inputs = choose_plan(plan, inputs, auto, started, progress)
     if mode_of(plan.transfer) is HEAD:
         return None
-    job = fit_into_minutes(plan, prepare_job(plan, inputs, run, progress), progress)
+    plan, job = _prepare(plan, inputs, run, progress)
     folder = create_run(run, describe_job(plan, job))
     trackers, meter = open_trackers((), progress.note), measure_energy(None, progress.note)
     return _carry_out(dataclasses.replace(job, folder=folder), progress, trackers, meter)
+
+
+def _prepare(plan: Plan, inputs: Inputs, path: Path, progress: Progress) -> tuple[Plan, Job]:
+    """The job, with as many epochs as fit into its minutes; and the plan, which the minutes may change."""
+
+    def prepare(plan: Plan) -> Job:
+        return prepare_job(plan, inputs, path, progress)
+
+    return fit_into_minutes(plan, prepare(plan), prepare, progress)
 
 
 def _carry_out(job: Job, progress: Progress, trackers: Trackers, meter: EnergyMeter) -> Run:

@@ -31,6 +31,7 @@ from olhar.settings import (
 VIEWS = ("none", "mirror", "mirror_shift", "shift")
 _STEPS_AN_EPOCH, _SMALLEST_BATCH = 20, 8
 _FEWEST_EPOCHS = 5
+_LONGER = "longer"  # a table of a kept recipe
 _RECIPES = Path(__file__).parent / "recipes"
 _SHARE = Number(0, 1)
 
@@ -284,8 +285,19 @@ def kept_recipe(network: str, data: str) -> dict[str, Any]:
     for stem in (f"{network}.{data}", f"{blocks}.{data}", network, data, "default"):
         path = _RECIPES / f"{stem}.toml"
         if path.is_file():
-            return load_recipe_file(path)
+            settings = load_recipe_file(path)
+            settings.pop(_LONGER, None)
+            return settings
     return {}
+
+
+def longer_recipe(network: str, data: str) -> dict[str, Any]:
+    """What else is kept for a network on a data set where there is time for many epochs.
+
+    Its `epochs` are the fewest of the kept recipe from which on it is better; empty where none is kept.
+    """
+    path = _RECIPES / f"{network}.{data}.toml"
+    return dict(load_recipe_file(path).get(_LONGER, {})) if path.is_file() else {}
 
 
 def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels: int) -> Recipe:
