@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 # olhar before torch: it decides how threads wait for each other before torch is loaded.
 import olhar  # noqa: F401
-from here import describe_here, machine_text
+from here import describe_here, kept_for, machine_text
 
 TRAININGS = {
     "lenet5": (1, 28),
@@ -57,13 +57,12 @@ def training_step(name: str) -> tuple[Callable[[], None], int]:
     from olhar.networks.specs import NetworkSpec, resolve_network
     from olhar.training.fit import Training
     from olhar.training.machine import choose_machine
-    from olhar.training.recipe import Recipe, kept_recipe
 
     channels, size = TRAININGS[name]
     canonical, settings, _typed = resolve_network(name)
     spec = NetworkSpec(canonical, settings, size, channels, 10)
     data = "mnist" if channels == 1 else "cifar10"
-    recipe = Recipe(**{**kept_recipe(canonical, data), "balance": "none"})
+    recipe = kept_for(canonical, data)
     images = torch.randint(0, 256, (10_000, size, size, channels), dtype=torch.uint8)
     labels, indices = torch.randint(0, 10, (10_000,)), torch.arange(10_000)
     network = build_network(spec)

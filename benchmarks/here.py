@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from olhar.training.recipe import Recipe
 
 
 def describe_here() -> dict[str, Any]:
@@ -24,3 +27,13 @@ def machine_text(machine: dict[str, Any]) -> str:
         f"{machine['system']}, Python {machine['python']}, torch {machine['torch']}, "
         f"olhar {machine['olhar']}; load average before {machine['load_average']}."
     )
+
+
+def kept_for(network: str, data: str) -> Recipe:
+    """The kept recipe of a network on a data set, without class weights; the network stays as named."""
+    from olhar.networks.specs import resolve_network
+    from olhar.training.recipe import build_recipe, divide_settings, kept_recipe
+
+    own = resolve_network(network)[1]
+    settings = divide_settings(kept_recipe(network, data), own, network)[0]
+    return build_recipe({**settings, "balance": "none"})

@@ -21,12 +21,11 @@ from typing import Any
 import olhar  # noqa: F401
 import torch
 import torch.nn.functional as F
-from here import describe_here, machine_text
+from here import describe_here, kept_for, machine_text
 from olhar.networks.build import Normalise, build_network
 from olhar.networks.specs import NetworkSpec, resolve_network
 from olhar.training.fit import Training
 from olhar.training.machine import choose_machine
-from olhar.training.recipe import Recipe, kept_recipe
 
 CASES = (
     ("lenet5", "mnist", 1, 28),
@@ -53,7 +52,7 @@ def measure(case: tuple[str, str, int, int], rounds: int, seconds: float) -> Row
     name, data, channels, size = case
     canonical, settings, _typed = resolve_network(name)
     spec = NetworkSpec(canonical, settings, size, channels, 10)
-    recipe = Recipe(**{**kept_recipe(canonical, data), "balance": "none"})
+    recipe = kept_for(canonical, data)
     machine = choose_machine(spec)
     torch.set_num_threads(machine.threads)
     images = torch.randint(0, 256, (50_000, size, size, channels), dtype=torch.uint8)

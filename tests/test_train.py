@@ -34,7 +34,7 @@ from olhar.training.fit import FitState, Training, class_shares, fit
 from olhar.training.machine import Machine
 from olhar.training.muon import orthogonalise
 from olhar.training.optimizers import build_optimizers, lr_at
-from olhar.training.recipe import Recipe, kept_recipe, longer_recipe
+from olhar.training.recipe import Recipe, kept_recipe, shorter_recipe
 from olhar.training.validation import build_validation
 
 TRAIN = ("train", "--data", "digits", "--network", "gmnet")
@@ -370,7 +370,7 @@ def test_minutes_choose_the_epochs_and_are_recorded(tmp_path: Path) -> None:
     assert "minutes" in both.err
 
 
-def test_a_wider_network_is_taken_where_minutes_allow_many_epochs(
+def test_a_narrower_network_is_taken_where_minutes_are_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from olhar.pipeline import plan, train
@@ -386,22 +386,22 @@ def test_a_wider_network_is_taken_where_minutes_allow_many_epochs(
         train("digits", "olhar-small", **where, **settings)
         return int(RunFolder(tmp_path / name).read_config()["network"]["settings"]["width"])
 
-    monkeypatch.setattr(plan, "longer_recipe", lambda *_names: {"epochs": 1, "width": 8})
-    assert width("wider") == 8
-    assert any("with so much time width=8 is better" in one for one in said)
-    words = shlex.split(RunFolder(tmp_path / "wider").read_config()["command"])
+    assert width("nothing else is kept") == 16
+    monkeypatch.setattr(plan, "shorter_recipe", lambda *_names: {"width": 8})
+    assert width("narrower") == 8
+    assert any("for so short a training width=8 is better" in one for one in said)
+    words = shlex.split(RunFolder(tmp_path / "narrower").read_config()["command"])
     assert "width=8" in words
-    assert width("asked", width=4) == 4
-    monkeypatch.setattr(plan, "longer_recipe", lambda *_names: {"epochs": 1000, "width": 8})
-    assert width("short") == 16
+    assert width("asked for", width=4) == 4
+    kept = kept_recipe("olhar-small", "digits")
+    monkeypatch.setattr(plan, "kept_recipe", lambda *_names: kept | {"epochs": 1})
+    assert width("long enough") == 16
 
 
-def test_a_kept_longer_recipe_can_be_followed() -> None:
-    longer = longer_recipe("olhar-small", "cifar10")
-    epochs = kept_recipe("olhar-small", "cifar10")["epochs"]
-    assert longer.pop("epochs") > epochs
-    assert resolve_network("olhar-small", longer)[1]["width"] > 32
-    assert longer_recipe("olhar-small", "mnist") == {}
+def test_a_kept_shorter_recipe_can_be_followed() -> None:
+    kept, shorter = (one("olhar-small", "cifar10") for one in (kept_recipe, shorter_recipe))
+    assert resolve_network("olhar-small", shorter)[1]["width"] < kept["width"]
+    assert shorter_recipe("olhar-small", "mnist") == {}
 
 
 @pytest.mark.parametrize("balance", ["weights", "sampling"])

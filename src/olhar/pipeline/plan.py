@@ -29,7 +29,7 @@ from olhar.training.recipe import (
     divide_settings,
     kept_recipe,
     load_recipe_file,
-    longer_recipe,
+    shorter_recipe,
 )
 
 DEFAULT_NETWORK = "olhar-small"
@@ -49,7 +49,7 @@ class Plan:
         own: settings of the network that were asked for.
         origin: the backbone, where there is one.
         choice: how the mode was chosen, for config.toml; empty where it was named.
-        longer: what is better where so many `epochs` fit into the minutes (see recipe.longer_recipe).
+        shorter: settings for minutes into which the recipe's epochs do not fit.
     """
 
     data: DataSettings
@@ -61,7 +61,7 @@ class Plan:
     own: Mapping[str, Any]
     origin: Origin | None = None
     choice: Mapping[str, Any] = field(default_factory=dict)
-    longer: Mapping[str, Any] = field(default_factory=dict)
+    shorter: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transfer(self) -> Transfer | None:
@@ -97,38 +97,37 @@ def plan_training(
         canonical, network_settings = origin.network, dict(origin.settings)
     wanted, own = divide_settings(asked, () if origin else network_settings, canonical)
     kept: dict[str, Any] = {}
-    longer: dict[str, Any] = {}
+    shorter: dict[str, Any] = {}
     if origin is not None:
         kept = _kept_for(canonical, data.name, origin.transfer)
         origin.transfer.mode.check_settings(wanted)
     elif recipe is None:
         kept, kept_own = _kept(canonical, data.name)
         network_settings = resolve_network(canonical, {**kept_own, **own})[1]
-        longer = longer_recipe(canonical, data.name)
+        shorter = shorter_recipe(canonical, data.name)
     check_folds(data.folds or 1, mode_of(origin.transfer if origin else None))
     final, resources = build_settings({**kept, **wanted})
     if resources.minutes and "epochs" in wanted:
         raise ConfigError(
             _("epochs and minutes cannot both be given: minutes chooses the epochs that fit")
         )
-    if any(key in asked for key in longer):
-        longer = {}
+    if any(key in asked for key in shorter):
+        shorter = {}
     return Plan(
-        data, canonical, network_settings, final, resources, wanted, own, origin, longer=longer
+        data, canonical, network_settings, final, resources, wanted, own, origin, shorter=shorter
     )
 
 
-def lengthen(plan: Plan) -> Plan:
-    """The plan with what is better in a long training, as if it had been asked for."""
-    settings = {key: value for key, value in plan.longer.items() if key != "epochs"}
-    wanted, own = divide_settings(settings, plan.network_settings, plan.network)
+def shorten(plan: Plan) -> Plan:
+    """The plan with what is better in a short training, as if it had been asked for."""
+    wanted, own = divide_settings(plan.shorter, plan.network_settings, plan.network)
     return replace(
         plan,
         network_settings=resolve_network(plan.network, {**plan.network_settings, **own})[1],
         recipe=replace(plan.recipe, **wanted),
         asked={**plan.asked, **wanted},
         own={**plan.own, **own},
-        longer={},
+        shorter={},
     )
 
 

@@ -11,7 +11,7 @@ from olhar.i18n import _, number, significant
 from olhar.pipeline.group import measure_in_group
 from olhar.pipeline.inputs import Job
 from olhar.pipeline.jobs import describe_job
-from olhar.pipeline.plan import Plan, lengthen
+from olhar.pipeline.plan import Plan, shorten
 from olhar.progress import Progress
 
 _AFTER_TRAINING_S = 15.0  # saving, measuring and drawing
@@ -26,8 +26,8 @@ def fit_into_minutes(
     Args:
         plan: what was asked for.
         job: its job.
-        prepare: makes the job of another plan: where more epochs fit than its recipe is for, that of a
-            longer training is taken, if one is kept.
+        prepare: makes the job of another plan: where fewer epochs fit than its recipe has, that of a
+            shorter training is taken, if one is kept.
         progress: hears of what was chosen.
 
     Returns:
@@ -36,15 +36,15 @@ def fit_into_minutes(
     if not job.resources.minutes:
         return plan, job
     epochs, epoch_s = _epochs_that_fit(plan, job, progress)
-    if plan.longer and epochs >= plan.longer["epochs"]:
-        plan = lengthen(plan)
+    if plan.shorter and epochs < job.recipe.epochs:
+        plan, settings = shorten(plan), plan.shorter
         progress.note(
             _(
-                "{epochs} epochs would fit into {minutes} min; with so much time {settings} is better, and "
-                "is taken (--set KEY=VALUE decides)",
-                epochs=epochs,
+                "the recipe's {epochs} epochs do not fit into {minutes} min; for so short a training "
+                "{settings} is better, and is taken (--set decides)",
+                epochs=job.recipe.epochs,
                 minutes=significant(job.resources.minutes, 6),
-                settings=", ".join(f"{key}={value}" for key, value in plan.own.items()),
+                settings=", ".join(f"{key}={value}" for key, value in settings.items()),
             )
         )
         job = prepare(plan)

@@ -31,7 +31,7 @@ from olhar.settings import (
 VIEWS = ("none", "mirror", "mirror_shift", "shift")
 _STEPS_AN_EPOCH, _SMALLEST_BATCH = 20, 8
 _FEWEST_EPOCHS = 5
-_LONGER = "longer"  # a table of a kept recipe
+_SHORTER = "shorter"  # a table of a kept recipe
 _RECIPES = Path(__file__).parent / "recipes"
 _SHARE = Number(0, 1)
 
@@ -286,18 +286,18 @@ def kept_recipe(network: str, data: str) -> dict[str, Any]:
         path = _RECIPES / f"{stem}.toml"
         if path.is_file():
             settings = load_recipe_file(path)
-            settings.pop(_LONGER, None)
+            settings.pop(_SHORTER, None)
             return settings
     return {}
 
 
-def longer_recipe(network: str, data: str) -> dict[str, Any]:
-    """What else is kept for a network on a data set where there is time for many epochs.
+def shorter_recipe(network: str, data: str) -> dict[str, Any]:
+    """What is kept for a network on a data set where there is no time for the kept recipe's epochs.
 
-    Its `epochs` are the fewest of the kept recipe from which on it is better; empty where none is kept.
+    Settings that change; empty where none are kept.
     """
     path = _RECIPES / f"{network}.{data}.toml"
-    return dict(load_recipe_file(path).get(_LONGER, {})) if path.is_file() else {}
+    return dict(load_recipe_file(path).get(_SHORTER, {})) if path.is_file() else {}
 
 
 def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels: int) -> Recipe:
