@@ -124,7 +124,7 @@ def test_a_kept_recipe_may_set_the_network_too(tmp_path: Path) -> None:
     assert small.network_settings["width"] == 16
     asked = plan_training(DataSettings("mnist"), "olhar-small", None, {"width": 8}, Progress())
     assert asked.network_settings["width"] == 8
-    other = plan_training(DataSettings("cifar10"), "olhar-small", None, {}, Progress())
+    other = plan_training(DataSettings("fashion_mnist"), "olhar-small", None, {}, Progress())
     assert other.network_settings["width"] == 32
     assert "width" not in repeating_command(small, small.recipe, tmp_path)
     assert "width=8" in repeating_command(asked, asked.recipe, tmp_path)
