@@ -281,23 +281,23 @@ def kept_recipe(network: str, data: str) -> dict[str, Any]:
 
     `data` is "photos" for any folder of photos. `3cnn.cifar10` is for all networks of three blocks.
     """
+    kept = _load_kept(network, data)
+    kept.pop(_SHORTER, None)
+    return kept
+
+
+def shorter_recipe(network: str, data: str) -> dict[str, Any]:
+    """Of the kept settings those that change where there is no time for the kept epochs."""
+    return dict(_load_kept(network, data).get(_SHORTER, {}))
+
+
+def _load_kept(network: str, data: str) -> dict[str, Any]:
     blocks = network.partition("+")[0]
     for stem in (f"{network}.{data}", f"{blocks}.{data}", network, data, "default"):
         path = _RECIPES / f"{stem}.toml"
         if path.is_file():
-            settings = load_recipe_file(path)
-            settings.pop(_SHORTER, None)
-            return settings
+            return load_recipe_file(path)
     return {}
-
-
-def shorter_recipe(network: str, data: str) -> dict[str, Any]:
-    """What is kept for a network on a data set where there is no time for the kept recipe's epochs.
-
-    Settings that change; empty where none are kept.
-    """
-    path = _RECIPES / f"{network}.{data}.toml"
-    return dict(load_recipe_file(path).get(_SHORTER, {})) if path.is_file() else {}
 
 
 def suited_recipe(recipe: Recipe, asked: Collection[str], images: int, channels: int) -> Recipe:
